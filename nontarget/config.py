@@ -1,0 +1,120 @@
+"""Every setting of an experiment, with its default and where the default comes from."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a data set is cut into clips and scored. The defaults are those of THUMOS14."""
+
+    windowing: Literal["sliding", "rescale"] = "sliding"
+    """Sec. 4.2 and SPOT: sliding windows (THUMOS14) or the whole video rescaled to one clip (ActivityNet)."""
+    num_snippets: int = 256
+    """T of Sec. 4.2: 256 on THUMOS14, 100 on ActivityNet."""
+    stride: int = 128
+    """Snippets between two sliding windows (assumed: half a window)."""
+    pool: int = 1
+    """Consecutive feature steps that are averaged into one snippet; 1 keeps the features as they are."""
+    tiou_thresholds: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.7)
+    """Sec. 4.1."""
+    nms_sigma: float = 0.4
+    """Sec. 4.2 gives a Soft-NMS threshold of 0.4 on THUMOS14, 0.6 on ActivityNet; read as the width of the gaussian decay."""
+
+    def __post_init__(self) -> None:
+        check_choice("windowing", self.windowing, ("sliding", "rescale"))
+        for name in ("num_snippets", "stride", "pool"):
+            check_at_least_one(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The two stages of training (Sec. 4.2). The defaults are the paper's, for ActivityNet."""
+
+    pretrain_epochs: int = 12
+    """Sec. 4.2."""
+    selftrain_epochs: int = 15
+    """Sec. 4.2."""
+    batch_size: int = 16
+    """Labelled clips of a step, and as many unlabelled ones (assumed). An epoch has as many steps as the training clips, labelled or
+    not, make batches, so that every rule and label ratio takes the same number of steps."""
+    pretrain_learning_rate: float = 1e-3
+    """Assumed."""
+    learning_rate: float = 1e-4
+    """Of self-training: 1e-4 on ActivityNet, 1e-5 on THUMOS14 (Sec. 4.2, read so)."""
+    weight_decay: float = 1e-4
+    """Of AdamW (assumed)."""
+    unlabeled_weight: float = 1.0
+    """alpha of Eq. 1 (Sec. 4.2)."""
+    gradient_norm: float = 1.0
+    """Gradients are scaled down to this norm (assumed)."""
+
+    def __post_init__(self) -> None:
+        check_at_least_one("batch_size", self.batch_size)
+        if self.pretrain_epochs < 0 or self.selftrain_epochs < 0 or self.pretrain_epochs + self.selftrain_epochs == 0:
+            raise ValueError(f"epochs must be >= 0, and one of them positive, got {self.pretrain_epochs!r} and {self.selftrain_epochs!r}")
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """From the output of a detector to detections (Sec. 3.6)."""
+
+    class_thresholds: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    """Sec. 3.6 asks for a set of thresholds to get enough candidates; its values are assumed."""
+    mask_thresholds: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    """Likewise."""
+    max_candidates: int = 2000
+    """Candidates of a video that enter Soft-NMS, best first (assumed)."""
+    max_detections: int = 200
+    """Detections kept for a video (assumed, as in ActionFormer on THUMOS14)."""
+    min_score: float = 0.001
+    """Lowest score of a detection (assumed, as in ActionFormer)."""
+    batch_size: int = 64
+    """Clips in one forward pass; has no effect on the result."""
+
+
+def from_mapping(config: type[T], values: Mapping[str, Any], where: str) -> T:
+    """A config dataclass from plain values, as JSON has them.
+
+    Raises:
+        ValueError: an unknown key, with the nearest known one, or a value that the config refuses; ``where`` starts the message.
+    """
+    known = {f.name: f for f in dataclasses.fields(config)}  # type: ignore[arg-type]
+    for key in values:
+        try:
+            check_choice("setting", key, known)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+    try:
+        return config(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})  # JSON has no tuples
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Raise ValueError, naming the nearest choice, unless ``value`` is one of ``choices``."""
+    choices = list(choices)
+    if value not in choices:
+        near = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"unknown {name} {value!r}{hint} (known: {', '.join(map(repr, choices))})")
+
+
+def check_at_least_one(name: str, value: int) -> None:
+    """Raise ValueError unless ``value`` is a whole number of at least 1."""
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+
+
+THUMOS14_PROTOCOL = Protocol()
+ACTIVITYNET_PROTOCOL = Protocol(
+    windowing="rescale",
+    num_snippets=100,
+    tiou_thresholds=(0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95),
+    nms_sigma=0.6,
+)

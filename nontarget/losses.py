@@ -1,0 +1,149 @@
+"""Learning from target, negative and positive classes (Eqs. 5, 6, 9, 11, Sec. 3.6), in log space."""
+
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from nontarget.partition import LabelPartition, Precedence, check_partition_arguments, partition_label_space
+
+Term = Literal["target", "negative", "positive"]
+Reduction = Literal["none", "mean", "sum"]
+
+
+def non_target_loss(
+    logits: Float[Tensor, "*snippets classes"],
+    pseudo_probs: Float[Tensor, "*snippets classes"] | None = None,
+    labels: Int[Tensor, "*snippets"] | None = None,
+    valid: Bool[Tensor, "*snippets"] | None = None,
+    *,
+    positive_ratio: float = 0.85,
+    precedence: Precedence = "negative",
+    terms: tuple[Term, ...] = ("target", "negative", "positive"),
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """Loss of hybrid positive-negative learning (Sec. 3.6): ``l_tgt + l_neg + l_pos`` of every snippet.
+
+    With ``labels`` (labelled snippets) the label is the target and every other class is negative; there are no positives.
+    Without them (unlabelled snippets) the sets are the partition of ``pseudo_probs``. The sum over the classes of a set is a sum,
+    as in Eqs. 9 and 11; the mean is over snippets.
+
+    Value and gradient are finite for every finite ``logits``, saturated ones included: nothing is clamped. Half-precision logits
+    give a float32 loss, since a sum over classes need not fit float16.
+
+    Args:
+        logits: class scores before the softmax, background included; any leading shape.
+        pseudo_probs: distribution that the sets are taken from, used without gradient. Default: the softmax of ``logits``.
+        labels: class index of every snippet. Values where ``valid`` is False do not matter.
+        valid: False for padding, which then has no effect on value or gradient. Default: all True.
+        positive_ratio: lambda of Eq. 10.
+        precedence: which of Eqs. 8 and 10 keeps a class that both claim, see :func:`nontarget.partition_label_space`.
+        terms: which of the three losses to add up; ``("target",)`` is cross-entropy.
+        reduction: ``"mean"`` over the valid snippets (0 if there are none), ``"sum"``, or ``"none"`` for one value a snippet
+            (0 where not valid).
+
+    Returns:
+        A scalar, or ``[...]`` for ``reduction="none"``.
+
+    Raises:
+        TypeError: a tensor has the wrong dtype.
+        ValueError: shapes do not agree, an option is unknown, a label is outside ``[0, classes)`` (checked on the CPU only),
+            or both ``labels`` and ``pseudo_probs`` are given.
+    """
+    _check_arguments(logits, pseudo_probs, labels, valid, terms, reduction)
+    check_partition_arguments(positive_ratio, precedence)
+    if logits.dtype in (torch.float16, torch.bfloat16):
+        logits = logits.float()
+    if valid is not None:
+        # Before anything else: NaN in the padding would survive a multiplication by zero, and reach the gradient.
+        logits = logits.masked_fill(~valid.unsqueeze(-1), 0.0)
+
+    if labels is not None:
+        labels = labels if valid is None else labels.masked_fill(~valid, 0)
+        sets = labelled_partition(labels, logits.shape[-1])
+    else:
+        source = logits.detach().softmax(dim=-1) if pseudo_probs is None else pseudo_probs
+        sets = partition_label_space(source, positive_ratio, precedence)
+    loss = _sum_of_terms(logits, sets, terms)
+
+    if valid is not None:
+        loss = loss.masked_fill(~valid, 0.0)
+    if reduction == "none":
+        return loss
+    if reduction == "sum":
+        return loss.sum()
+    return loss.mean() if valid is None else loss.sum() / valid.sum().clamp(min=1)
+
+
+def labelled_partition(labels: Int[Tensor, "*snippets"], num_classes: int) -> LabelPartition:
+    """Sets of labelled snippets (Sec. 3.6): the label is the target, all other classes are negative."""
+    if labels.device.type == "cpu" and not torch.compiler.is_compiling() and labels.numel():
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= num_classes:
+            raise ValueError(f"labels must be in [0, {num_classes}), got values from {low} to {high}")
+    classes = torch.arange(num_classes, device=labels.device)
+    target = labels.unsqueeze(-1) == classes
+    empty = torch.zeros_like(target)
+    return LabelPartition(target, empty, ~target, empty)
+
+
+def log_probabilities(
+    logits: Float[Tensor, "*snippets classes"],
+) -> tuple[Float[Tensor, "*snippets classes"], Float[Tensor, "*snippets classes"]]:
+    """``log p_c`` and ``log(1 - p_c)`` of the softmax for every class; value and gradient are finite for finite logits.
+
+    Both are written through the odds of the top class, S = sum over the others of exp(z_c - z_top), so that neither loses
+    accuracy where p is close to 1, as ``log_softmax`` in float32 does. A single class has p = 1 and ``log(1 - p) = -inf``.
+    """
+    top_index = logits.argmax(dim=-1, keepdim=True)
+    top = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, top_index, True)
+    below_top = logits - logits.gather(-1, top_index)  # not amax, whose gradient is shared among equals
+    others = below_top.masked_fill(top, -torch.inf)
+    log_p = below_top - torch.log1p(others.exp().sum(dim=-1, keepdim=True))
+    # log(1 - p_top) is the log of what the others sum to; the others have p <= 1/2, where log1p is accurate.
+    log_rest = log_p.masked_fill(top, -torch.inf)
+    log_1m_p = torch.where(top, log_rest.logsumexp(dim=-1, keepdim=True), torch.log1p(-log_rest.exp()))
+    return log_p, log_1m_p
+
+
+def _sum_of_terms(logits: Float[Tensor, "*snippets classes"], sets: LabelPartition, terms: tuple[Term, ...]) -> Float[Tensor, "*snippets"]:
+    """Eqs. 5, 9 and 11 for every snippet, those that ``terms`` names added up."""
+    log_p, log_1m_p = log_probabilities(logits)
+    loss = logits.new_zeros(logits.shape[:-1])
+    if "target" in terms:
+        loss = loss - log_p.where(sets.target, 0.0).sum(dim=-1)
+    if "negative" in terms and logits.shape[-1] > 1:
+        loss = loss - log_1m_p.where(sets.negative, 0.0).sum(dim=-1)
+    if "positive" in terms:
+        loss = loss - log_p.where(sets.positive, 0.0).sum(dim=-1)
+    return loss
+
+
+def _check_arguments(
+    logits: Tensor,
+    pseudo_probs: Tensor | None,
+    labels: Tensor | None,
+    valid: Tensor | None,
+    terms: tuple[Term, ...],
+    reduction: str,
+) -> None:
+    if not isinstance(logits, Tensor) or not logits.is_floating_point():
+        raise TypeError(f"logits must be a floating-point tensor [..., classes], got {getattr(logits, 'dtype', type(logits))}")
+    if logits.ndim == 0 or logits.shape[-1] == 0:
+        raise ValueError(f"logits must be [..., classes] with at least one class, got shape {tuple(logits.shape)}")
+    if labels is not None and pseudo_probs is not None:
+        raise ValueError("give labels (labelled snippets) or pseudo_probs (unlabelled snippets), not both")
+    if pseudo_probs is not None and pseudo_probs.shape != logits.shape:
+        raise ValueError(f"pseudo_probs must have the shape of logits, {tuple(logits.shape)}, got {tuple(pseudo_probs.shape)}")
+    for name, tensor in (("labels", labels), ("valid", valid)):
+        if tensor is not None and tensor.shape != logits.shape[:-1]:
+            raise ValueError(f"{name} must have shape {tuple(logits.shape[:-1])}, got {tuple(tensor.shape)}")
+    if labels is not None and (labels.is_floating_point() or labels.dtype == torch.bool):
+        raise TypeError(f"labels must be integers, got {labels.dtype}")
+    if valid is not None and valid.dtype != torch.bool:
+        raise TypeError(f"valid must be bool, got {valid.dtype}")
+    if isinstance(terms, str) or not terms or not set(terms) <= set(get_args(Term)):
+        raise ValueError(f"terms must be a non-empty tuple out of {get_args(Term)}, got {terms!r}")
+    if reduction not in get_args(Reduction):
+        raise ValueError(f"reduction must be one of {get_args(Reduction)}, got {reduction!r}")

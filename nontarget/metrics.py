@@ -1,0 +1,203 @@
+"""Detection quality: average precision and its means, by the definition of the official ActivityNet evaluator (Sec. 4.1)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from nontarget.segments import tiou
+
+METRICS_VERSION = 1
+"""To be raised when a change of the code changes numbers."""
+
+Source: TypeAlias = Mapping[str, Any] | str | PathLike[str] | pd.DataFrame
+
+
+@dataclass(frozen=True)
+class DetectionScores:
+    """What :func:`evaluate_detections` found, and what it was computed on."""
+
+    tiou_thresholds: tuple[float, ...]
+    mean_ap: NDArray[np.float64]
+    """Mean over classes of the AP at each threshold, in [0, 1]."""
+    ap: pd.DataFrame
+    """AP of every class (rows) that occurs in the ground truth, at each threshold (columns)."""
+    num_videos: int
+    num_instances: int
+    num_detections: int
+
+    @property
+    def average_mean_ap(self) -> float:
+        """Mean of ``mean_ap`` over the thresholds: the "Avg." column of the paper."""
+        return float(self.mean_ap.mean())
+
+
+def evaluate_detections(
+    ground_truth: Source,
+    detections: Source,
+    tiou_thresholds: Sequence[float],
+    subset: str | None = None,
+    *,
+    blocked_videos: Sequence[str] = (),
+) -> DetectionScores:
+    """Average precision of temporal detections, as the official ActivityNet evaluator defines it.
+
+    For each class, detections of all videos go by falling score; each takes, among the instances of its class and video that are
+    not taken yet, the one with the highest tIoU if that reaches the threshold, else it is a false positive. AP is the area under
+    the interpolated precision-recall curve, mean AP the mean over the classes that occur in the ground truth. Every video counts:
+    one without detections is all misses. Among equal scores, and among equal tIoU, the later listed goes first; duplicate
+    instances are kept; an instance and a detection without length match each other, as in the official code. Detections of a class
+    that the ground truth does not have change nothing and are not counted.
+
+    Args:
+        ground_truth: ActivityNet-style dictionary ``{"database": {video: {"subset", "annotations": [{"label", "segment"}]}}}``, a path to
+            one, or a DataFrame (video_id, label, start_s, end_s), in which only videos with an instance can be counted.
+        detections: ``{"results": {video: [{"label", "score", "segment"}]}}``, a path to one, or a DataFrame (video_id, label, start_s,
+            end_s, score).
+        tiou_thresholds: any order.
+        subset: which of the database's subsets to score (exact match). Default: all.
+        blocked_videos: taken out of both.
+
+    Raises:
+        ValueError: a key or column is missing, a number is not finite, or there is nothing to score; the message names it.
+    """
+    thresholds = tuple(float(t) for t in tiou_thresholds)
+    if not thresholds or not all(0 <= t <= 1 for t in thresholds):
+        raise ValueError(f"tiou_thresholds must be one or more numbers in [0, 1], got {tiou_thresholds!r}")
+    truth, num_videos = _ground_truth_frame(ground_truth, subset, frozenset(blocked_videos))
+    found = _detection_frame(detections)
+    if not len(truth):
+        where = "" if subset is None else f" in subset {subset!r}"
+        raise ValueError(f"ground_truth has no instance{where}: there is nothing to score")
+    classes = pd.Index(sorted(truth["label"].unique()), name="label")
+    found = found[found["label"].isin(classes) & ~found["video_id"].isin(list(blocked_videos))]
+
+    found = found.iloc[::-1]  # later listed first ...
+    found = found.iloc[np.argsort(-found["score"].to_numpy(dtype=np.float64), kind="stable")].reset_index(drop=True)  # ... among equals
+    matched = _match(truth, found, np.array(thresholds))
+
+    label = classes.get_indexer(found["label"])
+    instances = np.bincount(classes.get_indexer(truth["label"]), minlength=len(classes))
+    order = np.argsort(label, kind="stable")
+    by_class = np.split(matched[order], np.cumsum(np.bincount(label, minlength=len(classes)))[:-1])
+    ap = np.stack([interpolated_ap(hits, n) for hits, n in zip(by_class, instances.tolist(), strict=True)])
+    return DetectionScores(
+        tiou_thresholds=thresholds,
+        mean_ap=ap.mean(axis=0),
+        ap=pd.DataFrame(ap, index=classes, columns=pd.Index(thresholds, name="tiou")),
+        num_videos=num_videos,
+        num_instances=len(truth),
+        num_detections=len(found),
+    )
+
+
+def interpolated_ap(matched: NDArray[np.bool_], num_instances: int) -> NDArray[np.float64]:
+    """Area under the precision envelope over all recall steps, one value a threshold.
+
+    Args:
+        matched: [detections, thresholds] of one class, best score first.
+        num_instances: how many instances there are to find.
+    """
+    hits = matched.cumsum(axis=0)
+    precision = hits / np.arange(1, len(matched) + 1)[:, None]
+    envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
+    # Recall rises by 1 / num_instances at each match and nowhere else.
+    return np.where(matched, envelope, 0.0).sum(axis=0) / num_instances
+
+
+def _match(truth: pd.DataFrame, found: pd.DataFrame, thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Greedy matching of ``found`` (best first): [detections, thresholds], True where a detection takes an instance.
+
+    Detections of different classes or videos cannot compete, so the k-th detections of all (video, class) groups are matched at once.
+    """
+    matched = np.zeros((len(found), len(thresholds)), dtype=bool)
+    truth = truth.iloc[::-1].reset_index(drop=True).rename_axis("instance").reset_index()  # later listed first among equal tIoU
+    pairs = found.rename_axis("detection").reset_index().merge(truth, on=["video_id", "label"], suffixes=("", "_true"))
+    segment = torch.from_numpy(pairs[["start_s", "end_s"]].to_numpy(dtype=np.float64))
+    instance_segment = torch.from_numpy(pairs[["start_s_true", "end_s_true"]].to_numpy(dtype=np.float64))
+    overlap = tiou(segment, instance_segment).nan_to_num(nan=np.inf).numpy()
+    close = overlap >= thresholds.min()
+    detection, instance, overlap = pairs["detection"].to_numpy()[close], pairs["instance"].to_numpy()[close], overlap[close]
+    if not len(overlap):
+        return matched
+
+    # Candidates of a detection stand together, best tIoU first; a detection's turn is its rank in its group.
+    order = np.lexsort((instance, -overlap, detection))
+    detection, instance, overlap = detection[order], instance[order], overlap[order]
+    turn = found.loc[detection].groupby(["video_id", "label"], sort=False).ngroup().to_numpy()
+    first = np.flatnonzero(np.diff(detection, prepend=-1))
+    group = turn[first]
+    rank = pd.Series(group).groupby(group).cumcount().to_numpy()
+    count = np.diff(first, append=len(detection))
+
+    free = np.ones((len(truth), len(thresholds)), dtype=bool)
+    by_rank = np.argsort(rank, kind="stable")
+    for members in np.split(by_rank, np.cumsum(np.bincount(rank))[:-1]):
+        pending = first[members]
+        left = count[members]
+        done = np.zeros((len(members), len(thresholds)), dtype=bool)
+        for step in range(left.max()):
+            trying = np.flatnonzero(step < left)
+            at = pending[trying] + step
+            takes = free[instance[at]] & ~done[trying] & (overlap[at, None] >= thresholds)
+            free[instance[at]] &= ~takes
+            done[trying] |= takes
+        matched[detection[pending]] = done
+    return matched
+
+
+def _ground_truth_frame(source: Source, subset: str | None, blocked: frozenset[str]) -> tuple[pd.DataFrame, int]:
+    if isinstance(source, pd.DataFrame):
+        if subset is not None:
+            raise ValueError("subset can be chosen only where ground_truth is an ActivityNet-style dictionary or file")
+        frame = _checked(source[~source["video_id"].isin(list(blocked))], "ground_truth", scored=False)
+        return frame, frame["video_id"].nunique()
+    database = _mapping(source, "ground_truth", "database")
+    rows, videos = [], 0
+    for video, entry in database.items():
+        if video in blocked or (subset is not None and entry.get("subset") != subset):
+            continue
+        videos += 1
+        rows += [(video, a["label"], *a["segment"]) for a in entry.get("annotations", ())]
+    if subset is not None and not videos:
+        known = sorted({str(entry.get("subset")) for entry in database.values()})
+        raise ValueError(f"ground_truth has no video in subset {subset!r}; its subsets are {known}")
+    return _checked(pd.DataFrame(rows, columns=["video_id", "label", "start_s", "end_s"]), "ground_truth", scored=False), videos
+
+
+def _detection_frame(source: Source) -> pd.DataFrame:
+    if isinstance(source, pd.DataFrame):
+        return _checked(source, "detections", scored=True)
+    results = _mapping(source, "detections", "results")
+    rows = [(video, d["label"], *d["segment"], d["score"]) for video, entries in results.items() for d in entries]
+    return _checked(pd.DataFrame(rows, columns=["video_id", "label", "start_s", "end_s", "score"]), "detections", scored=True)
+
+
+def _mapping(source: Mapping[str, Any] | str | PathLike[str], argument: str, key: str) -> Mapping[str, Any]:
+    name = argument
+    if isinstance(source, (str, PathLike)):
+        name = str(source)
+        with open(source, encoding="utf-8") as file:
+            source = json.load(file)
+    if not isinstance(source, Mapping) or not isinstance(source.get(key), Mapping):
+        raise ValueError(f"{name}: expected a mapping with the key {key!r} (ActivityNet style)")
+    return source[key]
+
+
+def _checked(frame: pd.DataFrame, argument: str, *, scored: bool) -> pd.DataFrame:
+    numbers = ["start_s", "end_s"] + (["score"] if scored else [])
+    missing = [c for c in ["video_id", "label", *numbers] if c not in frame.columns]
+    if missing:
+        raise ValueError(f"{argument} lacks the column(s) {missing}; it has {list(frame.columns)}")
+    frame = frame[["video_id", "label", *numbers]].astype(dict.fromkeys(numbers, np.float64))
+    finite = np.isfinite(frame[numbers].to_numpy())
+    if not finite.all():
+        row = frame.iloc[int(np.flatnonzero(~finite.all(axis=1))[0])]
+        raise ValueError(f"{argument}: start_s, end_s and score must be finite, got {row.to_dict()}")
+    return frame.reset_index(drop=True)

@@ -1,0 +1,83 @@
+"""Label space partition: which non-target classes a snippet can learn from (Secs. 3.2-3.5)."""
+
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+Precedence = Literal["negative", "positive"]
+
+
+class LabelPartition(NamedTuple):
+    """The four subspaces of Eq. 4, as boolean masks that are disjoint and cover every class."""
+
+    target: Bool[Tensor, "*snippets classes"]
+    positive: Bool[Tensor, "*snippets classes"]
+    negative: Bool[Tensor, "*snippets classes"]
+    ambiguous: Bool[Tensor, "*snippets classes"]
+
+
+def partition_label_space(
+    probs: Float[Tensor, "*snippets classes"],
+    positive_ratio: float = 0.85,
+    precedence: Precedence = "negative",
+) -> LabelPartition:
+    """Split every snippet's label space into target, positive, negative and ambiguous classes (Eq. 4).
+
+    * target (Eq. 5): the most probable class, the first one on a tie;
+    * negative (Eqs. 7, 8): in ascending order of probability, the longest prefix whose cumulative sum is at most ``max(p)``;
+    * positive (Eq. 10): every class with ``p >= positive_ratio * max(p)``;
+    * ambiguous: the rest.
+
+    No gradient flows through the choice. Half-precision input is summed in float32. The values of ``probs`` are not inspected
+    (that would stop an accelerator at every step): each row should be a distribution, and a row with NaN has no positive and no
+    negative class.
+
+    Deviation: read literally, Eq. 10 contains the target, and so does Eq. 8 when ``max(p) = 1``; the target is taken out of both.
+    Eqs. 8 and 10 can claim the same class, which Eq. 4 forbids; ``precedence`` says which of them keeps it.
+
+    Args:
+        probs: class probabilities, background included, any leading shape, dtype and device.
+        positive_ratio: lambda of Eq. 10, 0.85 in the paper (Table 4). 0 makes every non-target class a candidate; above 1, none.
+        precedence: ``"negative"`` (Sec. 3.5 picks positives among the classes that are left once the negatives are taken out) or
+            ``"positive"``.
+
+    Raises:
+        TypeError: ``probs`` is not a floating-point tensor.
+        ValueError: ``probs`` has no class axis, or another argument is out of range.
+    """
+    check_partition_arguments(positive_ratio, precedence)
+    if not isinstance(probs, Tensor) or not probs.is_floating_point():
+        raise TypeError(f"probs must be a floating-point tensor [..., classes], got {_describe(probs)}")
+    if probs.ndim == 0 or probs.shape[-1] == 0:
+        raise ValueError(f"probs must be [..., classes] with at least one class, got shape {tuple(probs.shape)}")
+    probs = probs.detach()
+    if probs.dtype in (torch.float16, torch.bfloat16):
+        probs = probs.float()
+
+    top, top_index = probs.max(dim=-1, keepdim=True)
+    target = torch.zeros_like(probs, dtype=torch.bool).scatter(-1, top_index, True)
+
+    # The target ranks last, also among equals, so that no prefix of a finite sum contains it.
+    ascending, classes = probs.masked_fill(target, torch.inf).sort(dim=-1, stable=True)
+    negative = torch.zeros_like(target).scatter(-1, classes, ascending.cumsum(dim=-1) <= top)
+    positive = (probs >= positive_ratio * top) & ~target
+
+    if precedence == "negative":
+        positive = positive & ~negative
+    else:
+        negative = negative & ~positive
+    return LabelPartition(target, positive, negative, ~(target | positive | negative))
+
+
+def check_partition_arguments(positive_ratio: float, precedence: str) -> None:
+    """Raise ValueError unless both arguments of :func:`partition_label_space` are acceptable."""
+    if not 0 <= positive_ratio < float("inf"):
+        raise ValueError(f"positive_ratio (lambda of Eq. 10) must be a finite number >= 0, got {positive_ratio!r}")
+    if precedence not in get_args(Precedence):
+        raise ValueError(f"precedence must be one of {get_args(Precedence)}, got {precedence!r}")
+
+
+def _describe(value: object) -> str:
+    return f"a tensor of {value.dtype}" if isinstance(value, Tensor) else type(value).__name__

@@ -1,0 +1,33 @@
+"""Small problems for tests."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from nontarget.config import Protocol
+from nontarget.data import Annotations, Dataset, LabeledVideo, Video
+from nontarget.data.simulate import TWINS, simulate_twin
+
+TINY_TWIN = {"num_train": 24, "num_test": 8, "num_classes": 4, "group_size": 2, "feature_dim": 8}
+TINY_TRAINING = {"pretrain_epochs": 2, "selftrain_epochs": 2, "batch_size": 8}
+
+
+def tiny_dataset(**changes):
+    """A simulated data set that trains in a second."""
+    return simulate_twin("thumos14-sim", replace(TWINS["thumos14-sim"]["small"], **(TINY_TWIN | changes)))
+
+
+def video(video_id="v", snippets=10, dim=3, fps=2.0, seed=0):
+    features = np.random.default_rng(seed).normal(size=(snippets, dim)).astype(np.float32)
+    return Video(video_id, features, fps, snippets / fps)
+
+
+def labeled(video_id, instances, **options):
+    """instances: (class index, start_s, end_s)."""
+    labels = np.array([c for c, _, _ in instances], dtype=np.int64)
+    segments = np.array([(s, e) for _, s, e in instances], dtype=np.float64).reshape(-1, 2)
+    return LabeledVideo(video(video_id, **options), Annotations(labels, segments))
+
+
+def dataset_of(train, test=(), classes=("a", "b"), protocol=None):
+    return Dataset("toy", classes, tuple(train), tuple(test), protocol or Protocol(num_snippets=8, stride=4), "checksum")

@@ -1,0 +1,201 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from test_partition import groups, same_ratio
+
+from nontarget import non_target_loss
+from nontarget.losses import log_probabilities
+
+TERMS = {"target": "tgt", "negative": "neg", "positive": "pos"}
+
+
+@pytest.mark.parametrize(("dtype", "safe", "tolerance"), [(torch.float64, "safe_float64", 1e-9), (torch.float32, "safe_float32", 1e-4)])
+@pytest.mark.parametrize("term", TERMS)
+def test_losses_and_gradients_of_the_oracle(oracles, device, dtype, safe, tolerance, term):
+    checked = 0
+    for name, fields in groups(oracles):
+        if "logits" not in fields:
+            continue
+        for ratio, rows in same_ratio(fields, safe):
+            logits = torch.from_numpy(fields["logits"][rows]).to(device, dtype).requires_grad_()
+            probs = torch.from_numpy(fields["p"][rows]).to(device, dtype)
+            loss = non_target_loss(logits, probs, positive_ratio=ratio, precedence="positive", terms=(term,), reduction="none")
+            loss.sum().backward()
+            expected = fields[f"loss_{TERMS[term]}"][rows]
+            np.testing.assert_allclose(loss.detach().cpu(), expected, rtol=tolerance, err_msg=name)
+            gradient = fields[f"grad_logits_{TERMS[term]}"][rows]
+            np.testing.assert_allclose(logits.grad.cpu(), gradient, rtol=tolerance, atol=tolerance * 1e-2, err_msg=name)
+            checked += len(rows)
+    assert checked > 800
+
+
+@pytest.mark.parametrize("precedence", ["negative", "positive"])
+def test_terms_add_up_over_the_oracle(oracles, precedence):
+    """The default form, from logits alone, is the sum of the oracle's terms (l_neg without precedence where negatives go first)."""
+    for name, fields in groups(oracles):
+        if "logits" not in fields:
+            continue
+        for ratio, rows in same_ratio(fields, "safe_float64"):
+            logits = torch.from_numpy(fields["logits"][rows])
+            loss = non_target_loss(logits, positive_ratio=ratio, precedence=precedence, reduction="none").numpy()
+            positive, negative = fields["loss_pos"][rows], fields["loss_neg"][rows]
+            if precedence == "negative":
+                kept = fields["eq10_literal"][rows] & ~fields["mask_tgt"][rows] & ~fields["neg_no_precedence"][rows]
+                positive = -np.where(kept, np.log(np.where(kept, fields["p"][rows], 1)), 0).sum(axis=1)
+                negative = fields["loss_neg_no_precedence"][rows]
+            np.testing.assert_allclose(loss, fields["loss_tgt"][rows] + positive + negative, rtol=1e-9, err_msg=name)
+
+
+def test_labelled_form_of_the_oracle(oracles):
+    archive = np.load(oracles / "partition" / "supervised.npz")
+    for group in ("softmax2", "softmax21", "softmax201", "uniform21"):
+        logits = torch.from_numpy(np.log(archive[f"{group}/p"]))
+        labels = torch.from_numpy(archive[f"{group}/y"])
+        for term, short in (("target", "tgt"), ("negative", "neg")):
+            loss = non_target_loss(logits, labels=labels, terms=(term,), reduction="none")
+            np.testing.assert_allclose(loss, archive[f"{group}/loss_{short}"], rtol=1e-9, err_msg=group)
+        assert non_target_loss(logits, labels=labels, terms=("positive",)) == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("classes", [2, 3, 21, 201])  # C = 1 is two classes
+@pytest.mark.parametrize("scale", [1e4, 1e3, 88, 20, 1])
+def test_finite_for_every_finite_logit(device, dtype, classes, scale):
+    logits = ((torch.rand(60, classes) * 2 - 1) * scale).to(dtype)
+    logits[:2] = 0
+    logits[2:6] = -scale
+    logits[2:6, 1] = scale  # one-hot
+    logits = logits.to(device)
+    labels = torch.arange(60, device=device) % classes
+    for options in ({}, {"precedence": "positive"}, {"labels": labels}):
+        x = logits.clone().requires_grad_()
+        loss = non_target_loss(x, **options)
+        loss.backward()
+        assert torch.isfinite(loss)
+        assert torch.isfinite(x.grad).all()
+        assert loss.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+        assert x.grad.dtype == dtype
+
+
+def test_one_hot_distributions_and_a_single_class():
+    one_hot = torch.eye(4)
+    loss = non_target_loss(torch.zeros(4, 4), one_hot)
+    assert loss == pytest.approx(np.log(4) - 3 * np.log(0.75))
+    alone = torch.zeros(3, 1, requires_grad=True)
+    for options in ({}, {"labels": torch.zeros(3, dtype=torch.long)}):
+        loss = non_target_loss(alone, **options)
+        loss.backward()
+        assert loss == 0
+        assert (alone.grad == 0).all()
+
+
+def test_gradient_among_equal_logits():
+    """At a tie the gradient is that of the formula, not of whichever class the maximum happens to pick."""
+    for values in ([1.0, 1.0], [2.0, 2.0, 2.0], [0.0, 1.0, 1.0]):
+        for label in range(len(values)):
+            x, y = (torch.tensor(values, dtype=torch.float64, requires_grad=True) for _ in range(2))
+            non_target_loss(x, labels=torch.tensor(label)).backward()
+            p = y.softmax(-1)
+            (-p[label].log() - sum((1 - p[c]).log() for c in range(len(values)) if c != label)).backward()
+            torch.testing.assert_close(x.grad, y.grad)
+
+
+def test_log_probabilities_keep_small_losses():
+    log_p, log_1m_p = log_probabilities(torch.tensor([[20.0, 0.0, 0.0]]))
+    assert -log_p[0, 0] == pytest.approx(2 * np.exp(-20), rel=1e-6)  # log_softmax gives 0 here, in float32
+    assert log_1m_p[0, 0] == pytest.approx(np.log(2) - 20, rel=1e-6)
+
+
+@given(st.integers(1, 4), st.integers(1, 6), st.integers(2, 8), st.integers(0, 2**31))
+def test_reductions_and_padding(batch, snippets, classes, seed):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(batch, snippets, classes, generator=generator, dtype=torch.float64)
+    valid = torch.rand(batch, snippets, generator=generator) < 0.6
+    garbage = logits.clone()
+    garbage[~valid] = torch.tensor([torch.nan, torch.inf] + [1e30] * (classes - 2), dtype=torch.float64)
+    labels = torch.randint(classes, (batch, snippets), generator=generator)
+    wrong = labels.masked_fill(~valid, -100)
+    for options, dirty in (({}, {}), ({"labels": labels}, {"labels": wrong})):
+        each = non_target_loss(logits, valid=valid, reduction="none", **options)
+        assert each.shape == (batch, snippets)
+        assert (each[~valid] == 0).all()
+        total = non_target_loss(logits, valid=valid, reduction="sum", **options)
+        mean = non_target_loss(logits, valid=valid, **options)
+        torch.testing.assert_close(total, each.sum())
+        torch.testing.assert_close(mean, total / max(int(valid.sum()), 1))
+        leaf = garbage.clone().requires_grad_()
+        with_garbage = non_target_loss(leaf, valid=valid, **dirty)
+        with_garbage.backward()
+        assert with_garbage == mean
+        assert (leaf.grad[~valid] == 0).all()
+        plain = non_target_loss(logits[valid], **({"labels": labels[valid]} if options else {}), reduction="sum")
+        torch.testing.assert_close(total, plain)
+
+
+@given(st.integers(2, 8), st.integers(0, 2**31))
+def test_target_term_is_cross_entropy(classes, seed):
+    logits = torch.randn(5, classes, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    cross_entropy = torch.nn.functional.cross_entropy
+    torch.testing.assert_close(non_target_loss(logits, terms=("target",)), cross_entropy(logits, logits.argmax(-1)))
+    labels = torch.arange(5) % classes
+    torch.testing.assert_close(non_target_loss(logits, labels=labels, terms=("target",)), cross_entropy(logits, labels))
+
+
+def test_nan_is_not_hidden():
+    assert non_target_loss(torch.tensor([[0.0, torch.nan, 1.0]])).isnan()
+
+
+def test_gradcheck():
+    logits = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
+    pseudo = torch.rand(4, 5, dtype=torch.float64).softmax(-1)
+    assert torch.autograd.gradcheck(lambda x: non_target_loss(x, pseudo, reduction="none"), (logits,))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiles_without_a_graph_break(device):
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda x, y, v: (non_target_loss(x, valid=v), non_target_loss(x, labels=y, valid=v)), fullgraph=True)
+    logits, labels = torch.randn(8, 6, 5, device=device, requires_grad=True), torch.randint(5, (8, 6), device=device)
+    valid = torch.rand(8, 6, device=device) < 0.8
+    for ours, plain in zip(
+        compiled(logits, labels, valid),
+        (non_target_loss(logits, valid=valid), non_target_loss(logits, labels=labels, valid=valid)),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, plain)
+        (gradient,) = torch.autograd.grad(ours, logits, retain_graph=True)
+        (expected,) = torch.autograd.grad(plain, logits, retain_graph=True)
+        torch.testing.assert_close(gradient, expected)
+
+
+LOGITS = torch.zeros(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"logits": torch.zeros(2, 3, dtype=torch.long)}, TypeError, "logits must be a floating-point"),
+        ({"logits": torch.zeros(())}, ValueError, "at least one class"),
+        ({"pseudo_probs": torch.rand(2, 4)}, ValueError, r"pseudo_probs must have the shape of logits, \(2, 3\), got \(2, 4\)"),
+        ({"labels": torch.zeros(3, dtype=torch.long)}, ValueError, r"labels must have shape \(2,\), got \(3,\)"),
+        ({"labels": torch.zeros(2)}, TypeError, "labels must be integers"),
+        ({"labels": torch.tensor([0, 3])}, ValueError, r"labels must be in \[0, 3\), got values from 0 to 3"),
+        ({"labels": torch.tensor([0, 1]), "pseudo_probs": torch.rand(2, 3)}, ValueError, "not both"),
+        ({"valid": torch.ones(2)}, TypeError, "valid must be bool"),
+        ({"valid": torch.ones(3, dtype=torch.bool)}, ValueError, "valid must have shape"),
+        ({"terms": "target"}, ValueError, "terms must be"),
+        ({"terms": ()}, ValueError, "terms must be"),
+        ({"terms": ("targets",)}, ValueError, "terms must be"),
+        ({"reduction": "average"}, ValueError, "'average'"),
+        ({"positive_ratio": -1.0}, ValueError, "positive_ratio"),
+        ({"precedence": "first"}, ValueError, "precedence"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_bad_input(arguments, error, message):
+    with pytest.raises(error, match=message):
+        non_target_loss(**{"logits": LOGITS, **arguments})
