@@ -1,0 +1,196 @@
+"""Annotation files: ActivityNet-style JSON (also the feature folders' own) and the text files of THUMOS14."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from nontarget.config import check_choice
+from nontarget.data.videos import Annotations, DataError
+
+AnnotationJson = dict[str, Any]
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedEntry:
+    """One video of an annotation file."""
+
+    subset: str
+    duration_s: float
+    annotations: Annotations
+
+
+@dataclass(frozen=True)
+class AnnotationFile:
+    """A checked annotation file."""
+
+    path: Path
+    classes: tuple[str, ...]
+    videos: dict[str, AnnotatedEntry]
+    feature_fps: float | None
+    """Feature steps per second, in a feature folder."""
+    repaired: tuple[str, ...]
+    """Instances that were cut or dropped, a line each."""
+    raw: Mapping[str, Any]
+    """The whole file, for its further keys (``protocol``, ``subsets``)."""
+
+    def subsets(self) -> tuple[str, str]:
+        """Names of the training and the test subset.
+
+        They are what the key ``subsets`` says (``{"train": ..., "test": ...}``), else training/validation, training/test, or, where there
+        is no training subset, validation/test (THUMOS14, whose validation videos are the ones to train on: Sec. 4.1).
+        """
+        named = self.raw.get("subsets")
+        present = {entry.subset for entry in self.videos.values()}
+        pairs = [(named["train"], named["test"])] if named else [("training", "validation"), ("training", "test"), ("validation", "test")]
+        for train, test in pairs:
+            if {train, test} <= present:
+                return train, test
+        raise DataError(f"{self.path}: needs a training and a test subset, as one of {pairs}; its subsets are {sorted(present)}")
+
+
+def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = "error") -> AnnotationFile:
+    """Read and check an ActivityNet-style annotation file.
+
+    ``{"classes": [...], "database": {video: {"subset", "duration", "annotations": [{"label", "segment": [start_s, end_s]}]}}}``;
+    without ``classes`` they are the sorted labels. An instance that ends after its video by less than half a feature step (key
+    ``feature_fps``; without it, 1 ms), which is rounding, is cut to the video's end.
+
+    Args:
+        path: JSON file.
+        invalid: what to do with an instance that has no length or lies outside its video: ``"error"``, or ``"repair"``, which cuts it
+            to the video, drops it if nothing is left, and lists it in ``repaired`` (ActivityNet's published file has such instances).
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataError: it is not such a file; or a video or class is listed twice, a label is not among the classes, or an instance has no
+            length or lies outside its video. All such places are collected in one message.
+    """
+    path = Path(path)
+    raw = load_json(path)
+    database = raw.get("database") if isinstance(raw, dict) else None
+    if not isinstance(database, dict) or not database:
+        raise DataError(f"{path}: expected a JSON object with a non-empty 'database' (ActivityNet style)")
+    fps = raw.get("feature_fps")
+    if fps is not None and not (isinstance(fps, (int, float)) and 0 < fps < math.inf):
+        raise DataError(f"{path}: feature_fps must be a positive number of feature steps per second, got {fps!r}")
+    tolerance_s = 0.5 / fps if fps else 1e-3
+    classes = raw.get("classes")
+    if classes is None:
+        classes = sorted({a.get("label") for entry in database.values() for a in entry.get("annotations", ())} - {None})
+    index = {name: i for i, name in enumerate(classes)}
+    if len(index) != len(classes):
+        raise DataError(f"{path}: 'classes' lists {sorted({c for c in classes if classes.count(c) > 1})} more than once")
+
+    problems: list[str] = []
+    repaired: list[str] = []
+    videos = {}
+    for video, entry in database.items():
+        duration = entry.get("duration")
+        if not isinstance(duration, (int, float)) or not 0 < duration < math.inf:
+            problems.append(f"{video}: duration must be a positive number of seconds, got {duration!r}")
+            continue
+        labels, segments = [], []
+        for a in entry.get("annotations", ()):
+            try:
+                start, end = (float(x) for x in a["segment"])
+                check_choice("label", a["label"], index)
+                problem = _segment_problem(start, end, duration, tolerance_s)
+                if problem and invalid == "repair":
+                    repaired.append(f"{video}: {problem}")
+                    start = max(start, 0.0)
+                elif problem:
+                    raise ValueError(problem)
+            except (KeyError, TypeError, ValueError) as error:
+                problems.append(f"{video}: {f'lacks {error}' if isinstance(error, KeyError) else error}")
+                continue
+            if start < min(end, duration):
+                labels.append(index[a["label"]])
+                segments.append((start, min(end, duration)))
+        found = Annotations(np.array(labels, dtype=np.int64), np.array(segments, dtype=np.float64).reshape(-1, 2))
+        videos[video] = AnnotatedEntry(str(entry.get("subset")), float(duration), found)
+    raise_problems(path, problems)
+    return AnnotationFile(path, tuple(classes), videos, fps, tuple(repaired), raw)
+
+
+def read_thumos14_text(
+    folder: str | Path, durations_s: Mapping[str, float], subsets: Sequence[str] = ("val", "test")
+) -> tuple[AnnotationJson, list[str]]:
+    """The official THUMOS14 temporal annotations, ``<Class>_val.txt`` and ``<Class>_test.txt``, as an ActivityNet-style dictionary.
+
+    The text files give no durations, and 30 of their instances lie beyond their video's end. Those are left out and reported, as is
+    the file ``Ambiguous``, which is no class.
+
+    Args:
+        folder: holds the text files, both subsets in one folder.
+        durations_s: duration of every video that is named.
+        subsets: which files to read.
+
+    Returns:
+        The dictionary, ready for ``json.dump``, and one line for every instance that was left out.
+
+    Raises:
+        DataError: there is no such file, a line is not ``video start end``, or a video has no duration.
+    """
+    folder = Path(folder)
+    names = {"val": "validation", "test": "test"}
+    database: dict[str, Any] = {}
+    left_out, classes = [], set()
+    files = [(s, f) for s in subsets for f in sorted(folder.glob(f"*_{s}.txt")) if not f.name.startswith("Ambiguous")]
+    if not files:
+        raise DataError(f"{folder}: no file <Class>_{subsets[0]}.txt; expected the folder with THUMOS14's temporal annotations")
+    for subset, file in files:
+        label = file.name.removesuffix(f"_{subset}.txt")
+        classes.add(label)
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                video, start, end = line.split()
+                segment = [float(start), float(end)]
+            except ValueError:
+                raise DataError(f"{file}, line {number}: expected 'video start_s end_s', got {line!r}") from None
+            if video not in durations_s:
+                raise DataError(f"{file}, line {number}: no duration given for {video}")
+            entry = database.setdefault(video, {"subset": names[subset], "duration": float(durations_s[video]), "annotations": []})
+            if segment[1] > entry["duration"] or segment[0] >= segment[1]:
+                left_out.append(f"{video}: {label} {segment} in a video of {entry['duration']:g} s")
+            else:
+                entry["annotations"].append({"label": label, "segment": segment})
+    return {"classes": sorted(classes), "database": database}, left_out
+
+
+def raise_problems(path: Path, problems: Sequence[str]) -> None:
+    """Raise one DataError that lists what is wrong with a file, if anything is."""
+    if problems:
+        more = f"\n  ... and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise DataError(f"{path}: {len(problems)} problem(s):\n  " + "\n  ".join(problems[:_SHOWN]) + more)
+
+
+def _segment_problem(start: float, end: float, duration: float, tolerance_s: float) -> str | None:
+    if not (math.isfinite(start) and math.isfinite(end)) or end <= start:
+        return f"segment [{start:g}, {end:g}] must have end > start"
+    if start < 0 or end > duration + tolerance_s:
+        return f"segment [{start:g}, {end:g}] must lie within the video, [0, {duration:g}] s"
+    return None
+
+
+def load_json(path: Path) -> Any:
+    """A JSON file; an object that lists a key twice is refused, where ``json`` would keep the last."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        if len(set(keys)) != len(keys):
+            raise DataError(f"{path}: the id(s) {sorted({k for k in keys if keys.count(k) > 1})} are listed more than once")
+        return dict(pairs)
+
+    try:
+        with path.open(encoding="utf-8") as file:
+            return json.load(file, object_pairs_hook=unique)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a JSON file ({error})") from None

@@ -1,0 +1,182 @@
+"""Feature folders: the layout of users' own data, read with every check, and written."""
+
+import hashlib
+import json
+import zipfile
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from nontarget.config import Protocol, from_mapping
+from nontarget.data.annotations import AnnotationFile, load_json, raise_problems, read_annotations
+from nontarget.data.videos import DataError, Dataset, LabeledVideo, Video
+from nontarget.files import atomic_write
+
+FILES = ("annotations.json", "features.npz")
+
+
+def read_feature_folder(folder: str | Path, name: str | None = None, protocol: Protocol | None = None) -> Dataset:
+    """Read a feature folder, and check it.
+
+    ``annotations.json`` (see :func:`nontarget.data.read_annotations`) with the further key ``feature_fps``; ``features.npz``, one array
+    [T, D] a video, whose step t is centred on ``(t + 0.5) / feature_fps`` seconds. Optional: ``SHA256SUMS``, which is verified; the key
+    ``protocol`` of ``annotations.json``, settings of :class:`nontarget.config.Protocol`; the key ``subsets``.
+
+    Args:
+        folder: the folder.
+        name: of the data set. Default: the folder's.
+        protocol: default: what the folder says, on top of the THUMOS14 protocol.
+
+    Raises:
+        FileNotFoundError: the folder or one of its files is missing.
+        DataError: something in it is wrong. The message lists the places.
+    """
+    folder = Path(folder)
+    checksum = folder_checksum(folder)
+    path = folder / FILES[0]
+    annotations = read_annotations(path)
+    fps = annotations.feature_fps
+    if fps is None:
+        raise DataError(f"{path}: lacks 'feature_fps', the number of feature steps per second")
+    protocol = protocol or folder_protocol(folder)
+    train, test = annotations.subsets()
+    wanted = [video for video, entry in annotations.videos.items() if entry.subset in (train, test)]
+    features = _read_features(folder / FILES[1], wanted, annotations, fps)
+
+    def videos(subset: str) -> tuple[LabeledVideo, ...]:
+        return tuple(
+            LabeledVideo(pooled(Video(v, features[v], fps, e.duration_s), protocol.pool), e.annotations)
+            for v, e in annotations.videos.items()
+            if e.subset == subset
+        )
+
+    return Dataset(name or folder.resolve().name, annotations.classes, videos(train), videos(test), protocol, checksum)
+
+
+def folder_protocol(folder: str | Path) -> Protocol:
+    """The protocol that a feature folder states, or that of THUMOS14."""
+    path = Path(folder) / FILES[0]
+    return from_mapping(Protocol, load_json(path).get("protocol", {}), f"{path}: protocol")
+
+
+def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike = np.float16) -> None:
+    """Write a data set as a feature folder, with its protocol and checksums; each file appears whole or not at all.
+
+    Args:
+        folder: made if it does not exist.
+        dataset: all its videos must have the same snippet rate.
+        dtype: of the stored features.
+
+    Raises:
+        DataError: the videos' snippet rates differ, as those of rescaled videos do.
+        OSError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    videos = [*dataset.train, *dataset.test]
+    rates = {v.video.fps for v in videos}
+    if len(rates) != 1:
+        raise DataError(f"{folder}: a feature folder has one feature_fps, the videos have {len(rates)}: {sorted(rates)[:3]}")
+    database = dataset.ground_truth(dataset.train)["database"] | dataset.ground_truth(dataset.test)["database"]
+    for subset, members in (("training", dataset.train), ("validation", dataset.test)):
+        for v in members:
+            database[v.video.video_id]["subset"] = subset
+    protocol = asdict(dataset.protocol) | {"pool": 1}  # pooled already
+    content = {"classes": dataset.classes, "feature_fps": rates.pop(), "protocol": protocol, "database": database}
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / FILES[0]) as file:
+        file.write(json.dumps(content, indent=1).encode())
+    with atomic_write(folder / FILES[1]) as file:
+        np.savez_compressed(file, allow_pickle=False, **{v.video.video_id: v.video.features.astype(dtype) for v in videos})
+    with atomic_write(folder / "classes.txt") as file:
+        file.write("".join(f"{c}\n" for c in dataset.classes).encode())
+    with atomic_write(folder / "SHA256SUMS") as file:
+        file.write("".join(f"{_sha256(folder / f)}  {f}\n" for f in (*FILES, "classes.txt")).encode())
+
+
+def pooled(video: Video, pool: int) -> Video:
+    """Average ``pool`` consecutive feature steps; a remainder at the end is averaged over what there is."""
+    if pool == 1:
+        return video
+    starts = np.arange(0, len(video.features), pool)
+    sums = np.add.reduceat(video.features, starts, axis=0)
+    counts = np.diff(starts, append=len(video.features))
+    means = (sums / counts[:, None]).astype(np.float32)
+    return Video(video.video_id, means, video.fps / pool, video.duration_s)
+
+
+def _read_features(path: Path, wanted: list[str], annotations: AnnotationFile, fps: float) -> dict[str, NDArray[np.float32]]:
+    problems: list[str] = []
+    features: dict[str, NDArray[np.float32]] = {}
+    dims: dict[int, str] = {}
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            names = set(archive.files)
+            for video in wanted:
+                if video not in names:
+                    problems.append(f"{video}: no features in the archive")
+                    continue
+                array = archive[video]
+                problem = _feature_problem(array, annotations.videos[video].duration_s, fps)
+                if problem:
+                    problems.append(f"{video}: {problem}")
+                    continue
+                dims.setdefault(array.shape[1], video)
+                features[video] = array.astype(np.float32)
+    except (zipfile.BadZipFile, EOFError, ValueError, OSError) as error:
+        raise DataError(f"{path}: not a readable npz archive, perhaps an interrupted download ({error})") from error
+    if len(dims) > 1:
+        problems.append(f"all videos need one feature dimension, got {', '.join(f'{d} ({v})' for d, v in dims.items())}")
+    raise_problems(path, problems)
+    return features
+
+
+def _feature_problem(array: NDArray[np.generic], duration_s: float, fps: float) -> str | None:
+    if array.ndim != 2 or 0 in array.shape:
+        return f"features must be [T, D], got shape {array.shape}"
+    if not np.issubdtype(array.dtype, np.floating):
+        return f"features must be floating point, got {array.dtype}"
+    finite = np.isfinite(array)
+    if not finite.all():
+        step, dim = np.argwhere(~finite)[0]
+        return f"features must be finite, got {array[step, dim]} at step {step}, dimension {dim}"
+    expected = duration_s * fps
+    if abs(len(array) - expected) > max(2, 0.1 * expected):
+        return f"{len(array)} feature steps for {duration_s:g} s; at feature_fps {fps:g} about {expected:.0f} are expected"
+    return None
+
+
+def folder_checksum(folder: str | Path) -> str:
+    """Digest over a feature folder's two files.
+
+    Raises:
+        FileNotFoundError: one of them is missing.
+        DataError: a file is not what SHA256SUMS, if there is one, says.
+    """
+    folder = Path(folder)
+    missing = [f for f in FILES if not (folder / f).is_file()]
+    if missing:
+        raise FileNotFoundError(f"{folder}: lacks {' and '.join(missing)}; a feature folder holds {' and '.join(FILES)}")
+    digests = {f: _sha256(folder / f) for f in FILES}
+    sums = folder / "SHA256SUMS"
+    if sums.is_file():
+        stated = {line.split(maxsplit=1)[1].lstrip("*").strip(): line.split()[0] for line in sums.read_text().splitlines() if line.strip()}
+        for file, digest in digests.items():
+            if stated.get(file, digest) != digest:
+                raise DataError(
+                    f"{folder / file}: its SHA-256 is {digest}, SHA256SUMS says {stated[file]}: an interrupted download, or a changed file"
+                )
+    return hashlib.sha256("".join(digests.values()).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    status = path.stat()
+    return _sha256_of(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _sha256_of(path: Path, size: int, modified_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

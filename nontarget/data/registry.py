@@ -1,0 +1,105 @@
+"""Data sets by name: simulated twins, folders under ``NONTARGET_DATA``, and any feature folder of the user."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from nontarget.config import Protocol, check_choice, from_mapping
+from nontarget.data.folder import FILES, folder_checksum, folder_protocol, read_feature_folder
+from nontarget.data.simulate import TWINS, TwinConfig, simulate_twin, twin_checksum
+from nontarget.data.videos import Dataset
+
+DATA_VARIABLE = "NONTARGET_DATA"
+
+FOLDER_PROTOCOLS: dict[str, Protocol] = {
+    # Activities of 3 to 30 s at 5 Hz: at 2.5 Hz a window of 256 snippets spans 102 s.
+    "hapt": Protocol(pool=2),
+    # Bird calls of 0.03 to 3 s at 50 Hz, in recordings of at most 250 steps: one window each.
+    "nips4b": Protocol(),
+    # Gestures of about 1 s at 30 Hz: at 15 Hz every recording fits one window.
+    "precog16": Protocol(pool=2),
+}
+"""Protocols of feature folders that are known by name and do not state their own (assumed)."""
+
+
+def available(root: str | Path | None = None) -> tuple[str, ...]:
+    """Names that :func:`load_dataset` accepts here: the twins, and the feature folders under ``root`` (default: NONTARGET_DATA)."""
+    folder = _data_root(root)
+    found = sorted(p.name for p in folder.iterdir() if all((p / f).is_file() for f in FILES)) if folder and folder.is_dir() else []
+    return (*TWINS, *found)
+
+
+def load_dataset(
+    name: str | None = None,
+    preset: str = "small",
+    features: str | Path | None = None,
+    root: str | Path | None = None,
+    twin_settings: Mapping[str, object] | None = None,
+) -> Dataset:
+    """Load a data set.
+
+    Args:
+        name: a twin (``thumos14-sim``, ``activitynet-sim``) or the name of a feature folder under ``root``.
+        preset: of a twin, ``small`` or ``full``; feature folders have no presets.
+        features: a feature folder to read instead of looking up ``name``; the data set is named after it.
+        root: folder that holds feature folders. Default: the environment variable NONTARGET_DATA.
+        twin_settings: changed fields of the twin's :class:`nontarget.data.simulate.TwinConfig`.
+
+    Raises:
+        ValueError: no such data set; the message names the nearest known one and says where was looked.
+        FileNotFoundError, DataError: see :func:`read_feature_folder`.
+    """
+    if not features and name in TWINS:
+        return simulate_twin(name, _twin_config(name, preset, twin_settings))
+    folder = Path(features) if features else _folder_of(name, root)
+    return read_feature_folder(folder, protocol=None if features else FOLDER_PROTOCOLS.get(folder.name))
+
+
+def dataset_identity(
+    name: str,
+    preset: str = "small",
+    features: str | Path | None = None,
+    twin_settings: Mapping[str, object] | None = None,
+) -> tuple[dict[str, object], Protocol]:
+    """What identifies a data set (name, checksum, whether it is simulated) and its protocol, without loading it.
+
+    The checksum of a known data set whose folder is not at hand is None. Errors as for :func:`load_dataset`.
+    """
+    if not features and name in TWINS:
+        config = _twin_config(name, preset, twin_settings)
+        return {"name": str(name), "checksum": twin_checksum(config), "simulated": True}, config.protocol
+    try:
+        folder = Path(features) if features else _folder_of(name, None)
+    except (ValueError, FileNotFoundError):
+        if name not in FOLDER_PROTOCOLS:
+            raise
+        return {"name": str(name), "checksum": None, "simulated": False}, FOLDER_PROTOCOLS[name]
+    known = None if features else FOLDER_PROTOCOLS.get(name)
+    about = {"name": folder.resolve().name, "checksum": folder_checksum(folder), "simulated": False}
+    return about, known or folder_protocol(folder)
+
+
+def _twin_config(name: str, preset: str, settings: Mapping[str, object] | None) -> TwinConfig:
+    check_choice("preset", preset, TWINS[name])
+    plain = TWINS[name][preset]
+    return from_mapping(TwinConfig, vars(plain) | dict(settings or {}), f"settings of {name}")
+
+
+def _folder_of(name: str | None, root: str | Path | None) -> Path:
+    if name is None:
+        raise ValueError("load_dataset needs the name of a data set, or features=FOLDER")
+    folder = _data_root(root)
+    if folder is not None and not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: the folder of data sets ({DATA_VARIABLE}) does not exist")
+    try:
+        check_choice("data set", name, available(root))
+    except ValueError as error:
+        hint = f"feature folders were looked for in {folder}" if folder else f"{DATA_VARIABLE}=FOLDER says where there are feature folders"
+        raise ValueError(f"{error}; {hint}") from None
+    assert folder is not None
+    return folder / name
+
+
+def _data_root(root: str | Path | None) -> Path | None:
+    chosen = root or os.environ.get(DATA_VARIABLE)
+    return Path(chosen) if chosen else None

@@ -1,0 +1,89 @@
+"""Which training videos are labelled: seeded, stratified by class, nested."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nontarget.data.videos import Annotations, Dataset, LabeledVideo, Video
+
+
+@dataclass(frozen=True)
+class Split:
+    """The training videos of one experiment. What the unlabelled ones show is out of reach from here."""
+
+    labeled: tuple[LabeledVideo, ...]
+    unlabeled: tuple[Video, ...]
+
+
+def split_dataset(dataset: Dataset, label_ratio: float, seed: int) -> Split:
+    """Label a share of the training videos.
+
+    The videos are put in one seeded order in which every prefix is balanced over the classes; the first ``label_ratio`` of them
+    are labelled. So 10 % lies within 20 %, and so on, for the same seed.
+
+    Args:
+        dataset: its training videos are split.
+        label_ratio: share of the training videos, in (0, 1]; 1 labels all (full supervision).
+        seed: of the order.
+
+    Raises:
+        ValueError: ``label_ratio`` is out of range, or leaves a class without a labelled video; the message says which ratio would do.
+    """
+    if not 0 < label_ratio <= 1:
+        raise ValueError(f"label_ratio must be in (0, 1], got {label_ratio!r}")
+    order = balanced_order([v.annotations for v in dataset.train], dataset.num_classes, seed)
+    count = round(label_ratio * len(order))
+    present = _presence([v.annotations for v in dataset.train], dataset.num_classes)
+    reached = present[order].cumsum(axis=0)
+    unreached = (reached[-1] > 0) & (reached[count - 1] == 0 if count else True)
+    if unreached.any():
+        enough = int((reached[:, reached[-1] > 0] > 0).all(axis=1).argmax()) + 1
+        missing = [dataset.classes[c] for c in np.flatnonzero(unreached)]
+        named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        raise ValueError(
+            f"label_ratio {label_ratio:g} labels {count} of the {len(order)} training videos of {dataset.name} (split seed {seed}) "
+            f"and leaves {len(missing)} of {dataset.num_classes} classes without a label ({named}); "
+            f"this split needs a ratio of at least {np.ceil(1000 * enough / len(order)) / 1000:g}"
+        )
+    # In the data set's own order, so that nothing but membership depends on the seed.
+    labeled = np.sort(order[:count])
+    unlabeled = np.sort(order[count:])
+    return Split(tuple(dataset.train[i] for i in labeled), tuple(dataset.train[i].video for i in unlabeled))
+
+
+def balanced_order(annotations: Sequence[Annotations], num_classes: int, seed: int) -> NDArray[np.int64]:
+    """A random order of the videos in which every class keeps its share in every prefix, as far as that is possible.
+
+    One video after another is drawn from those that show the class that lags furthest behind (in share of its videos drawn so far,
+    then in rarity; ties at random), as in the iterative stratification of Sechidis et al. (2011).
+    """
+    rng = np.random.default_rng(seed)
+    present = _presence(annotations, num_classes)
+    totals = present.sum(axis=0)
+    drawn = np.zeros(num_classes)
+    waiting = np.ones(len(annotations), dtype=bool)
+    order = []
+    for _ in range(len(annotations)):
+        left = present[waiting].any(axis=0)
+        if left.any():
+            lag = np.where(left, drawn / np.maximum(totals, 1), np.inf)
+            furthest = np.flatnonzero(lag == lag.min())
+            furthest = furthest[totals[furthest] == totals[furthest].min()]
+            candidates = np.flatnonzero(waiting & present[:, rng.choice(furthest)])
+        else:  # videos without an instance come last
+            candidates = np.flatnonzero(waiting)
+        video = rng.choice(candidates)
+        waiting[video] = False
+        drawn += present[video]
+        order.append(video)
+    return np.array(order, dtype=np.int64)
+
+
+def _presence(annotations: Sequence[Annotations], num_classes: int) -> NDArray[np.bool_]:
+    """[videos, classes], True where the video shows the class."""
+    present = np.zeros((len(annotations), num_classes), dtype=bool)
+    for row, a in zip(present, annotations, strict=True):
+        row[a.labels] = True
+    return present

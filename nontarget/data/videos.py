@@ -1,0 +1,101 @@
+"""Videos as typed records: what a detector may see of a labelled and of an unlabelled video."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nontarget.config import Protocol
+from nontarget.segments import TimeGrid
+
+
+class DataError(ValueError):
+    """Something is wrong with a file of the user; the message names the file, the value and what would be accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """An unlabelled video. It has no place for annotations: what is not there cannot leak into training."""
+
+    video_id: str
+    features: NDArray[np.float32]
+    """[snippets, dim]; snippet t is centred on ``(t + 0.5) / fps`` seconds."""
+    fps: float
+    """Snippets per second."""
+    duration_s: float
+
+    @property
+    def grid(self) -> TimeGrid:
+        return TimeGrid(self.fps)
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """The instances of one video."""
+
+    labels: NDArray[np.int64]
+    """[instances], index into the classes of the data set."""
+    segments_s: NDArray[np.float64]
+    """[instances, 2], start and end in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledVideo:
+    """A video together with its annotations."""
+
+    video: Video
+    annotations: Annotations
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training and test videos of one problem, and the protocol under which it is run and scored."""
+
+    name: str
+    classes: tuple[str, ...]
+    """Action classes without background; background is index ``len(classes)``."""
+    train: tuple[LabeledVideo, ...]
+    test: tuple[LabeledVideo, ...]
+    protocol: Protocol
+    checksum: str
+    """Identifies the content: of the files, or of a generator's parameters."""
+    simulated: bool = False
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def feature_dim(self) -> int:
+        return self.train[0].video.features.shape[1]
+
+    def with_protocol(self, **changes: Any) -> "Dataset":
+        """The same videos under a changed protocol."""
+        return replace(self, protocol=replace(self.protocol, **changes))
+
+    def instances(self, videos: Iterable[LabeledVideo]) -> pd.DataFrame:
+        """Instances of the given videos: rows (video_id, label, start_s, end_s)."""
+        rows = [
+            (v.video.video_id, self.classes[label], start, end)
+            for v in videos
+            for label, (start, end) in zip(v.annotations.labels, v.annotations.segments_s.tolist(), strict=True)
+        ]
+        return pd.DataFrame(rows, columns=["video_id", "label", "start_s", "end_s"])
+
+    def ground_truth(self, videos: Iterable[LabeledVideo]) -> dict[str, dict[str, dict[str, object]]]:
+        """ActivityNet-style dictionary of the given videos' annotations."""
+        return {
+            "database": {
+                v.video.video_id: {
+                    "duration": v.video.duration_s,
+                    "annotations": [
+                        {"label": self.classes[label], "segment": [float(start), float(end)]}
+                        for label, (start, end) in zip(v.annotations.labels, v.annotations.segments_s, strict=True)
+                    ],
+                }
+                for v in videos
+            }
+        }

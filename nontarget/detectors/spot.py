@@ -1,0 +1,220 @@
+"""SPOT as described: a snippet embedding with a class head and a mask head (Secs. 3.1, 3.6; Nag et al. 2022)."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nontarget.config import InferenceConfig
+from nontarget.detectors.base import Candidates, Detector, DetectorOutput, Losses, Targets
+from nontarget.detectors.spot_losses import mask_loss, reconstruction_loss, refinement_loss
+from nontarget.segments import runs
+
+
+@dataclass(frozen=True)
+class SpotConfig:
+    """Sizes and loss settings of :class:`Spot`. The defaults are the preset ``paper``."""
+
+    embed_dim: int = 512
+    """Width of the snippet embedding (assumed; the paper does not say)."""
+    num_heads: int = 4
+    """Of the self-attention (SPOT's released code)."""
+    attention_dropout: float = 0.1
+    """SPOT's released code."""
+    output_dropout: float = 0.3
+    """SPOT's released code."""
+    mask_dim: int = 256
+    """Channels of the mask head (SPOT's released code)."""
+    mask_reach: int = 256
+    """Offsets between two snippets that the mask head tells apart; those further away share one bias (assumed: T)."""
+    background_row_weight: float = 0.2
+    """Weight of the mask rows of background snippets, which should be empty (assumed)."""
+    border: int = 1
+    """Snippets on either side of the predicted foreground's border that count as hard in L_ref (assumed)."""
+    num_easy: int = 8
+    """Most confident snippets of a clip that count as easy in L_ref (assumed)."""
+    temperature: float = 0.07
+    """Of InfoNCE in L_ref (as released)."""
+    mask_ratio: float = 0.25
+    """Share of the snippets whose features are hidden for L_rec (assumed)."""
+
+
+SPOT_PRESETS = {"paper": SpotConfig(), "tiny": SpotConfig(embed_dim=64, attention_dropout=0.0, mask_dim=32, mask_reach=64)}
+
+
+@dataclass(frozen=True)
+class SpotOutput(DetectorOutput):
+    """One forward pass of :class:`Spot`."""
+
+    mask_logits: Float[Tensor, "clips snippets snippets"]
+    """Row t: which snippets belong to the instance that snippet t is in."""
+    embeddings: Float[Tensor, "clips snippets embed_dim"]
+
+
+class Spot(Detector):
+    """Class head and mask head on a self-attention embedding of the snippets.
+
+    Deviation: the released mask head has one output channel for each absolute position, so it is tied to one T and has to learn every
+    position from scratch. Here each snippet generates a kernel that is applied to all snippets, with a bias for their offset: the
+    same map [T, T] for any T, equivariant in time. L_ref compares the embeddings behind a projection head, as SimCLR does: straight on
+    the embeddings it undoes part of what the class head has learnt.
+    """
+
+    version = 1
+
+    def __init__(self, feature_dim: int, num_classes: int, config: SpotConfig = SPOT_PRESETS["paper"]) -> None:
+        super().__init__()
+        self.config, self.num_classes = config, num_classes
+        width = config.embed_dim
+        self.embedding = SnippetEmbedding(feature_dim, config)
+        self.class_head = nn.Linear(width, num_classes + 1)  # a 1x1 convolution over snippets
+        self.mask_head = MaskHead(config)
+        self.decoder = nn.Linear(width, feature_dim)
+        self.contrast = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+
+    def forward(self, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"]) -> SpotOutput:
+        embeddings = self.embedding(features, valid)
+        return SpotOutput(self.class_head(embeddings), self.mask_head(embeddings, valid), embeddings)
+
+    def targets(self, labels: Int[Tensor, "clips snippets"], segments: Float[Tensor, "clips snippets 2"]) -> Targets:
+        centres = torch.arange(labels.shape[-1], device=labels.device) + 0.5
+        start, end = segments[..., None].unbind(-2)  # [clips, snippets, 1]
+        inside = (start <= centres) & (centres < end)
+        # An instance too short to cover a centre still claims the snippet that it was assigned to.
+        itself = torch.eye(labels.shape[-1], dtype=torch.bool, device=labels.device)
+        return Targets(labels, (inside | itself) & (labels != self.num_classes)[..., None])
+
+    def pseudo_targets(self, output: SpotOutput) -> Targets:
+        # Mask probabilities as they are: cut to 0 and 1, the masks' errors feed themselves.
+        labels = output.class_logits.argmax(dim=-1)
+        return Targets(labels, output.mask_logits.sigmoid() * (labels != self.num_classes)[..., None])
+
+    def localization_loss(self, output: SpotOutput, targets: Targets, valid: Bool[Tensor, "clips snippets"]) -> Losses:
+        foreground = targets.labels != self.num_classes
+        row_weights = torch.where(foreground, 1.0, self.config.background_row_weight)
+        return {"mask": mask_loss(output.mask_logits, targets.localization, row_weights, valid)}
+
+    def label_free_losses(
+        self,
+        output: SpotOutput,
+        features: Float[Tensor, "clips snippets dim"],
+        valid: Bool[Tensor, "clips snippets"],
+        pretraining: bool,
+    ) -> Losses:
+        c = self.config
+        hidden = (torch.rand(valid.shape, device=valid.device) < c.mask_ratio) & valid
+        rebuilt = self.decoder(self.embedding(features.masked_fill(hidden[..., None], 0.0), valid))
+        losses = {"reconstruction": reconstruction_loss(rebuilt, features, hidden)}
+        if not pretraining:  # before that there is no prediction to refine
+            background = output.class_logits.detach().softmax(dim=-1)[..., -1]
+            losses["refinement"] = refinement_loss(self.contrast(output.embeddings), background, valid, c.border, c.num_easy, c.temperature)
+        return losses
+
+    def candidates(self, output: SpotOutput, valid: Bool[Tensor, "clips snippets"], config: InferenceConfig) -> Candidates:
+        return spot_candidates(output.class_logits.softmax(dim=-1), output.mask_logits.sigmoid(), valid, config)
+
+
+class SnippetEmbedding(nn.Module):
+    """Linear projection and one layer of self-attention over the valid snippets, with residual and LayerNorm."""
+
+    def __init__(self, feature_dim: int, config: SpotConfig) -> None:
+        super().__init__()
+        self.num_heads, self.attention_dropout = config.num_heads, config.attention_dropout
+        self.project = nn.Linear(feature_dim, config.embed_dim)
+        self.query_key_value = nn.Linear(config.embed_dim, 3 * config.embed_dim)
+        self.output = nn.Linear(config.embed_dim, config.embed_dim)
+        self.dropout = nn.Dropout(config.output_dropout)
+        self.norm = nn.LayerNorm(config.embed_dim)
+
+    def forward(
+        self, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"]
+    ) -> Float[Tensor, "clips snippets embed_dim"]:
+        x = self.project(features)
+        query, key, value = self.query_key_value(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        dropout = self.attention_dropout if self.training else 0.0
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=valid[:, None, None], dropout_p=dropout)
+        x = self.norm(x + self.dropout(self.output(attended.transpose(1, 2).flatten(2))))
+        return x.masked_fill(~valid[..., None], 0.0)
+
+
+class MaskHead(nn.Module):
+    """For each snippet, mask logits over all snippets: a small convolutional tower, then kernels applied across the clip."""
+
+    def __init__(self, config: SpotConfig) -> None:
+        super().__init__()
+        self.reach = config.mask_reach
+        self.tower = nn.ModuleList(
+            [nn.Conv1d(config.embed_dim, config.mask_dim, 3, padding=1), nn.Conv1d(config.mask_dim, config.mask_dim, 3, padding=1)]
+        )
+        self.kernel_and_map = nn.Conv1d(config.mask_dim, 2 * config.mask_dim, 1)
+        # Starts as a preference for near snippets.
+        self.offset_bias = nn.Parameter(1 - 0.5 * torch.arange(-self.reach, self.reach + 1).abs().float().sqrt())
+
+    def forward(
+        self, embeddings: Float[Tensor, "clips snippets embed_dim"], valid: Bool[Tensor, "clips snippets"]
+    ) -> Float[Tensor, "clips snippets snippets"]:
+        x, real = embeddings.transpose(1, 2), valid[:, None]
+        for convolution in self.tower:
+            x = convolution(x).relu().masked_fill(~real, 0.0)  # what lies in the padding must not leak back
+        kernels, maps = self.kernel_and_map(x).chunk(2, dim=1)  # [clips, mask_dim, snippets]
+        similarity = kernels.transpose(1, 2) @ maps / kernels.shape[1] ** 0.5
+        steps = torch.arange(valid.shape[1], device=valid.device)
+        offset = (steps - steps[:, None]).clamp(-self.reach, self.reach) + self.reach
+        return similarity + self.offset_bias[offset]
+
+
+def spot_candidates(
+    class_probs: Float[Tensor, "clips snippets classes"],
+    mask_probs: Float[Tensor, "clips snippets snippets"],
+    valid: Bool[Tensor, "clips snippets"],
+    config: InferenceConfig,
+) -> Candidates:
+    """Candidates from class and mask probabilities (Sec. 3.6).
+
+    Every run of snippets above a class threshold is a candidate. The mean of its snippets' masks says how far the instance extends that
+    the run lies in: every run of that mask above a mask threshold is a candidate of the same class. The score is the mean class
+    probability of the segment times its soft tIoU with that mask.
+
+    Deviation: the paper does not define the mask score. The mean of the mask over the segment would put fragments of an instance first,
+    since the middle of an instance is surer than the whole; the soft tIoU asks that the segment be all of the mask.
+    """
+    class_probs = class_probs[..., :-1].masked_fill(~valid[..., None], 0.0).transpose(1, 2)  # [clips, classes, snippets]
+    mask_probs = mask_probs.masked_fill(~(valid[:, None] & valid[..., None]), 0.0)
+    promising = (class_probs.amax(dim=-1) > min(config.class_thresholds)).nonzero()  # [rows, 2]: clip and class
+    curves = class_probs[promising[:, 0], promising[:, 1]]
+    row, start, end = _runs_above(curves, config.class_thresholds)
+    if len(row) == 0:
+        return Candidates(row, row, class_probs.new_zeros(0, 2), class_probs.new_zeros(0))
+
+    clip, label = promising[row].unbind(dim=1)
+    total = F.pad(mask_probs.cumsum(dim=1), (0, 0, 1, 0))  # over the snippets whose masks they are
+    mask = (total[clip, end] - total[clip, start]) / (end - start)[:, None]  # [runs, snippets]
+    origin, mask_start, mask_end = _runs_above(mask, config.mask_thresholds)
+    origin = torch.cat((torch.arange(len(row), device=row.device), origin))
+    start, end = torch.cat((start, mask_start)), torch.cat((end, mask_end))
+
+    inside = _sum_over(mask, origin, start, end)
+    agreement = inside / (mask.sum(dim=-1)[origin] + (end - start) - inside)
+    scores = _sum_over(curves, row[origin], start, end) / (end - start) * agreement
+    return Candidates(clip[origin], label[origin], torch.stack((start, end), dim=1).to(scores.dtype), scores)
+
+
+def _runs_above(
+    curves: Float[Tensor, "rows snippets"], thresholds: tuple[float, ...]
+) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]:
+    """Runs of every row above every threshold: row, start, end; a run that several thresholds give is listed once."""
+    levels = torch.tensor(thresholds, device=curves.device, dtype=curves.dtype)
+    row, start, end = runs((curves[:, None] > levels[:, None]).flatten(0, 1))
+    base = curves.shape[1] + 1
+    found = ((row // len(levels) * base + start) * base + end).unique()  # one number a run: unique(dim=0) is far slower
+    return found // base**2, found // base % base, found % base
+
+
+def _sum_over(
+    curves: Float[Tensor, "rows snippets"], row: Int[Tensor, " n"], start: Int[Tensor, " n"], end: Int[Tensor, " n"]
+) -> Float[Tensor, " n"]:
+    """Sum of a row's values over [start, end)."""
+    total = F.pad(curves.cumsum(dim=-1), (1, 0))
+    return total[row, end] - total[row, start]

@@ -1,0 +1,33 @@
+"""Learning rules by name. A new rule is one file in this folder and one line in ``_RULES``."""
+
+from typing import Any
+
+from nontarget.config import check_choice, from_mapping
+from nontarget.rules.base import LearningRule
+from nontarget.rules.baseline import Baseline
+from nontarget.rules.ours import Ours
+from nontarget.rules.supervised import FullySupervised, SupervisedOnly, WholeVideo
+
+_RULES: tuple[type[LearningRule], ...] = (
+    WholeVideo,
+    SupervisedOnly,
+    Baseline,
+    Ours,
+    FullySupervised,
+)
+
+
+def available() -> tuple[str, ...]:
+    """Names of all learning rules."""
+    return tuple(rule.name for rule in _RULES)
+
+
+def get_rule(name: str, **settings: Any) -> LearningRule:
+    """A learning rule with its settings.
+
+    Raises:
+        ValueError: no such rule or setting; the message names the nearest known one.
+    """
+    check_choice("learning rule", name, available())
+    rule = next(rule for rule in _RULES if rule.name == name)
+    return from_mapping(rule, settings, f"learning rule {name!r}")

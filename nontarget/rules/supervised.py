@@ -1,0 +1,38 @@
+"""The floor, the ceiling, and the sanity row: no learning from unlabelled videos."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from nontarget.rules.base import LearningRule
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedOnly(LearningRule):
+    """Labelled videos alone (Eq. 2)."""
+
+    name: ClassVar[str] = "supervised only"
+    uses_unlabeled: ClassVar[bool] = False
+
+    def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor) -> Tensor:
+        raise RuntimeError(f"the rule {self.name!r} does not learn from unlabelled videos")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullySupervised(SupervisedOnly):
+    """Every training video labelled, whatever the label ratio: what there is to gain."""
+
+    name: ClassVar[str] = "fully supervised"
+    labels_all: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeVideo(SupervisedOnly):
+    """One segment [0, duration] a video, of the class that its snippets have on average: what is earned without localising anything."""
+
+    name: ClassVar[str] = "whole-video"
+    whole_video: ClassVar[bool] = True
+
+    def training_settings(self) -> dict[str, Any]:
+        return super().training_settings() | {"name": SupervisedOnly.name}

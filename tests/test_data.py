@@ -1,0 +1,430 @@
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from helpers import dataset_of, labeled, tiny_dataset, video
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nontarget.config import Protocol
+from nontarget.data import (
+    Annotations,
+    DataError,
+    Normalization,
+    available,
+    balanced_order,
+    dataset_identity,
+    load_dataset,
+    make_clips,
+    make_labeled_clips,
+    read_annotations,
+    read_feature_folder,
+    read_thumos14_text,
+    split_dataset,
+    write_feature_folder,
+)
+
+# --- feature folders: good ones
+
+
+def write_folder(folder, change=None, features=None):
+    """A feature folder with two classes, two training and one test video; ``change`` edits the annotations first."""
+    content = {
+        "classes": ["run", "jump"],
+        "feature_fps": 2.0,
+        "database": {
+            name: {"subset": subset, "duration": 10.0, "annotations": [{"label": "run", "segment": [1.0, 3.0]}]}
+            for name, subset in (("t1", "training"), ("t2", "training"), ("v1", "validation"))
+        },
+    }
+    content["database"]["t2"]["annotations"].append({"label": "jump", "segment": [4.0, 10.0]})
+    if change:
+        change(content)
+    folder.mkdir(exist_ok=True)
+    (folder / "annotations.json").write_text(json.dumps(content))
+    arrays = {name: np.zeros((20, 4), dtype=np.float16) for name in ("t1", "t2", "v1")} | (features or {})
+    np.savez(folder / "features.npz", **{k: v for k, v in arrays.items() if v is not None})
+    return folder
+
+
+def test_read_feature_folder(tmp_path):
+    dataset = read_feature_folder(write_folder(tmp_path / "mine"))
+    assert (dataset.name, dataset.classes, dataset.feature_dim) == ("mine", ("run", "jump"), 4)
+    assert [v.video.video_id for v in dataset.train] == ["t1", "t2"]
+    assert [v.video.video_id for v in dataset.test] == ["v1"]
+    np.testing.assert_array_equal(dataset.train[1].annotations.labels, [0, 1])
+    np.testing.assert_array_equal(dataset.train[1].annotations.segments_s, [[1, 3], [4, 10]])
+    assert dataset.train[0].video.features.dtype == np.float32
+    assert dataset.protocol == Protocol()
+    assert not dataset.simulated
+
+
+def test_folder_states_its_protocol_and_subsets(tmp_path):
+    def change(content):
+        content["protocol"] = {"windowing": "rescale", "num_snippets": 5, "tiou_thresholds": [0.5, 0.75], "pool": 2}
+        content["subsets"] = {"train": "validation", "test": "training"}
+
+    dataset = read_feature_folder(write_folder(tmp_path / "mine", change))
+    assert dataset.protocol == Protocol(windowing="rescale", num_snippets=5, tiou_thresholds=(0.5, 0.75), pool=2)
+    assert [v.video.video_id for v in dataset.train] == ["v1"]
+    assert dataset.train[0].video.fps == 1.0
+    assert len(dataset.train[0].video.features) == 10
+
+
+def test_write_then_read_gives_the_same(tmp_path):
+    dataset = tiny_dataset()
+    write_feature_folder(tmp_path / "twin", dataset, dtype=np.float32)
+    again = read_feature_folder(tmp_path / "twin", "thumos14-sim")
+    assert again.classes == dataset.classes
+    assert again.protocol == dataset.protocol
+    for subset in ("train", "test"):
+        for a, b in zip(getattr(dataset, subset), getattr(again, subset), strict=True):
+            assert a.video.video_id == b.video.video_id
+            np.testing.assert_array_equal(a.video.features, b.video.features)
+            np.testing.assert_array_equal(a.annotations.labels, b.annotations.labels)
+            np.testing.assert_array_equal(a.annotations.segments_s, b.annotations.segments_s)
+    assert sorted(p.name for p in (tmp_path / "twin").iterdir()) == ["SHA256SUMS", "annotations.json", "classes.txt", "features.npz"]
+
+
+def test_pooling_averages_and_keeps_a_remainder():
+    from nontarget.data.folder import pooled
+
+    v = video(snippets=5, dim=1)
+    p = pooled(v, 2)
+    expected = [v.features[:2].mean(), v.features[2:4].mean(), v.features[4].item()]
+    np.testing.assert_allclose(p.features[:, 0], expected, rtol=1e-6)
+    assert p.fps == v.fps / 2
+    assert p.duration_s == v.duration_s
+
+
+@pytest.mark.parametrize(("name", "counts"), [("hapt", (42, 19, 12, 64)), ("nips4b", (233, 100, 43, 128)), ("precog16", (46, 24, 8, 120))])
+def test_real_folders(data_root, name, counts):
+    dataset = load_dataset(name, root=data_root)
+    assert (len(dataset.train), len(dataset.test), dataset.num_classes, dataset.feature_dim) == counts
+    assert name in available(data_root)
+
+
+# --- feature folders: bad ones
+
+
+def edit(video_id, **changes):
+    return lambda content: content["database"][video_id].update(changes)
+
+
+def instance(label="run", start=0.0, end=1.0):
+    return {"annotations": [{"label": label, "segment": [start, end]}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "features", "message"),
+    [
+        (None, {"t2": None}, r"features.npz: 1 problem\(s\):\s+t2: no features in the archive"),
+        (None, {"t2": np.zeros((20, 5), np.float16)}, r"one feature dimension, got 4 \(t1\), 5 \(t2\)"),
+        (None, {"t2": np.zeros(20, np.float16)}, r"t2: features must be \[T, D\], got shape \(20,\)"),
+        (None, {"t2": np.zeros((20, 4), np.int64)}, "t2: features must be floating point, got int64"),
+        (None, {"t2": np.full((20, 4), np.nan, np.float16)}, "t2: features must be finite, got nan at step 0, dimension 0"),
+        (None, {"v1": np.pad([[np.inf]], ((3, 16), (2, 1)))}, "v1: features must be finite, got inf at step 3, dimension 2"),
+        (None, {"t1": np.zeros((10, 4), np.float16)}, "t1: 10 feature steps for 10 s; at feature_fps 2 about 20 are expected"),
+        (edit("t1", **instance(end=11.0)), None, r"t1: segment \[0, 11\] must lie within the video, \[0, 10\] s"),
+        (edit("t1", **instance(start=-1.0)), None, r"segment \[-1, 1\] must lie within the video"),
+        (edit("t1", **instance(start=2.0, end=2.0)), None, r"t1: segment \[2, 2\] must have end > start"),
+        (edit("t1", **instance(start=3.0, end=2.0)), None, "must have end > start"),
+        (edit("t1", **instance(end=float("nan"))), None, "must have end > start"),
+        (edit("t1", **instance(label="rum")), None, r"t1: unknown label 'rum'; did you mean 'run'\? \(known: 'run', 'jump'\)"),
+        (edit("t1", annotations=[{"label": "run"}]), None, "t1: lacks 'segment'"),
+        (edit("t1", duration=0), None, "t1: duration must be a positive number of seconds, got 0"),
+        (lambda c: c.pop("feature_fps"), None, "lacks 'feature_fps'"),
+        (lambda c: c.update(feature_fps=-5), None, "feature_fps must be a positive number of feature steps per second, got -5"),
+        (lambda c: c.update(classes=["run", "jump", "run"]), None, r"'classes' lists \['run'\] more than once"),
+        (lambda c: c.update(database={}), None, "non-empty 'database'"),
+        (lambda c: c["database"].pop("v1"), None, "needs a training and a test subset"),
+        (lambda c: c.update(protocol={"num_snipets": 4}), None, "unknown setting 'num_snipets'; did you mean 'num_snippets'"),
+        (lambda c: c.update(protocol={"num_snippets": 0}), None, "num_snippets must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_bad_folders(tmp_path, change, features, message):
+    folder = write_folder(tmp_path / "bad", change, features)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_feature_folder(folder)
+    assert str(folder) in str(caught.value), "the message names the file"
+
+
+def test_all_problems_are_listed(tmp_path):
+    def change(content):
+        for name in ("t1", "t2", "v1"):
+            content["database"][name]["annotations"] = [{"label": "fly", "segment": [0, 1]}] * 5
+
+    with pytest.raises(DataError, match=r"15 problem\(s\)") as caught:
+        read_feature_folder(write_folder(tmp_path / "bad", change))
+    assert "... and 5 more" in str(caught.value)
+
+
+def test_duplicate_ids(tmp_path):
+    folder = write_folder(tmp_path / "bad")
+    text = (folder / "annotations.json").read_text()
+    (folder / "annotations.json").write_text(text.replace('"t2"', '"t1"'))
+    with pytest.raises(DataError, match=r"annotations.json: the id\(s\) \['t1'\] are listed more than once"):
+        read_feature_folder(folder)
+
+
+def test_not_json_and_missing_files(tmp_path):
+    folder = write_folder(tmp_path / "bad")
+    (folder / "annotations.json").write_text("{")
+    with pytest.raises(DataError, match="annotations.json: not a JSON file"):
+        read_feature_folder(folder)
+    (folder / "features.npz").unlink()
+    with pytest.raises(FileNotFoundError, match="lacks features.npz; a feature folder holds annotations.json and features.npz"):
+        read_feature_folder(folder)
+
+
+def test_truncated_archive(tmp_path):
+    folder = write_folder(tmp_path / "bad", features={"t1": np.random.default_rng(0).normal(size=(20, 4)).astype(np.float16)})
+    whole = (folder / "features.npz").read_bytes()
+    for size in (0, 10, len(whole) // 2, len(whole) - 1):
+        (folder / "features.npz").write_bytes(whole[:size])
+        with pytest.raises(DataError, match="features.npz: not a readable npz archive"):
+            read_feature_folder(folder)
+
+
+def test_interrupted_download_is_told_by_the_checksums(tmp_path):
+    folder = write_folder(tmp_path / "mine")
+    sums = {f: hashlib.sha256((folder / f).read_bytes()).hexdigest() for f in ("annotations.json", "features.npz")}
+    (folder / "SHA256SUMS").write_text("".join(f"{digest}  {f}\n" for f, digest in sums.items()))
+    read_feature_folder(folder)
+    # Still a good archive, but not the one that was published.
+    np.savez(folder / "features.npz", **{name: np.ones((20, 4)) for name in ("t1", "t2", "v1")})
+    with pytest.raises(DataError, match=r"features.npz: its SHA-256 is .* SHA256SUMS says .*: an interrupted download"):
+        read_feature_folder(folder)
+
+
+def test_pickles_are_never_loaded(tmp_path):
+    folder = write_folder(tmp_path / "bad", features={"t1": np.array([{"a": 1}], dtype=object)})
+    with pytest.raises(DataError, match="not a readable npz archive"):
+        read_feature_folder(folder)
+
+
+def test_writing_needs_one_snippet_rate(tmp_path):
+    dataset = dataset_of([labeled("x", [(0, 0, 1)], fps=2.0), labeled("y", [(1, 0, 1)], fps=3.0)])
+    with pytest.raises(DataError, match="one feature_fps, the videos have 2"):
+        write_feature_folder(tmp_path / "twin", dataset)
+
+
+# --- annotation files
+
+
+def test_real_annotation_files(data_root):
+    thumos = read_annotations(data_root / "thumos14" / "thumos14.json")
+    assert thumos.subsets() == ("validation", "test")
+    counts = {s: sum(len(e.annotations.labels) for e in thumos.videos.values() if e.subset == s) for s in thumos.subsets()}
+    assert counts == {"validation": 3003, "test": 3332}
+    with pytest.raises(DataError, match="115 problem"):
+        read_annotations(data_root / "activitynet" / "activitynet_v1-3.json")
+    activitynet = read_annotations(data_root / "activitynet" / "activitynet_v1-3.json", invalid="repair")
+    assert activitynet.subsets() == ("training", "validation")
+    assert len(activitynet.repaired) == 115
+    assert len(activitynet.classes) == 200
+
+
+def test_thumos14_text_files(tmp_path):
+    (tmp_path / "BaseballPitch_val.txt").write_text("video_validation_0000266  72.8 76.4\nvideo_validation_0000266 90.0 130.0\n\n")
+    (tmp_path / "Diving_test.txt").write_text("video_test_0000001 1.5 2.5\n")
+    (tmp_path / "Ambiguous_val.txt").write_text("video_validation_0000266 0 1\n")
+    durations = {"video_validation_0000266": 120.0, "video_test_0000001": 10.0}
+    content, left_out = read_thumos14_text(tmp_path, durations)
+    assert content["classes"] == ["BaseballPitch", "Diving"]
+    assert content["database"]["video_validation_0000266"] == {
+        "subset": "validation",
+        "duration": 120.0,
+        "annotations": [{"label": "BaseballPitch", "segment": [72.8, 76.4]}],
+    }
+    assert left_out == ["video_validation_0000266: BaseballPitch [90.0, 130.0] in a video of 120 s"]
+    (tmp_path / "thumos.json").write_text(json.dumps(content))
+    assert read_annotations(tmp_path / "thumos.json").subsets() == ("validation", "test")
+    with pytest.raises(DataError, match=r"BaseballPitch_val.txt, line 1: no duration given for video_validation_0000266"):
+        read_thumos14_text(tmp_path, {})
+    (tmp_path / "Diving_test.txt").write_text("video_test_0000001 1.5\n")
+    with pytest.raises(DataError, match="Diving_test.txt, line 1: expected 'video start_s end_s'"):
+        read_thumos14_text(tmp_path, durations)
+    with pytest.raises(DataError, match="no file <Class>_val.txt"):
+        read_thumos14_text(tmp_path / "nowhere", durations)
+
+
+# --- registry
+
+
+def test_unknown_data_sets(tmp_path, monkeypatch):
+    monkeypatch.delenv("NONTARGET_DATA", raising=False)
+    with pytest.raises(ValueError, match=r"unknown data set 'thumos-sim'; did you mean 'thumos14-sim'\?.*NONTARGET_DATA"):
+        load_dataset("thumos-sim")
+    write_folder(tmp_path / "birds")
+    monkeypatch.setenv("NONTARGET_DATA", str(tmp_path))
+    assert "birds" in available()
+    with pytest.raises(ValueError, match=r"did you mean 'birds'\?.*were looked for in"):
+        load_dataset("bird")
+    assert load_dataset("birds").name == "birds"
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        load_dataset("birds", root=tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="unknown preset 'smal'; did you mean 'small'"):
+        load_dataset("thumos14-sim", "smal")
+    with pytest.raises(ValueError, match="unknown setting 'nois'; did you mean 'noise'"):
+        load_dataset("thumos14-sim", twin_settings={"nois": 1.0})
+
+
+def test_identity_without_loading(tmp_path, monkeypatch):
+    monkeypatch.delenv("NONTARGET_DATA", raising=False)
+    about, protocol = dataset_identity("hapt")
+    assert about == {"name": "hapt", "checksum": None, "simulated": False}
+    assert protocol.pool == 2
+    with pytest.raises(ValueError, match="unknown data set 'nothing'"):
+        dataset_identity("nothing")
+    folder = write_folder(tmp_path / "birds")
+    about, _ = dataset_identity("ignored", features=folder)
+    assert about["name"] == "birds"
+    assert about["checksum"] == read_feature_folder(folder).checksum
+    # Every ingredient of a twin changes its checksum.
+    plain, _ = dataset_identity("thumos14-sim")
+    changed, _ = dataset_identity("thumos14-sim", twin_settings={"noise": 3.0})
+    assert plain["checksum"] != changed["checksum"]
+
+
+def test_checksum_follows_the_files(tmp_path):
+    folder = write_folder(tmp_path / "birds")
+    before = read_feature_folder(folder).checksum
+    copied = shutil.copytree(folder, tmp_path / "copy")
+    assert read_feature_folder(copied).checksum == before
+    write_folder(folder, features={"t1": np.ones((20, 4), np.float16)})
+    assert read_feature_folder(folder).checksum != before
+
+
+# --- splits
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_splits_are_nested_balanced_and_seeded(seed):
+    dataset = tiny_dataset()
+    previous = set()
+    for ratio in (0.2, 0.4, 0.6, 1.0):
+        split = split_dataset(dataset, ratio, seed)
+        labeled_ids = {v.video.video_id for v in split.labeled}
+        unlabeled_ids = {v.video_id for v in split.unlabeled}
+        assert previous <= labeled_ids
+        assert len(labeled_ids) == round(ratio * len(dataset.train))
+        assert labeled_ids | unlabeled_ids == {v.video.video_id for v in dataset.train}
+        assert not labeled_ids & unlabeled_ids
+        shown = {c for v in split.labeled for c in v.annotations.labels}
+        assert shown == set(range(dataset.num_classes))
+        previous = labeled_ids
+
+
+def test_split_seeds_differ_and_repeat():
+    dataset = tiny_dataset()
+    ids = [tuple(v.video.video_id for v in split_dataset(dataset, 0.2, s).labeled) for s in (0, 0, 1, 2)]
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
+
+
+def test_every_prefix_keeps_the_classes_balanced():
+    annotations = [Annotations(np.array([i % 3]), np.zeros((1, 2))) for i in range(30)] + [
+        Annotations(np.array([], np.int64), np.zeros((0, 2)))
+    ]
+    order = balanced_order(annotations, 3, seed=4)
+    assert sorted(order) == list(range(31))
+    assert order[-1] == 30, "a video without an instance comes last"
+    for n in range(1, 31):
+        counts = np.bincount(order[:n] % 3, minlength=3)
+        assert counts.max() - counts.min() <= 1
+
+
+def test_ratio_that_leaves_a_class_without_labels():
+    dataset = tiny_dataset()
+    with pytest.raises(ValueError, match=r"label_ratio 0.05 labels 1 of the 24 .* leaves 3 of 4 classes without a label .*at least 0.1\d*"):
+        split_dataset(dataset, 0.05, 0)
+    for ratio in (0, -0.1, 1.1):
+        with pytest.raises(ValueError, match=r"label_ratio must be in \(0, 1\]"):
+            split_dataset(dataset, ratio, 0)
+
+
+def test_the_ratio_that_the_message_names_works():
+    import re
+
+    dataset = tiny_dataset()
+    for seed in range(5):
+        with pytest.raises(ValueError, match="at least") as caught:
+            split_dataset(dataset, 0.05, seed)
+        ratio = float(re.search(r"at least ([0-9.]+)", str(caught.value)).group(1))
+        split_dataset(dataset, ratio, seed)
+
+
+def test_unlabelled_videos_have_no_place_for_annotations():
+    unlabeled = split_dataset(tiny_dataset(), 0.2, 0).unlabeled[0]
+    assert not hasattr(unlabeled, "annotations")
+    assert not hasattr(unlabeled, "__dict__")
+    with pytest.raises((AttributeError, TypeError)):
+        unlabeled.annotations = None
+
+
+# --- clips
+
+
+def test_sliding_windows():
+    protocol = Protocol(num_snippets=8, stride=4)
+    videos = [video("short", snippets=5), video("long", snippets=17)]
+    normalization = Normalization.of(videos)
+    clips = make_clips(videos, protocol, normalization)
+    assert clips.video.tolist() == [0, 1, 1, 1, 1]
+    assert clips.offset_s.tolist() == [0, 0, 2, 4, 6]
+    assert clips.valid.sum(dim=1).tolist() == [5, 8, 8, 8, 5]
+    assert clips.goes_on.tolist() == [False, True, True, True, False]
+    assert (clips.features[0, 5:] == 0).all()
+    stacked = np.concatenate([v.features for v in videos])
+    expected = (videos[1].features[12:17] - stacked.mean(0)) / stacked.std(0)
+    np.testing.assert_allclose(clips.features[4, :5], expected, rtol=1e-4, atol=1e-5)
+
+
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(1, 12))
+@settings(deadline=None)
+def test_windows_cover_the_video_and_none_is_superfluous(snippets, length, stride):
+    stride = min(stride, length)
+    v = video(snippets=snippets)
+    clips = make_clips([v], Protocol(num_snippets=length, stride=stride), Normalization.of([v]))
+    starts = (clips.offset_s * v.fps).round().int().tolist()
+    covered = set()
+    for start, valid in zip(starts, clips.valid.sum(dim=1).tolist(), strict=True):
+        covered |= set(range(start, start + valid))
+    assert covered == set(range(snippets))
+    assert len(starts) == 1 or starts[-2] + length < snippets
+
+
+def test_rescaling_keeps_time():
+    v = video(snippets=10, fps=2.0)
+    clips = make_clips([v], Protocol(windowing="rescale", num_snippets=5), Normalization.of([v]))
+    assert clips.features.shape == (1, 5, 3)
+    assert clips.fps.item() * 5.0 == 5  # 5 s in 5 snippets
+    assert clips.valid.all()
+    # Halving the rate puts each new centre midway between two old ones.
+    normal = (v.features - v.features.mean(0)) / v.features.std(0)
+    np.testing.assert_allclose(clips.features[0], (normal[0::2] + normal[1::2]) / 2, rtol=1e-4, atol=1e-5)
+
+
+def test_normalization_leaves_a_constant_dimension_at_zero():
+    v = video(snippets=4)
+    v.features[:, 1] = 7.0
+    clips = make_clips([v], Protocol(num_snippets=4), Normalization.of([v]))
+    assert (clips.features[0, :, 1] == 0).all()
+    with pytest.raises(ValueError, match="at least one video"):
+        make_clips([], Protocol(), Normalization.of([v]))
+
+
+def test_targets_of_windows():
+    v = labeled("x", [(1, 1.0, 4.0)], snippets=10, fps=2.0)  # snippets 2 to 8
+    clips = make_labeled_clips([v], Protocol(num_snippets=6, stride=3), Normalization.of([v.video]), num_classes=2)
+    assert clips.labels.tolist() == [[2, 2, 1, 1, 1, 1], [1, 1, 1, 1, 1, 2], [1, 1, 2, 2, 2, 2]]
+    assert clips.segments[0, 2].tolist() == [2, 8]
+    assert clips.segments[1, 0].tolist() == [-1, 5]
+    assert clips.segments[2, 5].tolist() == [0, 0]
+    batch = clips[torch.tensor([2, 0])]
+    assert batch.labels.tolist() == [clips.labels[2].tolist(), clips.labels[0].tolist()]
