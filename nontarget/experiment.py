@@ -1,0 +1,348 @@
+"""One experiment: a data set, a label ratio, a detector, a learning rule and a seed; trained, scored, recorded."""
+
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+import torch
+
+from nontarget import detectors, rules
+from nontarget.config import InferenceConfig, Protocol, TrainingConfig, check_choice, from_mapping
+from nontarget.data import (
+    CLIPS_VERSION,
+    Dataset,
+    Normalization,
+    dataset_identity,
+    load_dataset,
+    make_clips,
+    make_labeled_clips,
+    split_dataset,
+)
+from nontarget.inference import INFERENCE_VERSION, detect_clips, detect_whole_videos
+from nontarget.metrics import METRICS_VERSION, DetectionScores, evaluate_detections
+from nontarget.progress import DISABLE_VARIABLE, progress_bar
+from nontarget.provenance import provenance
+from nontarget.results import Record, ResultStore, identity_key
+from nontarget.rules.base import LearningRule
+from nontarget.trained import TrainedDetector
+from nontarget.training import TRAINING_VERSION, Stage, StageName, TrainingData, steps_per_epoch, train_stage
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What ``small`` and ``full`` mean, beside the twins' own presets of those names."""
+
+    detector: str
+    training: TrainingConfig
+    inference: InferenceConfig = InferenceConfig()
+
+
+PRESETS = {
+    # The rate was chosen with `supervised only` and `baseline` alone, on training videos.
+    "small": Preset("tiny", TrainingConfig(pretrain_learning_rate=2e-3)),
+    "full": Preset("paper", TrainingConfig()),
+}
+_SMALL_TWIN_EPOCHS = {"pretrain_epochs": 8, "selftrain_epochs": 10}  # about 10 s a run on one CPU core: the book has hundreds
+_THUMOS14_LEARNING_RATE = 1e-5  # Sec. 4.2, read so: of the preset `full` on sliding windows
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What to run. The mappings change single settings of what the presets give."""
+
+    dataset: str = "thumos14-sim"
+    rule: str = "ours"
+    label_ratio: float = 0.1
+    seed: int = 0
+    """Of the split and of training."""
+    preset: str = "small"
+    """``small`` or ``full``: of a twin, of the detector and of its training."""
+    detector: str = "spot"
+    features: str | None = None
+    """A feature folder to use instead of a data set's name."""
+    rule_settings: Settings = field(default_factory=dict)
+    detector_settings: Settings = field(default_factory=dict)
+    training_settings: Settings = field(default_factory=dict)
+    inference_settings: Settings = field(default_factory=dict)
+    protocol_settings: Settings = field(default_factory=dict)
+    twin_settings: Settings = field(default_factory=dict)
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that the result depends on; its hash is the result's name.
+
+        The checksum of a data set that is not at hand is None.
+
+        Raises:
+            ValueError: an unknown name or setting; the message names the nearest known one.
+        """
+        check_choice("preset", self.preset, PRESETS)
+        preset = PRESETS[self.preset]
+        rule = self.learning_rule()
+        dataset, protocol = dataset_identity(self.dataset, self.preset, self.features, self.twin_settings)
+        protocol = from_mapping(Protocol, asdict(protocol) | dict(self.protocol_settings), "protocol_settings")
+        training = preset.training
+        if self.preset == "small" and dataset["simulated"]:
+            training = replace(training, **_SMALL_TWIN_EPOCHS)
+        if self.preset == "full" and protocol.windowing == "sliding":
+            training = replace(training, learning_rate=_THUMOS14_LEARNING_RATE)
+        training = from_mapping(TrainingConfig, asdict(training) | dict(self.training_settings), "training_settings")
+        inference = from_mapping(InferenceConfig, asdict(preset.inference) | dict(self.inference_settings), "inference_settings")
+        changed = {name: dict(value) for name, value in vars(self).items() if name.endswith("_settings") and value}
+        identity = {
+            "dataset": dataset,
+            "protocol": asdict(protocol),
+            "preset": self.preset,
+            "label_ratio": 1.0 if rule.labels_all else float(self.label_ratio),
+            "seed": self.seed,
+            "detector": {
+                "name": self.detector,
+                "settings": detectors.detector_settings(self.detector, preset.detector, **self.detector_settings),
+            },
+            "rule": {"name": rule.name, "settings": asdict(rule), "training": rule.training_settings()},
+            "training": asdict(training),
+            "inference": asdict(inference),
+            "changed": changed,
+            "versions": {
+                "clips": CLIPS_VERSION,
+                "detector": detectors.detector_version(self.detector),
+                "rule": rule.version,
+                "training": TRAINING_VERSION,
+                "inference": INFERENCE_VERSION,
+                "metrics": METRICS_VERSION,
+            },
+        }
+        return json.loads(json.dumps(identity))  # as a record holds it: JSON has no tuples
+
+    def load(self) -> Dataset:
+        """The data set, under the experiment's protocol."""
+        dataset = load_dataset(self.dataset, self.preset, self.features, twin_settings=self.twin_settings)
+        return dataset.with_protocol(**self.protocol_settings)
+
+    def learning_rule(self) -> LearningRule:
+        return rules.get_rule(self.rule, **self.rule_settings)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What :func:`train` did."""
+
+    trained: TrainedDetector
+    dataset: Dataset
+    stages: dict[StageName, Stage]
+    counts: dict[str, int]
+    """Labelled and unlabelled training videos."""
+
+
+def run(
+    experiment: Experiment,
+    store: ResultStore | None = None,
+    *,
+    device: str = "auto",
+    recompute: bool = False,
+    progress: bool = True,
+    threads: int = 1,
+) -> Record:
+    """The record of an experiment: read if it is in the store, else computed and added.
+
+    On a CPU the result is the same to the last bit wherever the same versions run on the same kind of processor, also when training
+    was interrupted and resumed.
+
+    Args:
+        experiment: what to run.
+        store: where records and checkpoints are kept; default: the store in the default folder.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``. Not part of a record's identity, but noted in it.
+        recompute: run it even if there is a record, or weights of an earlier run.
+        progress: show a bar of the optimiser's steps.
+        threads: CPU threads; 1 is fastest where several experiments run side by side.
+
+    Raises:
+        ValueError, DataError, FileNotFoundError: something about the experiment or its data is wrong.
+        OSError: nothing can be written to the store; raised before anything is computed.
+    """
+    store = store or ResultStore()
+    identity = experiment.identity()
+    key = identity_key(identity)
+    record = None if recompute else store.read(key)
+    if record is not None:
+        return record
+    store.prepare()
+    with cpu_threads(threads):
+        training = train(experiment, store, device=device, recompute=recompute, progress=progress)
+        before = time.perf_counter()
+        scores, _ = evaluate(training, experiment.learning_rule())
+    seconds = {name: stage.seconds for name, stage in training.stages.items()} | {"inference": time.perf_counter() - before}
+    by_tiou = {f"{t:g}": float(v) for t, v in zip(scores.tiou_thresholds, scores.mean_ap, strict=True)}
+    counts = {"videos": scores.num_videos, "instances": scores.num_instances, "detections": scores.num_detections}
+    record = {
+        "key": key,
+        "identity": identity,
+        "scores": by_tiou | {"avg": scores.average_mean_ap},
+        "scored": counts | training.counts,
+        "provenance": provenance(resolve_device(device), threads) | {"seconds": {name: round(s, 2) for name, s in seconds.items()}},
+        "curves": {name: stage.curve for name, stage in training.stages.items()},
+    }
+    store.write(record)
+    return record
+
+
+def run_all(
+    experiments: Sequence[Experiment],
+    store: ResultStore | None = None,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    recompute: bool = False,
+    progress: bool = True,
+) -> list[Record]:
+    """Records of several experiments, in their order; those that are missing are computed side by side, one a CPU core.
+
+    A finished record is kept whatever happens to the others. On an accelerator they run one after another.
+
+    Args:
+        workers: processes; default: the number of CPU cores at hand.
+    """
+    store = store or ResultStore()
+    keys = [identity_key(e.identity()) for e in experiments]
+    todo = {key: e for key, e in zip(keys, experiments, strict=True) if recompute or store.read(key) is None}
+    if todo:
+        store.prepare()
+    workers = min(workers or len(os.sched_getaffinity(0)), len(todo)) if resolve_device(device).type == "cpu" else 1
+    options: dict[str, Any] = {"store": store, "device": device, "recompute": recompute}
+    with progress_bar(len(todo), "experiments", "run", progress and len(todo) > 0) as bar:
+        if workers <= 1:
+            for experiment in todo.values():
+                run(experiment, **options, progress=progress)
+                bar.update()
+        else:
+            # Started afresh rather than forked: a fork of a process with threads can hang.
+            with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _quiet) as pool:
+                futures = [pool.submit(run, e, **options, progress=False) for e in todo.values()]
+                try:
+                    for future in as_completed(futures):
+                        future.result()
+                        bar.update()
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+    found = [store.read(key) for key in keys]
+    return [record for record in found if record is not None]
+
+
+def train(
+    experiment: Experiment,
+    store: ResultStore | None = None,
+    *,
+    device: str = "auto",
+    recompute: bool = False,
+    progress: bool = True,
+) -> Training:
+    """Train an experiment's detector, or take its weights from the store.
+
+    Stages that do not differ between two experiments (the same pre-training; the same training, detected from in another way) are
+    trained once. An interrupted stage goes on after its last finished epoch.
+    """
+    store = store or ResultStore()
+    store.prepare()
+    identity, rule, target = experiment.identity(), experiment.learning_rule(), resolve_device(device)
+    dataset = experiment.load()
+    split = split_dataset(dataset, identity["label_ratio"], experiment.seed)
+    normalization = Normalization.of([v.video for v in dataset.train])
+    data = TrainingData(
+        make_labeled_clips(split.labeled, dataset.protocol, normalization, dataset.num_classes),
+        make_clips(split.unlabeled, dataset.protocol, normalization) if split.unlabeled else None,
+    ).on_device_if_it_fits(target)
+    config = from_mapping(TrainingConfig, identity["training"], "training")
+    settings = identity["detector"]["settings"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(experiment.seed)
+        detector = detectors.build_detector(experiment.detector, dataset.feature_dim, dataset.num_classes, settings).to(target)
+
+    stages = {}
+    steps = steps_per_epoch(data, config) * (config.pretrain_epochs + config.selftrain_epochs)
+    with progress_bar(steps, f"{rule.name}, {dataset.name}", "step", progress) as bar:
+        for name, depends_on in _stage_identities(identity, rule).items():
+            weights = store.runs / f"weights-{identity_key(depends_on)}.safetensors"
+            if recompute:
+                weights.unlink(missing_ok=True)
+            stages[name] = train_stage(name, detector, rule, data, config, seed=experiment.seed, weights=weights, on_step=bar.update)
+    trained = TrainedDetector(
+        detector.eval(),
+        experiment.detector,
+        settings,
+        dataset.classes,
+        normalization,
+        dataset.protocol,
+        from_mapping(InferenceConfig, identity["inference"], "inference"),
+    )
+    return Training(trained, dataset, stages, {"labeled": len(split.labeled), "unlabeled": len(split.unlabeled)})
+
+
+def evaluate(training: Training, rule: LearningRule) -> tuple[DetectionScores, pd.DataFrame]:
+    """Scores and detections of a trained detector on the test videos: all of them, also those where nothing is found."""
+    trained, videos = training.trained, training.dataset.test
+    clips = make_clips([v.video for v in videos], trained.protocol, trained.normalization)
+    find = detect_whole_videos if rule.whole_video else detect_clips
+    detections = find(
+        trained.detector,
+        clips.to(next(trained.detector.parameters()).device),
+        [v.video.video_id for v in videos],
+        [v.video.duration_s for v in videos],
+        trained.classes,
+        trained.inference,
+        trained.protocol,
+    )
+    truth = training.dataset.ground_truth(videos)
+    return evaluate_detections(truth, detections, trained.protocol.tiou_thresholds), detections
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that a name means; ``auto`` is the first accelerator, or the CPU.
+
+    Raises:
+        ValueError: it is unknown or not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); try 'auto' or 'cpu'") from None
+
+
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """Use this many CPU threads, and as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _quiet() -> None:
+    """In a worker: the bar of all experiments is the parent's."""
+    os.environ[DISABLE_VARIABLE] = "1"
+
+
+def _stage_identities(identity: Mapping[str, Any], rule: LearningRule) -> dict[StageName, dict[str, Any]]:
+    """What the weights after each stage depend on."""
+    common = {name: identity[name] for name in ("dataset", "protocol", "label_ratio", "seed", "detector")}
+    common["versions"] = {name: identity["versions"][name] for name in ("clips", "detector", "training")}
+    pretraining = {name: value for name, value in identity["training"].items() if name not in _SELFTRAINING_ONLY}
+    return {
+        "pretrain": {**common, "rule": rule.pretraining_settings(), "training": pretraining},
+        "selftrain": {**common, "rule": rule.training_settings(), "rule_version": rule.version, "training": identity["training"]},
+    }
+
+
+_SELFTRAINING_ONLY = ("selftrain_epochs", "learning_rate", "unlabeled_weight")

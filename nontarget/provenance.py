@@ -1,0 +1,59 @@
+"""What a number was computed with: code version, libraries, device, time."""
+
+import platform
+import resource
+import subprocess
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def provenance(device: torch.device, threads: int) -> dict[str, Any]:
+    """Code version, library versions, device, date and peak memory of this process."""
+    gpu = device.type == "cuda"
+    return {
+        "commit": code_version(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "device": torch.cuda.get_device_name(device) if gpu else f"{device.type}: {_processor()}, {threads} thread(s)",
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_device_memory_mib": round(torch.cuda.max_memory_allocated(device) / 2**20) if gpu else None,
+    }
+
+
+@lru_cache
+def code_version() -> str:
+    """Git commit of the checkout that the package lies in, with ``-dirty`` if its code was changed; else the installed version."""
+    package = Path(__file__).resolve().parent
+    if (package.parent / ".git").exists():
+        try:
+            commit = _git(package, "rev-parse", "--short=12", "HEAD")
+            return commit + ("-dirty" if _git(package, "status", "--porcelain", "--", ".") else "")
+        except (OSError, subprocess.CalledProcessError):
+            pass
+    try:
+        return version("nontarget")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@lru_cache
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

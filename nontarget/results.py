@@ -1,0 +1,168 @@
+"""Where results are kept: one record a run, and the committed table that pages read."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from nontarget.files import atomic_write, check_writable
+
+RESULTS_VARIABLE = "NONTARGET_RESULTS"
+
+Record = dict[str, Any]
+"""What a run leaves: ``key``, ``identity``, ``scores`` (mAP by tIoU, in [0, 1], "avg" last), ``scored`` (counts), ``provenance`` and
+``curves``."""
+
+
+def identity_key(identity: Mapping[str, Any]) -> str:
+    """Short content hash of what a result depends on; equal identities, in any order of keys, have equal hashes."""
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def default_results_folder() -> Path:
+    """``NONTARGET_RESULTS``; else ``results`` of the checkout that the package lies in; else ``results`` here."""
+    if RESULTS_VARIABLE in os.environ:
+        return Path(os.environ[RESULTS_VARIABLE])
+    checkout = Path(__file__).resolve().parents[1]
+    return (checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()) / "results"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the committed table says about a run."""
+
+    status: Literal["current", "stale", "missing"]
+    """``stale``: there are rows for these settings, but of other data or other code versions; they are not used."""
+    record: Record | None = None
+
+
+class ResultStore:
+    """Records under ``folder/runs`` (a file each, named by content hash) and the committed ``folder/metrics.csv``."""
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = Path(folder) if folder is not None else default_results_folder()
+        self.runs = self.folder / "runs"
+        self.metrics_path = self.folder / "metrics.csv"
+
+    def prepare(self) -> None:
+        """Make the folder, and raise OSError now if nothing can be written there."""
+        check_writable(self.runs)
+
+    def read(self, key: str) -> Record | None:
+        """The record of a run, or None. A file that is not its own (renamed, edited) is not used: ValueError."""
+        path = self.runs / f"{key}.json"
+        if not path.is_file():
+            return None
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            intact = record["key"] == key == identity_key(record["identity"])
+        except (json.JSONDecodeError, KeyError, TypeError):
+            intact = False
+        if not intact:
+            raise ValueError(f"{path}: not the record that its name says; delete it to compute the run again")
+        return record
+
+    def write(self, record: Record) -> None:
+        """Add a record: whole, or on an error (OSError) not at all."""
+        text = json.dumps(record, indent=1, allow_nan=False)
+        with atomic_write(self.runs / f"{record['key']}.json") as file:
+            file.write(text.encode())
+
+    def records(self) -> Iterator[Record]:
+        """All records."""
+        for path in sorted(self.runs.glob("*.json")):
+            record = self.read(path.stem)
+            if record is not None:
+                yield record
+
+    def metrics(self) -> pd.DataFrame:
+        """The committed table, one row a run and tIoU; empty if there is none."""
+        if not self.metrics_path.is_file():
+            return pd.DataFrame(columns=METRIC_COLUMNS)
+        return pd.read_csv(self.metrics_path, dtype={"tiou": str, "key": str, "commit": str, "settings": str}, keep_default_na=False)
+
+    def committed(self, identity: Mapping[str, Any], metrics: pd.DataFrame | None = None) -> Found:
+        """Look a run up in the committed table.
+
+        Args:
+            identity: of the run. Its dataset checksum may be None where the data are not at hand; then the committed one is taken.
+            metrics: the table, where many runs are looked up.
+        """
+        metrics = self.metrics() if metrics is None else metrics
+        same = metrics
+        for column, value in _describe(identity).items():
+            same = same[same[column] == value]
+        for key, rows in same.groupby("key", sort=False):
+            checksum = identity["dataset"]["checksum"] or rows["dataset_checksum"].iloc[0]
+            if identity_key({**identity, "dataset": {**identity["dataset"], "checksum": checksum}}) == key:
+                return Found("current", _record_of(rows))
+        return Found("stale" if len(same) else "missing")
+
+    def commit(self, records: Iterable[Record]) -> int:
+        """Put records into the committed table; rows of the same settings that they replace are dropped. Returns its number of runs."""
+        new = pd.DataFrame([row for record in records for row in metric_rows(record)], columns=METRIC_COLUMNS)
+        described = ["dataset", "preset", "label_ratio", "detector", "rule", "settings", "seed"]
+        old = self.metrics()
+        replaced = old.set_index(described).index.isin(new.set_index(described).index)
+        table = pd.concat([old[~replaced], new]) if len(old) else new
+        table = table.sort_values([*described, "tiou"], kind="stable")
+        with atomic_write(self.metrics_path) as file:
+            table.to_csv(file, index=False, lineterminator="\n")
+        return int(table["key"].nunique())
+
+
+METRIC_COLUMNS = [
+    "dataset", "simulated", "preset", "label_ratio", "detector", "rule", "settings", "seed", "tiou", "mean_ap",
+    "num_videos", "num_instances", "num_detections", "num_labeled", "num_unlabeled",
+    "seconds", "device", "torch", "commit", "date", "dataset_checksum", "key",
+]  # fmt: skip
+
+
+def metric_rows(record: Record) -> list[dict[str, Any]]:
+    """Rows of the committed table for one record."""
+    provenance = record["provenance"]
+    common = {
+        **_describe(record["identity"]),
+        "simulated": record["identity"]["dataset"]["simulated"],
+        **{f"num_{name}": count for name, count in record["scored"].items()},
+        "seconds": round(sum(provenance["seconds"].values()), 1),
+        "device": provenance["device"],
+        "torch": provenance["torch"],
+        "commit": provenance["commit"],
+        "date": provenance["date"],
+        "dataset_checksum": record["identity"]["dataset"]["checksum"],
+        "key": record["key"],
+    }
+    return [{**common, "tiou": tiou, "mean_ap": round(value, 6)} for tiou, value in record["scores"].items()]
+
+
+def _describe(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings by which a person knows a run."""
+    return {
+        "dataset": identity["dataset"]["name"],
+        "preset": identity["preset"],
+        "label_ratio": identity["label_ratio"],
+        "detector": identity["detector"]["name"],
+        "rule": identity["rule"]["name"],
+        "settings": json.dumps(identity["changed"], sort_keys=True),
+        "seed": identity["seed"],
+    }
+
+
+def _record_of(rows: pd.DataFrame) -> Record:
+    """A record as far as the committed table tells it."""
+    first = rows.iloc[0]
+    order = rows.set_index("tiou")["mean_ap"].astype(float)
+    names = ("num_videos", "num_instances", "num_detections", "num_labeled", "num_unlabeled")
+    return {
+        "key": first["key"],
+        "scores": {tiou: float(order[tiou]) for tiou in sorted(order.index)},
+        "scored": {name.removeprefix("num_"): int(first[name]) for name in names},
+        "provenance": {c: first[c] for c in ("device", "torch", "commit", "date")} | {"seconds": {"total": float(first["seconds"])}},
+    }

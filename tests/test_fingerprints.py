@@ -1,0 +1,100 @@
+"""A component whose numbers change must get a new version, or old results would pass for new ones.
+
+Each component runs on a tiny case; its version and numbers are kept in fingerprints.json. After a deliberate change of numbers, raise
+the version and run ``python tests/test_fingerprints.py`` to write the file anew.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+FILE = Path(__file__).with_name("fingerprints.json")
+
+
+def components():
+    """name -> (version, numbers)."""
+    from helpers import TINY_TRAINING, tiny_dataset
+
+    from nontarget import detectors, rules
+    from nontarget.config import InferenceConfig, TrainingConfig
+    from nontarget.data import CLIPS_VERSION, Normalization, make_clips, make_labeled_clips, split_dataset
+    from nontarget.data.simulate import GENERATOR_VERSION, TWINS, simulate_twin
+    from nontarget.inference import INFERENCE_VERSION, detect_clips
+    from nontarget.metrics import METRICS_VERSION, evaluate_detections
+    from nontarget.training import TRAINING_VERSION, TrainingData, train_stage
+
+    found = {}
+    numbers = []
+    for name in TWINS:
+        twin = simulate_twin(name, replace(TWINS[name]["small"], num_train=20, num_test=5, feature_dim=4))
+        videos = (*twin.train, *twin.test)
+        numbers += [float(np.mean([np.abs(v.video.features).mean() for v in videos])), sum(v.annotations.segments_s.sum() for v in videos)]
+        numbers += [sum(int(v.annotations.labels.sum()) for v in videos)]
+    found["generator"] = (GENERATOR_VERSION, numbers)
+
+    dataset = tiny_dataset()
+    split = split_dataset(dataset, 0.25, 3)
+    normalization = Normalization.of([v.video for v in dataset.train])
+    clips = make_labeled_clips(split.labeled, dataset.protocol, normalization, dataset.num_classes)
+    others = make_clips(split.unlabeled, dataset.protocol, normalization)
+    ids = [int(v.video.video_id[-5:]) for v in split.labeled]
+    found["clips"] = (CLIPS_VERSION, [*ids, clips.labels.sum(), clips.segments.sum(), clips.features.abs().mean(), others.valid.sum()])
+
+    torch.manual_seed(0)
+    for name in detectors.available():
+        settings = detectors.detector_settings(name, "tiny", embed_dim=16, mask_dim=8)
+        detector = detectors.build_detector(name, dataset.feature_dim, dataset.num_classes, settings).eval()
+        output = detector(clips.features, clips.valid)
+        losses = detector.localization_loss(output, detector.targets(clips.labels, clips.segments), clips.valid)
+        losses |= detector.label_free_losses(output, clips.features, clips.valid, pretraining=False)
+        candidates = detector.candidates(output, clips.valid, InferenceConfig(class_thresholds=(0.1, 0.2), mask_thresholds=(0.3,)))
+        found[f"detector {name}"] = (detector.version, [*losses.values(), len(candidates.scores), candidates.scores.sum()])
+
+    logits, teacher = torch.randn(2, 9, 6), torch.randn(2, 9, 6).softmax(-1)
+    labels, valid = torch.randint(6, (2, 9)), torch.ones(2, 9, dtype=torch.bool)
+    for name in rules.available():
+        rule = rules.get_rule(name)
+        values = [rule.labeled_loss(logits, labels, valid)]
+        if rule.uses_unlabeled:
+            values.append(rule.unlabeled_loss(logits, teacher, valid))
+        found[f"rule {name}"] = (rule.version, values)
+
+    data, config = TrainingData(clips, others), TrainingConfig(**TINY_TRAINING)
+    settings = detectors.detector_settings("spot", "tiny", embed_dim=16, mask_dim=8)
+    detector = detectors.build_detector("spot", dataset.feature_dim, dataset.num_classes, settings)
+    stages = [train_stage(stage, detector, rules.get_rule("ours"), data, config, seed=1) for stage in ("pretrain", "selftrain")]
+    found["training"] = (TRAINING_VERSION, [value for stage in stages for value in stage.curve[-1].values()])
+
+    test = [v.video for v in dataset.test]
+    arguments = ([v.video_id for v in test], [v.duration_s for v in test], dataset.classes, InferenceConfig(), dataset.protocol)
+    detections = detect_clips(detector, make_clips(test, dataset.protocol, normalization), *arguments)
+    found["inference"] = (INFERENCE_VERSION, [len(detections), detections["score"].sum(), detections["start_s"].sum()])
+
+    rng = np.random.default_rng(0)
+    starts = rng.random((60, 2)) * 50
+    frame = pd.DataFrame({"video_id": rng.choice(list("ab"), 60), "label": rng.choice(list("xy"), 60), "start_s": starts[:, 0]})
+    frame["end_s"] = frame["start_s"] + 1 + starts[:, 1] / 5
+    scores = evaluate_detections(frame[:25], frame[25:].assign(score=rng.random(35)), (0.1, 0.3, 0.5))
+    found["metrics"] = (METRICS_VERSION, scores.mean_ap.tolist())
+    return {
+        name: {"version": version, "numbers": [float(torch.as_tensor(x).detach()) for x in values]}
+        for name, (version, values) in found.items()
+    }
+
+
+def test_numbers_change_with_versions_alone():
+    expected, found = json.loads(FILE.read_text()), components()
+    assert found.keys() == expected.keys(), "components were added or removed: run `python tests/test_fingerprints.py`"
+    for name, component in found.items():
+        message = f"{name}: raise its version if the change of numbers is meant, then run `python tests/test_fingerprints.py`"
+        assert component["version"] == expected[name]["version"], message
+        assert component["numbers"] == pytest.approx(expected[name]["numbers"], rel=2e-3, abs=1e-6), message
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(components(), indent=1) + "\n")

@@ -1,0 +1,209 @@
+import numpy as np
+import pytest
+import torch
+from helpers import TINY_TRAINING, dataset_of, labeled, tiny_dataset
+
+from nontarget import rules
+from nontarget.config import TrainingConfig
+from nontarget.data import Annotations, Dataset, LabeledVideo, Normalization, make_clips, make_labeled_clips, split_dataset
+from nontarget.detectors import build_detector, detector_settings
+from nontarget.training import TrainingData, steps_per_epoch, train_stage
+
+CONFIG = TrainingConfig(**TINY_TRAINING)
+
+
+def prepare(dataset, ratio=0.25, seed=0, split=None, device="cpu"):
+    split = split or split_dataset(dataset, ratio, seed)
+    normalization = Normalization.of([v.video for v in dataset.train])
+    data = TrainingData(
+        make_labeled_clips(split.labeled, dataset.protocol, normalization, dataset.num_classes),
+        make_clips(split.unlabeled, dataset.protocol, normalization) if split.unlabeled else None,
+    )
+    return data.on_device_if_it_fits(torch.device(device))
+
+
+def fresh(dataset, device="cpu"):
+    torch.manual_seed(3)
+    settings = detector_settings("spot", "tiny", embed_dim=16, mask_dim=8)
+    return build_detector("spot", dataset.feature_dim, dataset.num_classes, settings).to(device)
+
+
+def train_both(dataset, data, rule="ours", folder=None, **options):
+    detector = fresh(dataset, data.labeled.features.device)
+    stages = []
+    for name in ("pretrain", "selftrain"):
+        weights = folder / f"{name}.safetensors" if folder else None
+        stages.append(train_stage(name, detector, rules.get_rule(rule), data, CONFIG, seed=5, weights=weights, **options))
+    return detector, stages
+
+
+def same_weights(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return tiny_dataset()
+
+
+class Interrupt(Exception):
+    pass
+
+
+@pytest.mark.parametrize("rule", ["supervised only", "baseline", "ours"])
+@pytest.mark.parametrize("interrupted_at", [1, 4, 7, 10])
+def test_interrupted_training_ends_as_if_it_had_not_been(dataset, tmp_path, rule, interrupted_at):
+    data = prepare(dataset)
+    plain, stages = train_both(dataset, data, rule)
+    steps = 0
+
+    def stop():
+        nonlocal steps
+        steps += 1
+        if steps == interrupted_at:
+            raise Interrupt
+
+    with pytest.raises(Interrupt):
+        train_both(dataset, data, rule, tmp_path, on_step=stop)
+    resumed, resumed_stages = train_both(dataset, data, rule, tmp_path)
+    assert same_weights(plain, resumed)
+    assert [s.curve for s in stages] == [s.curve for s in resumed_stages]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["pretrain.safetensors", "selftrain.safetensors"], "no partial state is left"
+
+
+def test_weights_on_disk_are_read_instead_of_trained(dataset, tmp_path):
+    data = prepare(dataset)
+    first, stages = train_both(dataset, data, folder=tmp_path)
+    calls = []
+    second, again = train_both(dataset, data, folder=tmp_path, on_step=lambda: calls.append(1))
+    assert not calls
+    assert same_weights(first, second)
+    assert [s.curve for s in stages] == [s.curve for s in again]
+
+
+def test_unlabelled_truth_has_no_effect(dataset):
+    """Corrupt everything that is known of the unlabelled videos: training is the same to the last bit."""
+    split = split_dataset(dataset, 0.25, 0)
+    hidden = {v.video_id for v in split.unlabeled}
+    rng = np.random.default_rng(0)
+
+    def corrupted(v):
+        if v.video.video_id not in hidden:
+            return v
+        n = int(rng.integers(0, 5))
+        starts = rng.random(n) * v.video.duration_s / 2
+        return LabeledVideo(v.video, Annotations(rng.integers(0, dataset.num_classes, n), np.stack((starts, starts + 1), axis=1)))
+
+    wrong = Dataset(
+        dataset.name,
+        dataset.classes,
+        tuple(map(corrupted, dataset.train)),
+        dataset.test,
+        dataset.protocol,
+        dataset.checksum,
+        simulated=True,
+    )
+    labeled_ids = {v.video.video_id for v in split.labeled}
+    wrong_split = type(split)(
+        tuple(v for v in wrong.train if v.video.video_id in labeled_ids), tuple(v.video for v in wrong.train if v.video.video_id in hidden)
+    )
+    for rule in ("supervised only", "baseline", "ours"):
+        a, _ = train_both(dataset, prepare(dataset, split=split), rule)
+        b, _ = train_both(wrong, prepare(wrong, split=wrong_split), rule)
+        assert same_weights(a, b)
+
+
+def test_supervised_only_does_not_see_unlabelled_videos(dataset):
+    data = prepare(dataset)
+    a, _ = train_both(dataset, data, "supervised only")
+    scrambled = TrainingData(data.labeled, type(data.unlabeled)(**{**vars(data.unlabeled), "features": data.unlabeled.features * -3}))
+    b, _ = train_both(dataset, scrambled, "supervised only")
+    assert same_weights(a, b)
+    c, _ = train_both(dataset, data, "baseline")
+    d, _ = train_both(dataset, scrambled, "baseline")
+    assert not same_weights(c, d), "and this test can tell"
+
+
+def test_every_rule_and_ratio_takes_the_same_number_of_steps(dataset):
+    counts = set()
+    for ratio in (0.25, 0.5, 1.0):
+        for rule in ("supervised only", "ours"):
+            if ratio == 1.0 and rule == "ours":
+                continue
+            steps = []
+            data = prepare(dataset, ratio)
+            train_both(dataset, data, rule, on_step=lambda steps=steps: steps.append(1))
+            counts.add(len(steps))
+            assert steps_per_epoch(data, CONFIG) * 4 == len(steps)
+    assert len(counts) == 1
+
+
+def test_seed_and_global_random_state(dataset):
+    data = prepare(dataset)
+    before = torch.get_rng_state()
+    a = fresh(dataset)
+    state = torch.get_rng_state()
+    train_stage("pretrain", a, rules.get_rule("ours"), data, CONFIG, seed=1)
+    assert torch.equal(torch.get_rng_state(), state), "training leaves the global random state alone"
+    torch.manual_seed(99)
+    b = fresh(dataset)
+    torch.manual_seed(1234)
+    train_stage("pretrain", b, rules.get_rule("ours"), data, CONFIG, seed=1)
+    assert same_weights(a, b), "and does not depend on it"
+    c = fresh(dataset)
+    train_stage("pretrain", c, rules.get_rule("ours"), data, CONFIG, seed=2)
+    assert not same_weights(a, c)
+    torch.set_rng_state(before)
+
+
+def test_online_pseudo_labels_differ_from_iterative(dataset):
+    data = prepare(dataset)
+    results = []
+    for teacher in ("iterative", "online"):
+        detector = fresh(dataset)
+        train_stage("selftrain", detector, rules.get_rule("ours", teacher=teacher), data, CONFIG, seed=5)
+        results.append(detector)
+    assert not same_weights(*results)
+
+
+def test_losses_are_those_of_equation_12(dataset):
+    _, (pretraining, selftraining) = train_both(dataset, prepare(dataset))
+    assert set(pretraining.curve[0]) == {"learning_rate", "labeled", "mask", "reconstruction"}
+    expected = {"learning_rate", "labeled", "mask", "unlabeled", "unlabeled_mask", "refinement", "reconstruction"}
+    assert set(selftraining.curve[0]) == expected
+    assert pretraining.curve[-1]["learning_rate"] < pretraining.curve[0]["learning_rate"], "cosine decay"
+
+
+def test_training_learns():
+    """Two classes that differ plainly: the labelled loss falls, and snippets are told apart."""
+
+    def make(i):
+        v = labeled(f"v{i}", [(i % 2, 1.0, 4.0)], snippets=16, fps=2.0, seed=i, dim=4)
+        v.video.features[2:8, i % 2] += 6
+        return v
+
+    toy = dataset_of([make(i) for i in range(16)])
+    detector = fresh(toy)
+    data = prepare(toy, ratio=0.5)
+    config = TrainingConfig(pretrain_epochs=15, selftrain_epochs=1, batch_size=8, pretrain_learning_rate=5e-3)
+    stage = train_stage("pretrain", detector, rules.get_rule("baseline"), data, config, seed=0)
+    assert stage.curve[-1]["labeled"] < 0.3 * stage.curve[0]["labeled"]
+    detector.eval()
+    with torch.no_grad():
+        predicted = detector(data.labeled.features, data.labeled.valid).class_logits.argmax(-1)
+    assert (predicted == data.labeled.labels)[data.labeled.valid].float().mean() > 0.9
+
+
+def test_a_loss_that_is_not_finite_stops_training(dataset):
+    data = prepare(dataset)
+    data.labeled.features[0, 0, 0] = torch.inf
+    with pytest.raises(FloatingPointError, match="pretrain, epoch 0: a loss is not finite"):
+        train_both(dataset, data)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_training_on_a_gpu(dataset, tmp_path):
+    data = prepare(dataset, device="cuda")
+    _, stages = train_both(dataset, data, folder=tmp_path)
+    assert stages[1].curve[-1]["unlabeled"] > 0
