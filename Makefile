@@ -1,0 +1,43 @@
+# Everything that this project does, from a fresh clone: `make book`, `make test`. `make help` lists the rest.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help book test check reproduce bench bench-gpu clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+$(READY): pyproject.toml constraints.txt
+	@# uv if it is there, else pip. Both honour their own settings, such as find-links.
+	if command -v uv >/dev/null; then \
+		uv venv --allow-existing --quiet --python $(PYTHON) .venv && uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[book,test]'; \
+	else \
+		$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[book,test]'; \
+	fi
+	touch $@
+
+book: $(READY)  ## build the book: _build/html/index.html
+	jupyter-book build book -W -n --keep-going
+
+test: $(READY) check  ## lint, types, unit tests, notebooks, the book
+	pytest
+	pytest --nbval-lax -p no:cacheprovider notebooks
+
+check: $(READY)  ## lint and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+reproduce: $(READY)  ## compute every committed result of the twins anew (and of the real sets under NONTARGET_DATA)
+	python -m nontarget.reproduce
+
+bench: $(READY)  ## speed, against the hardware's limit
+	python benchmarks/bench.py
+
+bench-gpu: $(READY)  ## the same on a CUDA device
+	python benchmarks/bench.py --device cuda
+
+clean:  ## remove what was generated, but not results
+	rm -rf _build book/notebooks .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,0 +1,90 @@
+"""Run the book's notebooks with papermill before anything is read.
+
+``book/pages.yml`` lists pages: a notebook and its parameters. A page is run when its stamp differs from the hash of everything that its
+numbers depend on: the notebook, the parameters, the package and the committed results. Pages run side by side; each is put in place and
+stamped by its own worker, so that an interrupted build keeps every finished page. A notebook that fails fails the build.
+"""
+
+import hashlib
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import yaml
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+
+
+def setup(app):
+    # Before the table of contents is parsed: it lists the pages that are made here.
+    app.connect("config-inited", make_pages, priority=1)
+    return {"parallel_read_safe": True}
+
+
+def make_pages(app, config):
+    book = Path(app.srcdir)
+    pages = yaml.safe_load((book / "pages.yml").read_text(encoding="utf-8"))
+    output = book / "notebooks"
+    output.mkdir(exist_ok=True)
+    for old in output.iterdir():
+        if old.stem not in pages:
+            old.unlink()
+    stale = {}
+    for name, page in pages.items():
+        notebook = book.parent / "notebooks" / f"{page['notebook']}.ipynb"
+        stamp = fingerprint(book.parent, notebook, page.get("parameters") or {})
+        made = output / f"{name}.stamp"
+        if not (output / f"{name}.ipynb").exists() or not made.exists() or made.read_text() != stamp:
+            stale[name] = (notebook, page.get("parameters") or {}, output / f"{name}.ipynb", stamp)
+    if not stale:
+        return
+    logger.info(f"running {len(stale)} notebooks: {', '.join(stale)}")
+    failures = []
+    with ProcessPoolExecutor(jobs_at_once(), mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(run_page, *page): name for name, page in stale.items()}
+        for future in as_completed(futures):
+            try:
+                future.result()
+            except Exception as error:
+                failures.append(f"page {futures[future]}: {error}")
+    if failures:
+        raise ExtensionError("a notebook failed\n" + "\n".join(failures))
+
+
+def run_page(notebook, parameters, target, stamp):
+    """Execute one notebook, put it in place, stamp it."""
+    os.environ.update(TQDM_DISABLE="1", PYDEVD_DISABLE_FILE_VALIDATION="1")
+    import papermill
+
+    unfinished = target.with_suffix(f".{os.getpid()}.part")
+    try:
+        papermill.execute_notebook(
+            notebook, unfinished, parameters, cwd=notebook.parents[1], kernel_name="python3", progress_bar=False, log_output=False
+        )
+        os.replace(unfinished, target)
+    except papermill.PapermillExecutionError as error:
+        raise RuntimeError(f"{notebook.name}, cell {error.cell_index}: {error.ename}: {error.evalue}") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+    target.with_suffix(".stamp").write_text(stamp)
+
+
+def fingerprint(root, notebook, parameters):
+    """Hash of what a page's numbers depend on."""
+    cells = [(c["cell_type"], c["source"], c["metadata"]) for c in json.loads(notebook.read_text(encoding="utf-8"))["cells"]]
+    digest = hashlib.sha256(json.dumps([cells, parameters], sort_keys=True).encode())
+    for path in sorted([*root.glob("nontarget/**/*.*"), *root.glob("results/*.csv")]):
+        if path.suffix in (".py", ".json", ".csv"):
+            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def jobs_at_once():
+    """One notebook a core, but one at a time on an accelerator."""
+    import torch
+
+    return 1 if torch.cuda.is_available() else len(os.sched_getaffinity(0))

@@ -1,0 +1,194 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The method, equation by equation
+#
+# What is computed, where, and on what reading of the paper? Each equation stands beside the function that computes it, on an example
+# small enough to check by hand.
+#
+# | symbol | name in the code | meaning |
+# |:--|:--|:--|
+# | $C$ | `num_classes` | action classes; background is index $C$, so a snippet has $C + 1$ probabilities |
+# | $T$ | `num_snippets` | snippets of a clip |
+# | $x$ | `features` | snippet features, `[clips, snippets, dim]` |
+# | $p$ | `probs`, `pseudo_probs` | class distribution of a snippet; that of the teacher |
+# | $\Omega^{tgt}, \Omega^{pos}, \Omega^{neg}, \Omega^{amb}$ | `target`, `positive`, `negative`, `ambiguous` | the four subspaces of the label space |
+# | $\lambda$ | `positive_ratio` | how near to the target's probability a positive class must come |
+# | $\alpha$ | `unlabeled_weight` | weight of the losses on unlabelled clips |
+# | $\ell^{tgt}, \ell^{neg}, \ell^{pos}$ | `terms=("target", "negative", "positive")` | losses of a snippet |
+# | $\mathcal{L}^m, \mathcal{L}^{ref}, \mathcal{L}^{rec}$ | `mask`, `refinement`, `reconstruction` | the detector's further losses |
+# | tIoU | `tiou` | intersection over union of two segments in time |
+
+# %%
+import pandas as pd
+import torch
+
+from nontarget import non_target_loss, partition_label_space, soft_nms
+from nontarget.detectors.spot_losses import mask_loss
+from nontarget.losses import log_probabilities
+from nontarget.metrics import interpolated_ap
+from nontarget.segments import TimeGrid, assign_instances
+
+# %% [markdown]
+# The parameters: five classes, the last of them background, and a snippet that the model is unsure of.
+
+# %% tags=["parameters"]
+classes = ["Sailing", "Putting on shoes", "Surfing", "Knitting", "background"]
+probs = [0.34, 0.36, 0.2, 0.06, 0.04]
+positive_ratio = 0.85
+
+# %% [markdown]
+# ## The label space is split in four (Eqs. 4, 7, 8, 10)
+#
+# $$\Omega = \Omega^{tgt} \cup \Omega^{pos} \cup \Omega^{neg} \cup \Omega^{amb} \tag{4}$$
+#
+# The target is the most probable class. The negatives are the longest run of the least probable classes whose sum stays within the
+# target's probability:
+#
+# $$\hat{p} = sorted(p) \tag{7}$$
+# $$\Omega^{neg} = \Big\{k : \sum_{c=1}^{k} \hat{p}_c \le max(p)\Big\} \tag{8}$$
+#
+# The positives come close to the target:
+#
+# $$\Omega^{pos} = \{k : \hat{p}_k \ge \lambda \cdot max(p)\} \tag{10}$$
+#
+# The rest is ambiguous and left alone. All this is {py:func}`nontarget.partition_label_space`; it has no gradient.
+
+# %%
+p = torch.tensor(probs)
+sets = partition_label_space(p, positive_ratio)
+pd.DataFrame({"p": probs} | {name: mask.tolist() for name, mask in sets._asdict().items()}, index=classes)
+
+# %% [markdown]
+# Three facts follow, each of them a property test of the library:
+#
+# - From $max(p) \ge 1/2$ on, every other class is negative. There is a positive only if $max(p) \le 1/(1+\lambda)$, 0.54 at
+#   $\lambda = 0.85$. So positive learning acts on unsure snippets alone, negative learning mostly on sure ones.
+# - Eqs. 8 and 10 can claim the same class, which Eq. 4 forbids. By default the negatives go first, since Sec. 3.5 chooses positives among
+#   the classes that are left; `precedence="positive"` is the other reading.
+# - Read literally, Eq. 10 contains the target, and Eq. 8 does where $max(p) = 1$. It is taken out of both.
+
+# %%
+torn = torch.tensor([0.51, 0.44, 0.05, 0.0, 0.0])
+rows = {order: partition_label_space(torn, positive_ratio, order) for order in ("negative", "positive")}
+pd.DataFrame(
+    {
+        f"{order} first": {c: "target" if s.target[i] else "positive" if s.positive[i] else "negative" for i, c in enumerate(classes)}
+        for order, s in rows.items()
+    }
+)
+
+# %% [markdown]
+# ## The losses (Eqs. 5, 6, 9, 11)
+#
+# $$\ell^{tgt} = -\sum_{c=1}^{C+1} y^u_c \log p_c \tag{5}$$
+# $$\tilde{\ell}^{neg} = -\log(1 - p_{c^{neg}}) \tag{6}$$
+# $$\ell^{neg} = -\sum_{c \in \Omega^{neg}} \log (1 - p_c) \tag{9}$$
+# $$\ell^{pos} = -\sum_{c \in \Omega^{pos}} \log p_c \tag{11}$$
+#
+# {py:func}`nontarget.non_target_loss` takes logits and works in log space, so that it stays finite where $p$ is 0 or 1.
+
+# %%
+logits = p.log().requires_grad_()
+terms = {term: non_target_loss(logits, p, positive_ratio=positive_ratio, terms=(term,)) for term in ("target", "negative", "positive")}
+by_hand = {"target": -p[1].log(), "negative": -(1 - p[[3, 4]]).log().sum(), "positive": -p[0].log()}
+pd.DataFrame({"library": {k: float(v) for k, v in terms.items()}, "by hand": {k: float(v) for k, v in by_hand.items()}}).round(6)
+
+# %% [markdown]
+# What the losses do to the logits, one step against the gradient: the target and the positive class are pulled up, the negatives
+# pushed down; a class that is ambiguous moves only as the softmax moves it.
+
+# %%
+non_target_loss(logits, p, positive_ratio=positive_ratio).backward()
+pd.DataFrame({"p": probs, "pull on the logit": (-logits.grad).tolist()}, index=classes).round(3)
+
+# %% [markdown]
+# Where a float32 softmax has rounded to 1, the loss still has its value and its gradient:
+
+# %%
+saturated = torch.tensor([40.0, 0.0, 0.0])
+pd.DataFrame(torch.stack([saturated.softmax(-1), *log_probabilities(saturated)]).numpy(), index=["p", "log p", "log(1 - p)"])
+
+# %% [markdown]
+# ## Labelled and unlabelled snippets (Sec. 3.6)
+#
+# On a labelled snippet the label is the target and all other classes are negative; nothing is positive. On an unlabelled one the sets
+# come from a frozen copy of the model, renewed every epoch. The total is
+#
+# $$\mathcal{L} = \bar{\mathcal{L}}^s + \alpha\,\bar{\mathcal{L}}^u + \mathcal{L}^{m} + \mathcal{L}^{ref} + \mathcal{L}^{rec} \tag{12}$$
+#
+# with $\alpha = 1$, averaged over the valid snippets of the batch; {py:func}`nontarget.training.train_stage` adds it up.
+
+# %%
+label = torch.tensor(0)
+labelled = non_target_loss(p.log(), labels=label)
+by_hand = -p[0].log() - (1 - p[1:]).log().sum()
+pd.Series({"library": float(labelled), "by hand": float(by_hand)}).round(6)
+
+# %% [markdown]
+# ## The detector
+#
+# {py:class}`nontarget.detectors.spot.Spot` follows SPOT {cite}`nag2022spot` as described: self-attention over snippets, a class head
+# with $C + 1$ logits a snippet, and a mask head that says for each snippet which snippets belong to the same instance.
+#
+# A snippet has the class of the instance that covers its centre; an instance too short for that claims the snippet nearest to it.
+
+# %%
+grid = TimeGrid(fps=2.0)
+instances_s = torch.tensor([[0.6, 2.4], [3.05, 3.15]])
+assign_instances(grid.to_snippets(instances_s), num_snippets=8).tolist()
+
+# %% [markdown]
+# The mask row of a snippet is 1 on its instance. $\mathcal{L}^m$ is 0.4 of a binary cross-entropy and 0.6 of a Dice loss; rows of
+# background snippets, which should be empty, count less.
+
+# %%
+mask_logits = torch.tensor([[[2.0, 2.0, -2.0], [2.0, 2.0, -2.0], [-2.0, -2.0, -2.0]]])
+masks = torch.tensor([[[True, True, False], [True, True, False], [False, False, False]]])
+everywhere = torch.ones(1, 3, dtype=torch.bool)
+float(mask_loss(mask_logits, masks, torch.tensor([[1.0, 1.0, 0.2]]), everywhere))
+
+# %% [markdown]
+# $\mathcal{L}^{rec}$ rebuilds the features of hidden snippets; $\mathcal{L}^{ref}$ draws the snippets at the border of the predicted
+# foreground to the sure ones of their kind. Both need no labels ({py:mod}`nontarget.detectors.spot_losses`).
+#
+# ## From outputs to detections (Sec. 3.6)
+#
+# Every run of snippets above a class threshold is a candidate, and so is every run of its mask above a mask threshold. The score is the
+# mean class probability times the agreement of segment and mask. Windows are merged in video time, and Soft-NMS {cite}`bodla2017softnms`
+# lets the score of a segment decay by $e^{-tIoU^2/\sigma}$ for each better one: {py:func}`nontarget.soft_nms`.
+
+# %%
+segments = torch.tensor([[0.0, 10.0], [1.0, 11.0], [20.0, 24.0]])
+kept, scores = soft_nms(segments, torch.tensor([0.9, 0.8, 0.3]), sigma=0.4)
+pd.DataFrame({"segment": [segments[i].tolist() for i in kept], "score": scores.tolist()}).round(3)
+
+# %% [markdown]
+# ## What is measured (Sec. 4.1)
+#
+# {py:func}`nontarget.evaluate_detections`: detections of a class by falling score, each takes the free instance with the highest tIoU
+# if that reaches the threshold. AP is the area under the interpolated precision-recall curve; mAP the mean over classes. Every video
+# counts: one without detections is all misses. Three instances, and of four detections the first, third and fourth are right:
+
+# %%
+hits = torch.tensor([[True], [False], [True], [True]]).numpy()
+by_hand = (1 + 3 / 4 + 3 / 4) / 3
+pd.Series({"library": float(interpolated_ap(hits, num_instances=3)[0]), "by hand": by_hand}).round(6)
+
+# %% [markdown]
+# ## What we saw
+#
+# Every number above came from the library and, where a second one stands beside it, from the formula written out. The limits: examples
+# show what a function does, not that it is right everywhere; for that the tests compare the partition with exact arithmetic, Soft-NMS
+# and mAP with public evaluators, and check properties on random input.

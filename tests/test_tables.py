@@ -1,0 +1,145 @@
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import dataset_of, labeled
+from scipy import stats
+from test_experiment import TINY
+
+from nontarget import plotting
+from nontarget.experiment import Experiment
+from nontarget.inference import COLUMNS
+from nontarget.paper import reported_map
+from nontarget.results import ResultStore
+from nontarget.tables import TABLE1_SYSTEMS, Comparison, compare, paired_interval, table1
+
+SYSTEMS = {name: Experiment(**TINY, rule=name) for name in ("supervised only", "baseline", "ours")}
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory):
+    store = ResultStore(tmp_path_factory.mktemp("tables"))
+    return compare(SYSTEMS, 2, store=store, device="cpu", workers=1, progress=False), store
+
+
+def made_up(values, dataset="thumos14-sim", ratio=0.1):
+    """A comparison with given average mAP: system -> one value a seed."""
+    maps = pd.DataFrame({(s, i): {"0.5": v, "avg": v} for s, row in values.items() for i, v in enumerate(row)}).T
+    maps.index.names = ["system", "seed"]
+    record = {
+        "scored": {"videos": 3, "instances": 7, "detections": 20, "labeled": 2, "unlabeled": 8},
+        "provenance": {"device": "cpu", "torch": "2", "commit": "c0ffee", "date": "2026-01-01"},
+    }
+    return Comparison(dataset, True, ratio, maps, (record,))
+
+
+def test_paired_interval_is_student_s():
+    values = [1.0, 2.0, 4.0, 0.5]
+    interval = paired_interval(values)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (interval["low"], interval["high"]) == pytest.approx((expected.low, expected.high))
+    assert interval["mean"] == pytest.approx(np.mean(values))
+    alone = paired_interval([3.0])
+    assert alone["mean"] == 3.0
+    assert np.isnan(alone["low"])
+
+
+def test_differences_are_paired_by_seed():
+    comparison = made_up({"baseline": [10.0, 20.0, 30.0], "ours": [12.0, 22.0, 32.0]})
+    gain = comparison.differences().loc["ours"]
+    assert gain.tolist() == pytest.approx([2, 2, 2])
+    assert "+2.0 [+2.0, +2.0]" in comparison.markdown()
+    assert comparison.mean.loc["baseline", "avg"] == 20
+    assert comparison.std.loc["baseline", "avg"] == pytest.approx(10)
+
+
+def test_table_shows_the_paper_and_what_was_scored():
+    text = made_up({"baseline": [30.0], "ours": [31.0]}).markdown("table1-x")
+    assert "simulated data" in text
+    assert "| *Ours, paper on thumos14* | *34.9* | *33.5* |" in text
+    assert "all 3 test videos with 7 instances" in text
+    assert "no external video scores" in text
+    assert "code c0ffee" in text
+    assert ":name: table1-x" in text
+    assert "| ours | 31.0 | 31.0 | +1.0 |" in text
+    assert "paper on" not in made_up({"baseline": [30.0]}, dataset="hapt").markdown()
+
+
+def test_reported_numbers():
+    frame = reported_map("table1", "thumos14-sim", 0.1)
+    assert list(frame.index) == ["SSP", "SSTAP", "SPOT", "NPL", "Baseline", "Ours"]
+    assert list(frame.columns) == ["0.3", "0.4", "0.5", "0.6", "0.7", "avg"]
+    assert frame.loc["Ours", "avg"] == 33.5
+    assert reported_map("table1", "activitynet-sim", 0.6).loc["Baseline"].to_dict() == {"0.5": 52.9, "0.75": 34.9, "0.95": 7.9, "avg": 35.0}
+    assert not len(reported_map("table1", "hapt", 0.1))
+
+
+def test_computed_comparison(computed):
+    comparison, store = computed
+    assert comparison.num_seeds == 2
+    assert list(comparison.mean.index) == list(SYSTEMS)
+    assert comparison.simulated
+    assert len(list(store.records())) == 6
+    again = compare(SYSTEMS, [1], store=store, device="cpu", progress=False)
+    assert again.num_seeds == 1
+    assert "<table" in again._repr_html_()
+
+
+def test_committed_rows_are_used_only_when_current(computed, monkeypatch):
+    comparison, store = computed
+    store.commit(comparison.records)
+    read = compare(SYSTEMS, 2, source="committed", store=store)
+    pd.testing.assert_frame_equal(read.maps, comparison.maps, atol=1e-4)
+    assert read.scored == comparison.scored
+    missing = compare(SYSTEMS, 3, source="committed", store=store)
+    assert len(missing.unavailable) == 3
+    assert "supervised only: no current committed result (seed 2 missing)" in missing.unavailable[0]
+    import nontarget.rules.ours
+
+    monkeypatch.setattr(nontarget.rules.ours.Ours, "version", 99)
+    stale = compare(SYSTEMS, 2, source="committed", store=store)
+    assert list(stale.mean.index) == ["supervised only", "baseline"]
+    assert stale.unavailable == ("ours: no current committed result (seed 0 stale; seed 1 stale)",)
+    assert "ours: no current committed result" in stale.markdown()
+
+
+def test_nothing_to_show_is_said(tmp_path):
+    empty = compare(SYSTEMS, 2, source="stored", store=ResultStore(tmp_path))
+    assert len(empty.unavailable) == 3
+    assert "Nothing was scored." in empty.markdown()
+    assert "ours: no current stored result (seed 0 missing; seed 1 missing)" in empty.markdown()
+    with pytest.raises(ValueError, match="unknown source 'store'; did you mean 'stored'"):
+        compare(SYSTEMS, 1, source="store", store=ResultStore(tmp_path))
+
+
+def test_bad_requests():
+    with pytest.raises(ValueError, match="nothing to compare"):
+        table1(seeds=0)
+    with pytest.raises(ValueError, match="unknown learning rule"):
+        table1(systems=["our"], seeds=1)
+    with pytest.raises(ValueError, match="unknown data set"):
+        table1("thumos", seeds=1)
+    assert set(TABLE1_SYSTEMS) >= {"supervised only", "baseline", "ours", "fully supervised", "whole-video"}
+
+
+def test_figures(computed, tmp_path):
+    comparison, _ = computed
+    other = made_up({"supervised only": [20.0, 21.0], "baseline": [30.0, 33.0], "ours": [31.0, 34.0]}, ratio=0.2)
+    video_of = labeled("v", [(0, 1.0, 4.0)])
+    truth = dataset_of([video_of]).instances([video_of])
+    found = pd.DataFrame([("v", "a", 1.0, 3.0, 0.9), ("v", "b", 4.0, 5.0, 0.2), ("w", "b", 0.0, 1.0, 0.9)], columns=COLUMNS)
+    noise = pd.DataFrame([(1.0, "baseline", 0, 30.0), (2.0, "baseline", 0, 20.0)], columns=["noise", "rule", "seed", "average_map"])
+    figures = {
+        "tiou": plotting.map_by_tiou(other),
+        "ratio": plotting.map_by_ratio([other, comparison]),
+        "nothing": plotting.map_by_ratio([compare(SYSTEMS, 1, source="stored", store=ResultStore(tmp_path / "empty"))]),
+        "curves": plotting.training_curves(comparison.records[-1]["curves"]),
+        "timeline": plotting.timeline(truth, found, video_of.video),
+        "distributions": plotting.distributions({"x": {"a": [1, 2], "b": [2, 3]}, "y": {"a": [1, 2]}}, log=["x"]),
+        "difficulty": plotting.difficulty(noise, 31.0, 1.15),
+    }
+    for name, figure in figures.items():
+        figure.savefig(tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 3000
+    assert "".join(t.get_text() for t in figures["tiou"].axes[0].get_legend().get_texts()).count("ours") == 2, "ours, and the paper's"
+    assert len(figures["timeline"].axes[0].patches) == 3, "one instance and two detections, of this video alone"
+    assert "simulated" in figures["tiou"].axes[0].get_title()
