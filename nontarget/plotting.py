@@ -46,7 +46,7 @@ def map_by_tiou(comparison: Any) -> Figure:
             row = row[[t for t in row.index if t != "avg"]].dropna()
             axes.plot(row.index.astype(float), row, ":", color=COLOURS.get(str(method), "0.4"), label=f"{method} (paper)")
         axes.set(xlabel="tIoU", ylabel="mAP (%)", ylim=(0, None), title=_title(comparison))
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        _legend(axes)
     return figure
 
 
@@ -69,7 +69,7 @@ def map_by_ratio(comparisons: Sequence[Any]) -> Figure:
                 axes.plot(points.index * 100, points, ":", color=COLOURS[system], label=f"{system} (paper)")
         axes.set(xlabel="labelled videos (%)", ylabel="average mAP (%)", ylim=(0, None), xticks=list(mean.columns * 100))
         axes.set_title(title)
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        _legend(axes)
     return figure
 
 
@@ -206,6 +206,13 @@ def _errorbar(axes: Axes, x: ArrayLike, mean: pd.Series, std: pd.Series, system:
         linewidth=1.4,
         label=system,
     )
+
+
+def _legend(axes: Axes) -> None:
+    """Beside the plot, in the order of the table; error bars would come after plain lines."""
+    handles, labels = axes.get_legend_handles_labels()
+    entries = sorted(zip(labels, handles, strict=True), key=lambda entry: entry[0].endswith("(paper)"))
+    axes.legend([h for _, h in entries], [label for label, _ in entries], loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _title(comparison: Any) -> str:

@@ -67,7 +67,7 @@ class Comparison:
         for system in mean.index:
             row = {"System": system}
             for tiou in mean.columns:
-                spread = "" if pd.isna(std.loc[system, tiou]) else f" ± {std.loc[system, tiou]:.1f}"
+                spread = "" if pd.isna(std.loc[system, tiou]) else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{std.loc[system, tiou]:.1f}"
                 row[_heading(tiou)] = f"{mean.loc[system, tiou]:.1f}{spread}"
             row[_GAIN] = _interval_text(gain.loc[system]) if system in gain.index else ""
             rows.append(row)
@@ -190,6 +190,11 @@ class Tabs:
 
     comparisons: tuple[Comparison, ...]
     name: str = "table1"
+
+    @property
+    def findings(self) -> str:
+        """Those of every comparison, each under its name (Markdown)."""
+        return "\n\n".join(f"**{c.dataset}, {100 * c.label_ratio:g} %**\n\n{c.findings}" for c in self.comparisons)
 
     def _repr_markdown_(self) -> str:
         tabs = []

@@ -51,10 +51,12 @@ seed = 0
 # Kolmogorov-Smirnov distance.
 
 # %%
-twin, statistics = TWINS[dataset]["full"], load_statistics()[TWINS[dataset]["full"].statistics]
-layouts = sample_layouts(statistics, twin.num_train + twin.num_test, np.random.default_rng(seed))
-drawn = layout_samples(layouts)
-samples = {name: {"real": real, "twin": drawn[name]} for name, real in statistics["real_quantiles"].items()}
+twin = TWINS[dataset]["full"]
+statistics = load_statistics()[twin.statistics]
+rng = np.random.default_rng(seed)
+drawn = layout_samples(sample_layouts(statistics, twin.num_train + twin.num_test, rng))
+real = statistics["real_quantiles"]
+samples = {name: {"real": real[name], "twin": drawn[name]} for name in real}
 
 # %% mystnb={"image": {"alt": "Cumulative distributions of instance duration, instances per video and video duration, real and simulated."}}
 distributions(samples, log=list(samples))
@@ -87,12 +89,7 @@ feature_map(data, shown)
 # The data sets that can be run on this machine, in the small preset for the twins.
 
 # %%
-found = {name: load_dataset(name) for name in available()}
-rows = {
-    n: (len(d.train), len(d.test), d.num_classes, len(d.instances(d.train)), d.feature_dim, "simulated" if d.simulated else "real")
-    for n, d in found.items()
-}
-pd.DataFrame(rows, index=["training videos", "test videos", "classes", "training instances", "feature dimension", "kind"]).T
+pd.DataFrame([load_dataset(name).summary() for name in available()]).set_index("data set")
 
 # %% [markdown]
 # ## What we saw

@@ -48,9 +48,9 @@ source = "run"
 # these seeds cannot tell the two apart.
 
 # %%
-options = {"dataset": dataset, "seeds": seeds, "features": features, "preset": preset, "source": source}
+problem = {"dataset": dataset, "seeds": seeds, "features": features, "preset": preset}
 running = {"device": device} if source == "run" else {}
-comparison = table1(label_ratio=ratio, **options, **running)
+comparison = table1(label_ratio=ratio, source=source, **problem, **running)
 comparison
 
 # %% [markdown]
@@ -68,8 +68,9 @@ map_by_tiou(comparison)
 # The floor should rise with more labels, and what unlabelled videos can add should shrink.
 
 # %% mystnb={"image": {"alt": "Average mAP against the share of labelled videos, one line for each system."}}
-known = complete_ratios(**options | {"source": "stored" if source == "run" else source})
-map_by_ratio(known) if len(known) > 1 else Markdown("Results at one label ratio alone are here; run another to see the curve.")
+known = complete_ratios(source="stored" if source == "run" else source, **problem)
+alone = Markdown("Results at one label ratio alone are here; run another to see the curve.")
+map_by_ratio(known) if len(known) > 1 else alone
 
 # %% [markdown]
 # ## What we saw

@@ -41,7 +41,8 @@ source = "committed"
 
 # %%
 tables = {d: [table1(d, r, seeds, source=source) for r in ratios] for d in datasets}
-Tabs(tuple(table for d in datasets for table in tables[d]))
+tabs = Tabs(tuple(table for d in datasets for table in tables[d]))
+tabs
 
 # %% [markdown]
 # ## By label ratio
@@ -62,7 +63,7 @@ map_by_ratio(tables[datasets[2]])
 # ## What we saw
 
 # %%
-Markdown("\n\n".join(f"**{t.dataset}, {100 * t.label_ratio:g} %**\n\n{t.findings}" for d in datasets for t in tables[d]))
+Markdown(tabs.findings)
 
 # %% [markdown]
 # The limits: a small detector and few seeds; the twins are problems of our own making, whose difficulty was fixed without looking at

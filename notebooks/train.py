@@ -61,7 +61,7 @@ training_curves({name: stage.curve for name, stage in training.stages.items()})
 
 # %%
 scores, detections = evaluate(training, experiment.learning_rule())
-pd.Series(100 * scores.mean_ap, index=scores.tiou_thresholds, name="mAP (%)").round(1).to_frame().T
+pd.DataFrame([100 * scores.mean_ap], ["mAP (%)"], scores.tiou_thresholds).round(1)
 
 # %% [markdown]
 # The first two test videos that have an instance: the truth on top, below it the best detections, fainter where the score is lower.

@@ -76,6 +76,18 @@ class Dataset:
         """The same videos under a changed protocol."""
         return replace(self, protocol=replace(self.protocol, **changes))
 
+    def summary(self) -> dict[str, str | int]:
+        """Its size in a row of a table."""
+        return {
+            "data set": self.name,
+            "kind": "simulated" if self.simulated else "real",
+            "training videos": len(self.train),
+            "test videos": len(self.test),
+            "classes": self.num_classes,
+            "training instances": sum(len(v.annotations.labels) for v in self.train),
+            "feature dimension": self.feature_dim,
+        }
+
     def instances(self, videos: Iterable[LabeledVideo]) -> pd.DataFrame:
         """Instances of the given videos: rows (video_id, label, start_s, end_s)."""
         rows = [

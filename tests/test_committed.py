@@ -1,0 +1,21 @@
+"""A committed result is what this code computes."""
+
+import pytest
+
+from nontarget.experiment import Experiment, run
+from nontarget.results import ResultStore
+
+# Rounding differs between processors and numbers of threads, and training lets it grow: two thread counts differed by up to X points.
+TOLERANCE = 0.015
+
+
+@pytest.mark.slow
+def test_a_committed_run_can_be_repeated(tmp_path):
+    experiment = Experiment("thumos14-sim", "ours", label_ratio=0.1, seed=0)
+    committed = ResultStore().committed(experiment.identity())
+    assert committed.status == "current"
+    record = run(experiment, ResultStore(tmp_path), device="cpu")
+    assert record["key"] == committed.record["key"]
+    assert record["scored"].keys() == committed.record["scored"].keys()
+    for tiou, value in record["scores"].items():
+        assert committed.record["scores"][tiou] == pytest.approx(value, abs=TOLERANCE), tiou
