@@ -87,6 +87,7 @@ class Experiment:
         check_choice("preset", self.preset, PRESETS)
         preset = PRESETS[self.preset]
         rule = self.learning_rule()
+        detectors.check_abilities(self.detector, rule.needs, f"learning rule {rule.name!r}")
         dataset, protocol = dataset_identity(self.dataset, self.preset, self.features, self.twin_settings)
         protocol = from_mapping(Protocol, asdict(protocol) | dict(self.protocol_settings), "protocol_settings")
         training = preset.training
@@ -264,7 +265,9 @@ def train(
     settings = identity["detector"]["settings"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(experiment.seed)
-        detector = detectors.build_detector(experiment.detector, dataset.feature_dim, dataset.num_classes, settings).to(target)
+        detector = detectors.build_detector(experiment.detector, dataset.feature_dim, dataset.num_classes, settings)
+        detector.pretext = rule.pretext_head(detector.embed_dim)
+        detector.to(target)
 
     stages = {}
     steps = steps_per_epoch(data, config) * (config.pretrain_epochs + config.selftrain_epochs)
@@ -274,6 +277,7 @@ def train(
             if recompute:
                 weights.unlink(missing_ok=True)
             stages[name] = train_stage(name, detector, rule, data, config, seed=experiment.seed, weights=weights, on_step=bar.update)
+    detector.pretext = None
     trained = TrainedDetector(
         detector.eval(),
         experiment.detector,

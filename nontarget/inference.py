@@ -85,7 +85,7 @@ def detect_whole_videos(
     total = torch.zeros(len(video_ids), len(classes), device=clips.features.device)
     count = torch.zeros(len(video_ids), 1, device=clips.features.device)
     for part, output in _outputs(detector, clips, config.batch_size):
-        probs = output.class_logits.softmax(dim=-1)[..., :-1]
+        probs = output.action_probs
         total.index_add_(0, part.video, probs.masked_fill(~part.valid[..., None], 0.0).sum(dim=1))
         count.index_add_(0, part.video, part.valid.sum(dim=1, keepdim=True).float())
     score, label = (total / count).max(dim=1)

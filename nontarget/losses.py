@@ -5,11 +5,13 @@ from typing import Literal, get_args
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from nontarget.partition import LabelPartition, Precedence, check_partition_arguments, partition_label_space
 
 Term = Literal["target", "negative", "positive"]
 Reduction = Literal["none", "mean", "sum"]
+Activation = Literal["softmax", "sigmoid"]
 
 
 def non_target_loss(
@@ -22,6 +24,7 @@ def non_target_loss(
     precedence: Precedence = "negative",
     terms: tuple[Term, ...] = ("target", "negative", "positive"),
     reduction: Reduction = "mean",
+    activation: Activation = "softmax",
 ) -> Tensor:
     """Loss of hybrid positive-negative learning (Sec. 3.6): ``l_tgt + l_neg + l_pos`` of every snippet.
 
@@ -32,10 +35,16 @@ def non_target_loss(
     Value and gradient are finite for every finite ``logits``, saturated ones included: nothing is clamped. Half-precision logits
     give a float32 loss, since a sum over classes need not fit float16.
 
+    With ``activation="sigmoid"`` the classes are independent (ActionFormer), and background is not among them: it gets the score
+    ``1 - max(sigmoid(logits))``, as if its logit were ``-max(logits)``, and is the last class of the partition, which is taken of the
+    scores divided by their sum. The losses are those of the sigmoid scores: ``-log s`` to pull, ``-log(1 - s)`` to push.
+
     Args:
-        logits: class scores before the softmax, background included; any leading shape.
-        pseudo_probs: distribution that the sets are taken from, used without gradient. Default: the softmax of ``logits``.
-        labels: class index of every snippet. Values where ``valid`` is False do not matter.
+        logits: class scores before the softmax, background included, or before the sigmoid, without it; any leading shape.
+        pseudo_probs: probabilities that the sets are taken from, used without gradient; as ``logits``, after the activation.
+            Default: the activation of ``logits``.
+        labels: class index of every snippet; for ``sigmoid``, background is index ``classes``. Where ``valid`` is False they do not
+            matter.
         valid: False for padding, which then has no effect on value or gradient. Default: all True.
         positive_ratio: lambda of Eq. 10.
         precedence: which of Eqs. 8 and 10 keeps a class that both claim, see :func:`nontarget.partition_label_space`.
@@ -51,7 +60,7 @@ def non_target_loss(
         ValueError: shapes do not agree, an option is unknown, a label is outside ``[0, classes)`` (checked on the CPU only),
             or both ``labels`` and ``pseudo_probs`` are given.
     """
-    _check_arguments(logits, pseudo_probs, labels, valid, terms, reduction)
+    _check_arguments(logits, pseudo_probs, labels, valid, terms, reduction, activation)
     check_partition_arguments(positive_ratio, precedence)
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
@@ -61,11 +70,13 @@ def non_target_loss(
 
     if labels is not None:
         labels = labels if valid is None else labels.masked_fill(~valid, 0)
-        sets = labelled_partition(labels, logits.shape[-1])
+        sets = labelled_partition(labels, logits.shape[-1] + (activation == "sigmoid"))
+    elif activation == "softmax":
+        sets = partition_label_space(logits.detach().softmax(dim=-1) if pseudo_probs is None else pseudo_probs, positive_ratio, precedence)
     else:
-        source = logits.detach().softmax(dim=-1) if pseudo_probs is None else pseudo_probs
-        sets = partition_label_space(source, positive_ratio, precedence)
-    loss = _sum_of_terms(logits, sets, terms)
+        scores = logits.detach().sigmoid() if pseudo_probs is None else pseudo_probs
+        sets = partition_label_space(distribution_of_scores(scores), positive_ratio, precedence)
+    loss = _sum_of_terms(logits, sets, terms, activation)
 
     if valid is not None:
         loss = loss.masked_fill(~valid, 0.0)
@@ -107,13 +118,28 @@ def log_probabilities(
     return log_p, log_1m_p
 
 
-def _sum_of_terms(logits: Float[Tensor, "*snippets classes"], sets: LabelPartition, terms: tuple[Term, ...]) -> Float[Tensor, "*snippets"]:
+def distribution_of_scores(scores: Float[Tensor, "*snippets classes"]) -> Float[Tensor, "*snippets classes_and_background"]:
+    """Independent scores in [0, 1] as one distribution: background, ``1 - max(scores)``, is appended, and the sum made 1."""
+    if scores.dtype in (torch.float16, torch.bfloat16):
+        scores = scores.float()
+    extended = torch.cat((scores, 1 - scores.amax(dim=-1, keepdim=True)), dim=-1)
+    return extended / extended.sum(dim=-1, keepdim=True)
+
+
+def _sum_of_terms(
+    logits: Float[Tensor, "*snippets classes"], sets: LabelPartition, terms: tuple[Term, ...], activation: Activation
+) -> Float[Tensor, "*snippets"]:
     """Eqs. 5, 9 and 11 for every snippet, those that ``terms`` names added up."""
-    log_p, log_1m_p = log_probabilities(logits)
+    if activation == "softmax":
+        log_p, log_1m_p = log_probabilities(logits)
+    else:
+        background = -logits.gather(-1, logits.argmax(dim=-1, keepdim=True))  # not amax, whose gradient is shared among equals
+        extended = torch.cat((logits, background), dim=-1)
+        log_p, log_1m_p = F.logsigmoid(extended), F.logsigmoid(-extended)
     loss = logits.new_zeros(logits.shape[:-1])
     if "target" in terms:
         loss = loss - log_p.where(sets.target, 0.0).sum(dim=-1)
-    if "negative" in terms and logits.shape[-1] > 1:
+    if "negative" in terms and log_p.shape[-1] > 1:
         loss = loss - log_1m_p.where(sets.negative, 0.0).sum(dim=-1)
     if "positive" in terms:
         loss = loss - log_p.where(sets.positive, 0.0).sum(dim=-1)
@@ -127,6 +153,7 @@ def _check_arguments(
     valid: Tensor | None,
     terms: tuple[Term, ...],
     reduction: str,
+    activation: str,
 ) -> None:
     if not isinstance(logits, Tensor) or not logits.is_floating_point():
         raise TypeError(f"logits must be a floating-point tensor [..., classes], got {getattr(logits, 'dtype', type(logits))}")
@@ -147,3 +174,5 @@ def _check_arguments(
         raise ValueError(f"terms must be a non-empty tuple out of {get_args(Term)}, got {terms!r}")
     if reduction not in get_args(Reduction):
         raise ValueError(f"reduction must be one of {get_args(Reduction)}, got {reduction!r}")
+    if activation not in get_args(Activation):
+        raise ValueError(f"activation must be one of {get_args(Activation)}, got {activation!r}")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from jaxtyping import Int
@@ -24,6 +24,8 @@ from nontarget.files import atomic_write
 from nontarget.rules.base import LearningRule
 
 TRAINING_VERSION = 1
+
+AVERAGE_MOMENTUM = 0.999
 
 StageName = Literal["pretrain", "selftrain"]
 
@@ -98,7 +100,7 @@ def train_stage(
         OSError: ``weights`` cannot be written.
     """
     if weights is not None and weights.exists():
-        return _load(weights, detector, None)
+        return _load(weights, detector)
     partial = weights and weights.with_suffix(f".partial{weights.suffix}")
     pretraining = name == "pretrain"
     epochs = config.pretrain_epochs if pretraining else config.selftrain_epochs
@@ -106,25 +108,32 @@ def train_stage(
     device = next(detector.parameters()).device
     steps = steps_per_epoch(data, config)
     optimizer = torch.optim.AdamW(detector.parameters(), lr=peak, weight_decay=config.weight_decay, fused=device.type != "mps")
-    stage = _load(partial, detector, optimizer) if partial and partial.exists() else Stage()
+    averaging = detector.averages_weights or (rule.teacher == "average" and not pretraining)
+    average = copy.deepcopy(detector).eval() if averaging else None
+    stage = _load(partial, detector, optimizer, average) if partial and partial.exists() else Stage()
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while stage.epoch < epochs:
             started = time.perf_counter()
             torch.manual_seed(_derived_seed(seed, name, stage.epoch))
-            teacher = None
-            if not pretraining and rule.uses_unlabeled and rule.teacher == "iterative":
-                teacher = copy.deepcopy(detector).eval()
+            teacher, survey = None, None
+            if not pretraining and rule.uses_unlabeled:
+                teacher = _teacher(rule, detector, average)
+                assert data.unlabeled is not None
+                outputs = _outputs(teacher or detector, data.unlabeled, config.batch_size, device)
+                survey = rule.survey(detector, data.labeled.labels[data.labeled.valid], outputs)
             detector.train()
             totals: dict[str, Tensor] = {}
             for step, (labeled, unlabeled) in enumerate(_batches(data, rule, steps, config.batch_size, device)):
                 rate = peak * 0.5 * (1 + math.cos(math.pi * (stage.epoch + step / steps) / epochs))  # cosine decay, Sec. 4.2
                 optimizer.param_groups[0]["lr"] = rate
-                losses = _step_losses(detector, teacher, rule, labeled, unlabeled, config, pretraining)
+                losses = _step_losses(detector, teacher, rule, survey, labeled, unlabeled, config, pretraining)
                 optimizer.zero_grad(set_to_none=True)
                 torch.stack(list(losses.values())).sum().backward()
                 clip_grad_norm_(detector.parameters(), config.gradient_norm)
                 optimizer.step()
+                if average is not None:
+                    _update_average(average, detector, stage.epoch * steps + step + 1)
                 for key, loss in losses.items():
                     totals[key] = totals[key] + loss.detach() if key in totals else loss.detach()
                 on_step()
@@ -135,9 +144,11 @@ def train_stage(
             stage.epoch += 1
             stage.seconds += time.perf_counter() - started
             if partial is not None:
-                _save(partial, detector, optimizer, stage)
+                _save(partial, detector, stage, optimizer, average)
+    if average is not None:
+        detector.load_state_dict(average.state_dict())
     if weights is not None and partial is not None:
-        _save(weights, detector, None, stage)
+        _save(weights, detector, stage)
         partial.unlink(missing_ok=True)
     return stage
 
@@ -146,6 +157,7 @@ def _step_losses(
     detector: Detector,
     teacher: Detector | None,
     rule: LearningRule,
+    survey: Any,
     labeled: LabeledClips,
     unlabeled: Clips | None,
     config: TrainingConfig,
@@ -153,30 +165,53 @@ def _step_losses(
 ) -> Losses:
     """The terms of Eq. 12 on one batch, weighted."""
     learns = unlabeled is not None and not pretraining
-    features, valid = labeled.features, labeled.valid
+    features, valid, here = labeled.features, labeled.valid, slice(len(labeled))
     if unlabeled is not None:
         features, valid = torch.cat((features, unlabeled.features)), torch.cat((valid, unlabeled.valid))
-    here = slice(len(labeled))
+    view = rule.view(unlabeled.features, unlabeled.valid) if learns and unlabeled is not None else None
+    shown = features if view is None else torch.cat((labeled.features, view.features))
     # In pre-training nothing is asked of the heads on unlabelled clips.
-    output = detector(features, valid) if learns or unlabeled is None else detector(labeled.features, labeled.valid)
+    output = detector(shown, valid) if learns or unlabeled is None else detector(labeled.features, labeled.valid)
 
     known = detector.targets(labeled.labels, labeled.segments)
-    losses = {"labeled": rule.labeled_loss(output[here].class_logits, labeled.labels, labeled.valid)}
-    losses |= detector.localization_loss(output[here], known, labeled.valid)
+    losses = {"labeled": rule.labeled_loss(detector, output[here], known), **detector.localization_loss(output[here], known)}
     if learns:
         assert unlabeled is not None
-        there = slice(len(labeled), None)
-        pseudo = _pseudo_output(teacher, output[there], unlabeled)
-        unsupervised = {"unlabeled": rule.unlabeled_loss(output[there].class_logits, pseudo.class_logits.softmax(dim=-1), unlabeled.valid)}
-        localization = detector.localization_loss(output[there], detector.pseudo_targets(pseudo), unlabeled.valid)
-        unsupervised |= {f"unlabeled_{name}": loss for name, loss in localization.items()}
-        losses |= {name: config.unlabeled_weight * loss for name, loss in unsupervised.items()}
-    return losses | detector.label_free_losses(output, features, valid, pretraining)
+        student = output[slice(len(labeled), None)]
+        pseudo = _pseudo_output(teacher, student, unlabeled)
+        pseudo = pseudo if view is None else view.follow(pseudo)
+        unsupervised = rule.unlabeled_losses(detector, student, pseudo, survey)
+        losses |= {f"unlabeled_{name}": config.unlabeled_weight * loss for name, loss in unsupervised.items()}
+    losses |= detector.label_free_losses(output, features, valid, pretraining)
+    return losses | rule.pretext_losses(detector, features, valid, pretraining)
+
+
+def _teacher(rule: LearningRule, detector: Detector, average: Detector | None) -> Detector | None:
+    """Who gives the pseudo labels of an epoch; None: the student itself."""
+    if rule.teacher == "online":
+        return None
+    if rule.teacher == "average":
+        return average
+    return copy.deepcopy(detector if average is None else average).eval()
 
 
 @torch.no_grad()
 def _pseudo_output(teacher: Detector | None, student: DetectorOutput, clips: Clips) -> DetectorOutput:
     return student.detach() if teacher is None else teacher(clips.features, clips.valid)
+
+
+@torch.no_grad()
+def _outputs(detector: Detector, clips: Clips, batch_size: int, device: torch.device) -> Iterator[DetectorOutput]:
+    for first in range(0, len(clips), batch_size):
+        part = clips[slice(first, first + batch_size)].to(device)
+        yield detector(part.features, part.valid)
+
+
+@torch.no_grad()
+def _update_average(average: Detector, detector: Detector, step: int) -> None:
+    """Running average with warm-up: a plain mean at first, momentum 0.999 in the end (Tarvainen and Valpola 2017)."""
+    share = 1 - min(1 - 1 / (step + 1), AVERAGE_MOMENTUM)
+    torch._foreach_lerp_(list(average.parameters()), list(detector.parameters()), share)
 
 
 def _batches(
@@ -203,24 +238,33 @@ def _derived_seed(seed: int, stage: str, epoch: int) -> int:
     return int.from_bytes(digest[:6])
 
 
-def _save(path: Path, detector: Detector, optimizer: torch.optim.Optimizer | None, stage: Stage) -> None:
+def _save(
+    path: Path, detector: Detector, stage: Stage, optimizer: torch.optim.Optimizer | None = None, average: Detector | None = None
+) -> None:
     tensors = {f"model.{name}": tensor for name, tensor in detector.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items() if optimizer else ():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
     with atomic_write(path) as file:
         file.write(save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"stage": json.dumps(asdict(stage))}))
 
 
-def _load(path: Path, detector: Detector, optimizer: torch.optim.Optimizer | None) -> Stage:
+def _load(path: Path, detector: Detector, optimizer: torch.optim.Optimizer | None = None, average: Detector | None = None) -> Stage:
     with safe_open(path, framework="pt") as file:
         stage = Stage(**json.loads(file.metadata()["stage"]))
         tensors = {name: file.get_tensor(name) for name in list(file.keys())}
-    detector.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+
+    def under(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+    detector.load_state_dict(under("model."))
+    if average is not None:
+        average.load_state_dict(under("average."))
     if optimizer is not None:
         state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, key = name.split(".")
-                state.setdefault(int(index), {})[key] = tensor
+        for name, tensor in under("optimizer.").items():
+            index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = tensor
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
     return stage

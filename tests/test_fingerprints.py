@@ -24,6 +24,7 @@ def components():
     from nontarget.config import InferenceConfig, TrainingConfig
     from nontarget.data import CLIPS_VERSION, Normalization, make_clips, make_labeled_clips, split_dataset
     from nontarget.data.simulate import GENERATOR_VERSION, TWINS, simulate_twin
+    from nontarget.detectors.base import DetectorOutput, Targets
     from nontarget.inference import INFERENCE_VERSION, detect_clips
     from nontarget.metrics import METRICS_VERSION, evaluate_detections
     from nontarget.training import TRAINING_VERSION, TrainingData, train_stage
@@ -50,7 +51,7 @@ def components():
         settings = detectors.detector_settings(name, "tiny", embed_dim=16, mask_dim=8)
         detector = detectors.build_detector(name, dataset.feature_dim, dataset.num_classes, settings).eval()
         output = detector(clips.features, clips.valid)
-        losses = detector.localization_loss(output, detector.targets(clips.labels, clips.segments), clips.valid)
+        losses = detector.localization_loss(output, detector.targets(clips.labels, clips.segments))
         losses |= detector.label_free_losses(output, clips.features, clips.valid, pretraining=False)
         candidates = detector.candidates(output, clips.valid, InferenceConfig(class_thresholds=(0.1, 0.2), mask_thresholds=(0.3,)))
         found[f"detector {name}"] = (detector.version, [*losses.values(), len(candidates.scores), candidates.scores.sum()])
@@ -59,7 +60,7 @@ def components():
     labels, valid = torch.randint(6, (2, 9)), torch.ones(2, 9, dtype=torch.bool)
     for name in rules.available():
         rule = rules.get_rule(name)
-        values = [rule.labeled_loss(logits, labels, valid)]
+        values = [rule.labeled_loss(detector, DetectorOutput(logits, valid), Targets(labels, None))]
         if rule.uses_unlabeled:
             values.append(rule.unlabeled_loss(logits, teacher, valid))
         found[f"rule {name}"] = (rule.version, values)

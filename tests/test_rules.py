@@ -4,6 +4,8 @@ from torch.nn import functional as F
 
 from nontarget import non_target_loss, rules
 from nontarget.config import TrainingConfig
+from nontarget.detectors import build_detector, detector_settings
+from nontarget.detectors.base import DetectorOutput, Targets
 from nontarget.rules.base import LearningRule
 
 LOGITS = torch.tensor([[[2.0, 1.9, -1.0], [0.0, 3.0, 0.5]]])
@@ -39,7 +41,9 @@ def test_labelled_loss_has_the_rule_s_terms():
     labels = torch.tensor([[0, 1]])
     for name, terms in (("baseline", ("target",)), ("supervised only", ("target",)), ("ours", ("target", "negative"))):
         expected = non_target_loss(LOGITS, labels=labels, valid=VALID, terms=terms)
-        torch.testing.assert_close(rules.get_rule(name).labeled_loss(LOGITS, labels, VALID), expected)
+        output = DetectorOutput(LOGITS, VALID)
+        spot = build_detector("spot", 3, 2, detector_settings("spot", "tiny"))
+        torch.testing.assert_close(rules.get_rule(name).labeled_loss(spot, output, Targets(labels, None)), expected)
 
 
 def test_rules_by_name():
@@ -67,7 +71,7 @@ def test_a_rule_is_one_small_class():
     class Own(LearningRule):
         name = "own"
 
-        def unlabeled_loss(self, logits, pseudo_probs, valid):
+        def unlabeled_loss(self, logits, pseudo_probs, valid, activation="softmax"):
             return (logits.softmax(-1) - pseudo_probs).square().sum(-1)[valid].mean()
 
     assert Own().unlabeled_loss(LOGITS, LOGITS.softmax(-1), VALID) == 0

@@ -48,7 +48,7 @@ def test_padding_has_no_effect_on_losses_and_gradients(spot, device):
     def gradients(x, real, y, s):
         spot.zero_grad()
         output = spot(x, real)
-        losses = spot.localization_loss(output, spot.targets(y, s), real)
+        losses = spot.localization_loss(output, spot.targets(y, s))
         background = output.class_logits.detach().softmax(-1)[..., -1]
         refinement = refinement_loss(spot.contrast(output.embeddings), background, real, 1, 2, 0.07)
         (losses["mask"] + refinement).backward()

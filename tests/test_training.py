@@ -169,7 +169,7 @@ def test_online_pseudo_labels_differ_from_iterative(dataset):
 def test_losses_are_those_of_equation_12(dataset):
     _, (pretraining, selftraining) = train_both(dataset, prepare(dataset))
     assert set(pretraining.curve[0]) == {"learning_rate", "labeled", "mask", "reconstruction"}
-    expected = {"learning_rate", "labeled", "mask", "unlabeled", "unlabeled_mask", "refinement", "reconstruction"}
+    expected = {"learning_rate", "labeled", "mask", "unlabeled_class", "unlabeled_mask", "refinement", "reconstruction"}
     assert set(selftraining.curve[0]) == expected
     assert pretraining.curve[-1]["learning_rate"] < pretraining.curve[0]["learning_rate"], "cosine decay"
 

@@ -41,6 +41,14 @@ def detector_version(name: str) -> int:
     return _lookup(name)[0].version
 
 
+def check_abilities(name: str, needs: frozenset[str], who: str) -> None:
+    """Raise ValueError if a detector lacks an ability that ``who`` needs."""
+    missing = needs - _lookup(name)[0].abilities
+    if missing:
+        able = [other for other, (detector, _, _) in _DETECTORS.items() if needs <= detector.abilities]
+        raise ValueError(f"{who} needs the abilities {sorted(needs)}, and detector {name!r} lacks {sorted(missing)}; it runs on {able}")
+
+
 def _lookup(name: str) -> tuple[type[Detector], type[Any], Mapping[str, Any]]:
     check_choice("detector", name, _DETECTORS)
     return _DETECTORS[name]

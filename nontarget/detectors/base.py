@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nontarget.config import InferenceConfig
+from nontarget.losses import Activation, non_target_loss
 
 Losses = dict[str, Tensor]
 """Named scalars that training adds up and records one by one."""
@@ -27,8 +28,23 @@ class Candidates:
 class DetectorOutput:
     """One forward pass. A detector adds what its own losses need in a subclass."""
 
+    activation: ClassVar[Activation] = "softmax"
+    """``softmax``: background is the last class; ``sigmoid``: independent action classes, without background."""
+
     class_logits: Float[Tensor, "clips snippets classes"]
-    """Background is the last class."""
+    """A detector with several points a snippet lists them all on that axis."""
+    valid: Bool[Tensor, "clips snippets"]
+    """False in the padding."""
+
+    @property
+    def class_probs(self) -> Float[Tensor, "clips snippets classes"]:
+        """Probabilities of ``class_logits``."""
+        return self.class_logits.softmax(dim=-1) if self.activation == "softmax" else self.class_logits.sigmoid()
+
+    @property
+    def action_probs(self) -> Float[Tensor, "clips snippets actions"]:
+        """Probabilities of the action classes, without background."""
+        return self.class_probs[..., :-1] if self.activation == "softmax" else self.class_probs
 
     def __getitem__(self, index: slice) -> Self:
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
@@ -43,8 +59,10 @@ class Targets:
 
     labels: Int[Tensor, "clips snippets"]
     """Class of each snippet, background last."""
-    localization: Tensor
+    localization: Any
     """Whatever :meth:`Detector.localization_loss` wants; SPOT: the mask of each snippet's instance, [clips, snippets, snippets]."""
+    weights: Float[Tensor, "clips snippets"] | None = None
+    """Weight of each snippet in the losses; default: 1."""
 
 
 class Detector(nn.Module, ABC):
@@ -56,7 +74,16 @@ class Detector(nn.Module, ABC):
 
     version: ClassVar[int]
     """To be raised when a change of the code changes numbers: results of another version are stale."""
+    abilities: ClassVar[frozenset[str]] = frozenset()
+    """What it can do beyond the common, for rules that need it: ``agreement``, ``consistency``, ``views`` and ``masks`` stand for the
+    methods whose documentation names them."""
+    averages_weights: ClassVar[bool] = False
+    """Whether the running average of the weights is the result of training."""
     num_classes: int
+    embed_dim: int
+    """Width of ``output.embeddings``."""
+    pretext: nn.Module | None = None
+    """A head of the learning rule's own, during training."""
 
     @abstractmethod
     def forward(self, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"]) -> DetectorOutput: ...
@@ -69,8 +96,14 @@ class Detector(nn.Module, ABC):
     def pseudo_targets(self, output: Any) -> Targets:
         """Targets that a prediction on unlabelled clips amounts to: the target class of each snippet, and a localisation."""
 
+    def class_loss(self, output: Any, targets: Targets) -> Float[Tensor, ""]:
+        """Loss of the class logits where the classes are known: cross-entropy (Eq. 2), averaged by ``targets.weights``."""
+        loss = non_target_loss(output.class_logits, labels=targets.labels, valid=output.valid, terms=("target",), reduction="none")
+        weights = output.valid.to(loss.dtype) if targets.weights is None else targets.weights * output.valid
+        return (loss * weights).sum() / weights.sum().clamp(min=1e-6)
+
     @abstractmethod
-    def localization_loss(self, output: Any, targets: Targets, valid: Bool[Tensor, "clips snippets"]) -> Losses:
+    def localization_loss(self, output: Any, targets: Targets) -> Losses:
         """Loss of everything but the class logits."""
 
     @abstractmethod
@@ -82,3 +115,26 @@ class Detector(nn.Module, ABC):
     @abstractmethod
     def candidates(self, output: Any, valid: Bool[Tensor, "clips snippets"], config: InferenceConfig) -> Candidates:
         """Every candidate segment of an output, with its class and score."""
+
+    def agreement(self, output: Any) -> Float[Tensor, "clips snippets"]:
+        """Ability ``agreement``: how well classes and localisation agree on each snippet's instance, from 0 to 1."""
+        raise self._cannot("agreement")
+
+    def consistency_losses(self, output: Any, teacher: Any) -> Losses:
+        """Ability ``consistency``: mean squared differences between the probabilities of two outputs."""
+        raise self._cannot("consistency")
+
+    def resample(self, output: Any, source: Int[Tensor, "clips snippets"]) -> Any:
+        """Ability ``views``: the output on clips whose snippet t is snippet ``source[t]``."""
+        raise self._cannot("views")
+
+    def mix(self, output: Any, order: Int[Tensor, " clips"], share: Float[Tensor, " clips"]) -> Any:
+        """Ability ``views``: the output on clips that are ``share`` of themselves and the rest of clip ``order``."""
+        raise self._cannot("views")
+
+    def foreground_loss(self, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"]) -> Losses:
+        """Ability ``masks``: loss of finding the one segment of each clip that was not hidden, chosen at random."""
+        raise self._cannot("masks")
+
+    def _cannot(self, ability: str) -> NotImplementedError:
+        return NotImplementedError(f"{type(self).__name__} lacks the ability {ability!r}")

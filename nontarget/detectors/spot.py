@@ -63,10 +63,11 @@ class Spot(Detector):
     """
 
     version = 1
+    abilities = frozenset({"agreement", "consistency", "views", "masks"})
 
     def __init__(self, feature_dim: int, num_classes: int, config: SpotConfig = SPOT_PRESETS["paper"]) -> None:
         super().__init__()
-        self.config, self.num_classes = config, num_classes
+        self.config, self.num_classes, self.embed_dim = config, num_classes, config.embed_dim
         width = config.embed_dim
         self.embedding = SnippetEmbedding(feature_dim, config)
         self.class_head = nn.Linear(width, num_classes + 1)  # a 1x1 convolution over snippets
@@ -76,7 +77,7 @@ class Spot(Detector):
 
     def forward(self, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"]) -> SpotOutput:
         embeddings = self.embedding(features, valid)
-        return SpotOutput(self.class_head(embeddings), self.mask_head(embeddings, valid), embeddings)
+        return SpotOutput(self.class_head(embeddings), valid, self.mask_head(embeddings, valid), embeddings)
 
     def targets(self, labels: Int[Tensor, "clips snippets"], segments: Float[Tensor, "clips snippets 2"]) -> Targets:
         centres = torch.arange(labels.shape[-1], device=labels.device) + 0.5
@@ -91,10 +92,12 @@ class Spot(Detector):
         labels = output.class_logits.argmax(dim=-1)
         return Targets(labels, output.mask_logits.sigmoid() * (labels != self.num_classes)[..., None])
 
-    def localization_loss(self, output: SpotOutput, targets: Targets, valid: Bool[Tensor, "clips snippets"]) -> Losses:
+    def localization_loss(self, output: SpotOutput, targets: Targets) -> Losses:
         foreground = targets.labels != self.num_classes
         row_weights = torch.where(foreground, 1.0, self.config.background_row_weight)
-        return {"mask": mask_loss(output.mask_logits, targets.localization, row_weights, valid)}
+        if targets.weights is not None:
+            row_weights = row_weights * targets.weights
+        return {"mask": mask_loss(output.mask_logits, targets.localization, row_weights, output.valid)}
 
     def label_free_losses(
         self,
@@ -111,6 +114,46 @@ class Spot(Detector):
             background = output.class_logits.detach().softmax(dim=-1)[..., -1]
             losses["refinement"] = refinement_loss(self.contrast(output.embeddings), background, valid, c.border, c.num_easy, c.temperature)
         return losses
+
+    def agreement(self, output: SpotOutput) -> Float[Tensor, "clips snippets"]:
+        """Soft tIoU of a snippet's mask with the run of snippets of the same target class; for background, how empty its mask is."""
+        labels = output.class_logits.argmax(dim=-1)
+        run = F.pad(labels.diff(dim=1) != 0, (1, 0)).cumsum(dim=1)
+        span = ((run[:, None] == run[..., None]) & output.valid[:, None]).to(output.mask_logits.dtype)
+        masks = output.mask_logits.sigmoid().masked_fill(~output.valid[:, None], 0.0)
+        inside = (span * masks).sum(dim=-1)
+        overlap = inside / (span.sum(dim=-1) + masks.sum(dim=-1) - inside).clamp(min=1e-6)
+        return torch.where(labels == self.num_classes, 1 - inside / span.sum(dim=-1).clamp(min=1), overlap)
+
+    def consistency_losses(self, output: SpotOutput, teacher: SpotOutput) -> Losses:
+        valid, pairs = output.valid, output.valid[:, None] & output.valid[..., None]
+        classes = (output.class_probs - teacher.class_probs).square().sum(dim=-1)
+        masks = (output.mask_logits.sigmoid() - teacher.mask_logits.sigmoid()).square()
+        return {"class": classes[valid].mean(), "mask": masks[pairs].mean()}
+
+    def resample(self, output: SpotOutput, source: Int[Tensor, "clips snippets"]) -> SpotOutput:
+        def rows(x: Tensor) -> Tensor:
+            return x.gather(1, source[..., None].expand(-1, -1, x.shape[-1]))
+
+        masks = rows(rows(output.mask_logits).transpose(1, 2)).transpose(1, 2)
+        return SpotOutput(rows(output.class_logits), output.valid, masks, rows(output.embeddings))
+
+    def mix(self, output: SpotOutput, order: Int[Tensor, " clips"], share: Float[Tensor, " clips"]) -> SpotOutput:
+        share = share[:, None, None]
+        other = output.valid[order][..., None]  # where the other clip has ended, there is nothing but the first
+        probs, masks = output.class_probs, output.mask_logits.sigmoid()
+        probs = torch.where(other, share * probs + (1 - share) * probs[order], probs)
+        masks = torch.where(other, share * masks + (1 - share) * masks[order], masks)
+        return SpotOutput(probs.log(), output.valid, masks.logit(), output.embeddings)
+
+    def foreground_loss(self, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"]) -> Losses:
+        lengths = valid.sum(dim=1, keepdim=True)
+        ends = (torch.rand(len(features), 2, device=valid.device) * (lengths + 1)).floor().sort(dim=1).values
+        steps = torch.arange(valid.shape[1], device=valid.device)
+        shown = (steps >= ends[:, :1]) & (steps < ends[:, 1:]) & valid
+        output = self(features.masked_fill(~shown[..., None], 0.0), valid)
+        row_weights = torch.where(shown, 1.0, self.config.background_row_weight)
+        return {"foreground": mask_loss(output.mask_logits, shown[:, None] & shown[..., None], row_weights, valid)}
 
     def candidates(self, output: SpotOutput, valid: Bool[Tensor, "clips snippets"], config: InferenceConfig) -> Candidates:
         return spot_candidates(output.class_logits.softmax(dim=-1), output.mask_logits.sigmoid(), valid, config)

@@ -1,15 +1,26 @@
 """What a learning rule is: how a detector learns from the class distribution of labelled and unlabelled snippets."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from nontarget.losses import Term, non_target_loss
+from nontarget.detectors.base import Detector, DetectorOutput, Losses, Targets
+from nontarget.losses import Activation, Term, non_target_loss
 
-Teacher = Literal["iterative", "online"]
+Teacher = Literal["iterative", "online", "average"]
+
+
+@dataclass(frozen=True)
+class View:
+    """What the student is shown of unlabelled clips, in place of their features."""
+
+    features: Float[Tensor, "clips snippets dim"]
+    follow: Callable[[Any], Any] = lambda output: output
+    """Turns the teacher's output on the clips into what it says of the view. Which snippets are real is the same in both."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,18 +39,22 @@ class LearningRule(ABC):
     """Whether every training video is labelled, whatever the label ratio (full supervision)."""
     whole_video: ClassVar[bool] = False
     """Whether detections are one segment a video instead of the detector's candidates (the sanity row)."""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """What the detector must be able to do beyond the common: names out of ``Detector.abilities``."""
     labeled_terms: ClassVar[tuple[Term, ...]] = ("target",)
-    """Terms of the loss on labelled snippets; ``("target",)`` is cross-entropy (Eq. 2)."""
+    """Terms of the loss on labelled snippets; ``("target",)`` is the detector's own class loss (SPOT: cross-entropy, Eq. 2)."""
 
     teacher: Teacher = "iterative"
-    """Where pseudo labels come from: ``iterative``, a frozen evaluation-mode copy of the model, renewed every epoch, or
-    ``online``, the student's own prediction, without gradient."""
+    """Where pseudo labels come from: ``iterative``, a frozen evaluation-mode copy of the model, renewed every epoch; ``online``, the
+    student's own prediction, without gradient; ``average``, the running average of the student's weights (mean teacher)."""
 
-    def labeled_loss(
-        self, logits: Float[Tensor, "clips snippets classes"], labels: Int[Tensor, "clips snippets"], valid: Bool[Tensor, "clips snippets"]
-    ) -> Float[Tensor, ""]:
+    def labeled_loss(self, detector: Detector, output: DetectorOutput, targets: Targets) -> Float[Tensor, ""]:
         """Class loss of labelled clips (L^s of Eq. 12)."""
-        return non_target_loss(logits, labels=labels, valid=valid, terms=self.labeled_terms)
+        if self.labeled_terms == ("target",):
+            return detector.class_loss(output, targets)
+        return non_target_loss(
+            output.class_logits, labels=targets.labels, valid=output.valid, terms=self.labeled_terms, activation=output.activation
+        )
 
     @abstractmethod
     def unlabeled_loss(
@@ -47,8 +62,56 @@ class LearningRule(ABC):
         logits: Float[Tensor, "clips snippets classes"],
         pseudo_probs: Float[Tensor, "clips snippets classes"],
         valid: Bool[Tensor, "clips snippets"],
+        activation: Activation = "softmax",
     ) -> Float[Tensor, ""]:
-        """Class loss of unlabelled clips (L^u of Eq. 12), given the teacher's distribution of every snippet."""
+        """Class loss of unlabelled clips (L^u of Eq. 12).
+
+        Args:
+            logits: the student's class scores.
+            pseudo_probs: the teacher's probabilities.
+            valid: False for padding.
+            activation: ``softmax`` with background as last class, or ``sigmoid``, independent action classes without background.
+        """
+
+    def unlabeled_losses(self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any) -> Losses:
+        """All losses of unlabelled clips, by name; the default adds the detector's localisation loss to :meth:`unlabeled_loss`.
+
+        Args:
+            detector: the student.
+            output: its output on the view of the clips.
+            pseudo: what the teacher says of the view.
+            survey: what :meth:`survey` returned in this epoch.
+        """
+        loss = self.unlabeled_loss(output.class_logits, pseudo.class_probs, output.valid, output.activation)
+        return {"class": loss, **detector.localization_loss(output, detector.pseudo_targets(pseudo))}
+
+    def view(self, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"]) -> View | None:
+        """What the student is shown of unlabelled clips, at random; None: the clips as they are."""
+        return None
+
+    def survey(self, detector: Detector, labels: Int[Tensor, " n"], outputs: Iterable[DetectorOutput]) -> Any:
+        """Whatever the rule wants to know of the whole training set at the start of an epoch.
+
+        Args:
+            detector: the student.
+            labels: classes of all labelled snippets.
+            outputs: the teacher's on all unlabelled clips, batch by batch, computed as they are asked for.
+        """
+        return None
+
+    def pretext_head(self, width: int) -> nn.Module | None:
+        """A module of the rule's own on snippet embeddings of that width: ``detector.pretext`` during training."""
+        return None
+
+    def pretext_losses(
+        self,
+        detector: Detector,
+        features: Float[Tensor, "clips snippets dim"],
+        valid: Bool[Tensor, "clips snippets"],
+        pretraining: bool,
+    ) -> Losses:
+        """Losses of the rule's own that need no labels, on labelled and unlabelled clips."""
+        return {}
 
     def training_settings(self) -> dict[str, Any]:
         """What training depends on, apart from the version: rules that agree here share their weights."""

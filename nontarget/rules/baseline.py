@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from nontarget.losses import non_target_loss
+from nontarget.losses import Activation, non_target_loss
 from nontarget.rules.base import LearningRule
 
 
@@ -15,5 +15,5 @@ class Baseline(LearningRule):
 
     name: ClassVar[str] = "baseline"
 
-    def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor) -> Tensor:
-        return non_target_loss(logits, pseudo_probs, valid=valid, terms=("target",))
+    def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
+        return non_target_loss(logits, pseudo_probs, valid=valid, terms=("target",), activation=activation)

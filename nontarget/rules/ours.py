@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from nontarget.losses import Term, non_target_loss
+from nontarget.losses import Activation, Term, non_target_loss
 from nontarget.partition import Precedence, check_partition_arguments
 from nontarget.rules.base import LearningRule
 
@@ -25,5 +25,7 @@ class Ours(LearningRule):
     def __post_init__(self) -> None:
         check_partition_arguments(self.positive_ratio, self.precedence)
 
-    def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor) -> Tensor:
-        return non_target_loss(logits, pseudo_probs, valid=valid, positive_ratio=self.positive_ratio, precedence=self.precedence)
+    def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
+        return non_target_loss(
+            logits, pseudo_probs, valid=valid, positive_ratio=self.positive_ratio, precedence=self.precedence, activation=activation
+        )

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from nontarget.losses import Activation
 from nontarget.rules.base import LearningRule
 
 
@@ -15,7 +16,7 @@ class SupervisedOnly(LearningRule):
     name: ClassVar[str] = "supervised only"
     uses_unlabeled: ClassVar[bool] = False
 
-    def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor) -> Tensor:
+    def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
         raise RuntimeError(f"the rule {self.name!r} does not learn from unlabelled videos")
 
 
