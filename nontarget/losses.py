@@ -76,7 +76,7 @@ def non_target_loss(
     else:
         scores = logits.detach().sigmoid() if pseudo_probs is None else pseudo_probs
         sets = partition_label_space(distribution_of_scores(scores), positive_ratio, precedence)
-    loss = _sum_of_terms(logits, sets, terms, activation)
+    loss = loss_of_sets(logits, sets, terms, activation)
 
     if valid is not None:
         loss = loss.masked_fill(~valid, 0.0)
@@ -126,10 +126,10 @@ def distribution_of_scores(scores: Float[Tensor, "*snippets classes"]) -> Float[
     return extended / extended.sum(dim=-1, keepdim=True)
 
 
-def _sum_of_terms(
+def loss_of_sets(
     logits: Float[Tensor, "*snippets classes"], sets: LabelPartition, terms: tuple[Term, ...], activation: Activation
 ) -> Float[Tensor, "*snippets"]:
-    """Eqs. 5, 9 and 11 for every snippet, those that ``terms`` names added up."""
+    """Eqs. 5, 9 and 11 for every snippet on given sets of classes, those that ``terms`` names added up."""
     if activation == "softmax":
         log_p, log_1m_p = log_probabilities(logits)
     else:

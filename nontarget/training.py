@@ -168,7 +168,7 @@ def _step_losses(
     features, valid, here = labeled.features, labeled.valid, slice(len(labeled))
     if unlabeled is not None:
         features, valid = torch.cat((features, unlabeled.features)), torch.cat((valid, unlabeled.valid))
-    view = rule.view(unlabeled.features, unlabeled.valid) if learns and unlabeled is not None else None
+    view = rule.view(detector, unlabeled.features, unlabeled.valid) if learns and unlabeled is not None else None
     shown = features if view is None else torch.cat((labeled.features, view.features))
     # In pre-training nothing is asked of the heads on unlabelled clips.
     output = detector(shown, valid) if learns or unlabeled is None else detector(labeled.features, labeled.valid)

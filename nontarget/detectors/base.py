@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nontarget.config import InferenceConfig
-from nontarget.losses import Activation, non_target_loss
+from nontarget.losses import Activation, distribution_of_scores, non_target_loss
 
 Losses = dict[str, Tensor]
 """Named scalars that training adds up and records one by one."""
@@ -46,6 +46,11 @@ class DetectorOutput:
         """Probabilities of the action classes, without background."""
         return self.class_probs[..., :-1] if self.activation == "softmax" else self.class_probs
 
+    @property
+    def distribution(self) -> Float[Tensor, "clips snippets classes_and_background"]:
+        """Class distribution of each snippet, background last, whatever the activation."""
+        return self.class_probs if self.activation == "softmax" else distribution_of_scores(self.class_probs)
+
     def __getitem__(self, index: slice) -> Self:
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
@@ -82,8 +87,12 @@ class Detector(nn.Module, ABC):
     num_classes: int
     embed_dim: int
     """Width of ``output.embeddings``."""
-    pretext: nn.Module | None = None
+    pretext: nn.Module | None
     """A head of the learning rule's own, during training."""
+
+    def __init__(self, feature_dim: int, num_classes: int, config: Any) -> None:
+        super().__init__()
+        self.num_classes, self.pretext = num_classes, None
 
     @abstractmethod
     def forward(self, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"]) -> DetectorOutput: ...
@@ -121,7 +130,7 @@ class Detector(nn.Module, ABC):
         raise self._cannot("agreement")
 
     def consistency_losses(self, output: Any, teacher: Any) -> Losses:
-        """Ability ``consistency``: mean squared differences between the probabilities of two outputs."""
+        """Ability ``consistency``: mean squared difference between the localisations of two outputs."""
         raise self._cannot("consistency")
 
     def resample(self, output: Any, source: Int[Tensor, "clips snippets"]) -> Any:

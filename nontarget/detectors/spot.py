@@ -66,8 +66,8 @@ class Spot(Detector):
     abilities = frozenset({"agreement", "consistency", "views", "masks"})
 
     def __init__(self, feature_dim: int, num_classes: int, config: SpotConfig = SPOT_PRESETS["paper"]) -> None:
-        super().__init__()
-        self.config, self.num_classes, self.embed_dim = config, num_classes, config.embed_dim
+        super().__init__(feature_dim, num_classes, config)
+        self.config, self.embed_dim = config, config.embed_dim
         width = config.embed_dim
         self.embedding = SnippetEmbedding(feature_dim, config)
         self.class_head = nn.Linear(width, num_classes + 1)  # a 1x1 convolution over snippets
@@ -126,10 +126,8 @@ class Spot(Detector):
         return torch.where(labels == self.num_classes, 1 - inside / span.sum(dim=-1).clamp(min=1), overlap)
 
     def consistency_losses(self, output: SpotOutput, teacher: SpotOutput) -> Losses:
-        valid, pairs = output.valid, output.valid[:, None] & output.valid[..., None]
-        classes = (output.class_probs - teacher.class_probs).square().sum(dim=-1)
-        masks = (output.mask_logits.sigmoid() - teacher.mask_logits.sigmoid()).square()
-        return {"class": classes[valid].mean(), "mask": masks[pairs].mean()}
+        difference = output.mask_logits.sigmoid() - teacher.mask_logits.sigmoid()
+        return {"mask": difference[output.valid[:, None] & output.valid[..., None]].square().mean()}
 
     def resample(self, output: SpotOutput, source: Int[Tensor, "clips snippets"]) -> SpotOutput:
         def rows(x: Tensor) -> Tensor:

@@ -5,15 +5,35 @@ from typing import Any
 from nontarget.config import check_choice, from_mapping
 from nontarget.rules.base import LearningRule
 from nontarget.rules.baseline import Baseline
+from nontarget.rules.beyond import MeanTeacherOurs, OursAmbiguous
+from nontarget.rules.complementary import ComplementaryLabel
+from nontarget.rules.fixmatch import FixMatch, FlexMatch
+from nontarget.rules.npl import NoisyPseudoLabels
 from nontarget.rules.ours import Ours
+from nontarget.rules.soft import SoftPseudoLabel
+from nontarget.rules.spot import SpotRule
+from nontarget.rules.ssp import Ssp
+from nontarget.rules.sstap import Sstap
 from nontarget.rules.supervised import FullySupervised, SupervisedOnly, WholeVideo
 
 _RULES: tuple[type[LearningRule], ...] = (
     WholeVideo,
     SupervisedOnly,
+    Ssp,
+    Sstap,
+    SpotRule,
+    NoisyPseudoLabels,
     Baseline,
     Ours,
     FullySupervised,
+    # Table 5
+    SoftPseudoLabel,
+    ComplementaryLabel,
+    # Beyond the paper
+    OursAmbiguous,
+    MeanTeacherOurs,
+    FixMatch,
+    FlexMatch,
 )
 
 

@@ -85,7 +85,7 @@ class LearningRule(ABC):
         loss = self.unlabeled_loss(output.class_logits, pseudo.class_probs, output.valid, output.activation)
         return {"class": loss, **detector.localization_loss(output, detector.pseudo_targets(pseudo))}
 
-    def view(self, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"]) -> View | None:
+    def view(self, detector: Detector, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"]) -> View | None:
         """What the student is shown of unlabelled clips, at random; None: the clips as they are."""
         return None
 

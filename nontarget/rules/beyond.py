@@ -1,0 +1,38 @@
+"""Beyond the paper: variations on its rule."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from nontarget.losses import Activation
+from nontarget.partition import partition_label_space
+from nontarget.rules.base import Teacher
+from nontarget.rules.ours import Ours
+
+
+@dataclass(frozen=True, kw_only=True)
+class OursAmbiguous(Ours):
+    """Ours, and the classes that are not negative shall have all of the probability: ``-log sum p_c`` over them.
+
+    The paper leaves ambiguous classes to future work (Sec. 5). They take part here without being told apart.
+    """
+
+    name: ClassVar[str] = "ours + ambiguous"
+
+    def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
+        if activation != "softmax":
+            raise ValueError(f"the rule {self.name!r} needs a softmax over classes, got {activation!r}")
+        sets = partition_label_space(pseudo_probs, self.positive_ratio, self.precedence)
+        mass = logits.logsumexp(dim=-1) - logits.masked_fill(sets.negative, -float("inf")).logsumexp(dim=-1)
+        mass = mass.masked_fill(~valid, 0.0).sum() / valid.sum().clamp(min=1)
+        return super().unlabeled_loss(logits, pseudo_probs, valid, activation) + mass
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanTeacherOurs(Ours):
+    """Ours, with the running average of the weights as teacher and as result."""
+
+    name: ClassVar[str] = "mean teacher + ours"
+
+    teacher: Teacher = "average"

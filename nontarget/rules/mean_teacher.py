@@ -1,0 +1,37 @@
+"""Mean teachers: agree with the average of one's own past, seen through a changed clip."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from nontarget.detectors.base import Detector, DetectorOutput, Losses
+from nontarget.losses import Activation
+from nontarget.rules.base import LearningRule, Teacher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consistency(LearningRule):
+    """Mean squared difference to the probabilities of the running average of the weights (Tarvainen and Valpola 2017).
+
+    The average is what is evaluated, as there.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"consistency", "views"})
+
+    teacher: Teacher = "average"
+
+    def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
+        probs = logits.softmax(dim=-1) if activation == "softmax" else logits.sigmoid()
+        difference = (probs - pseudo_probs).square().sum(dim=-1)
+        return difference.masked_fill(~valid, 0.0).sum() / valid.sum().clamp(min=1)
+
+    def unlabeled_losses(self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any) -> Losses:
+        loss = self.unlabeled_loss(output.class_logits, pseudo.class_probs, output.valid, output.activation)
+        return {"class": loss, **detector.consistency_losses(output, pseudo)}
+
+
+def coin(count: int, like: Tensor) -> Tensor:
+    """Heads or tails for each clip."""
+    return torch.rand(count, device=like.device) < 0.5
