@@ -7,8 +7,8 @@ import pytest
 from nontarget.experiment import Experiment, run
 from nontarget.results import ResultStore
 
-# Rounding differs between processors and numbers of threads, and training lets it grow: two thread counts differed by up to X points.
-TOLERANCE = 0.015
+# Kernels for SSE, AVX2 and AVX-512, and one or two threads, agreed to four digits; the standard deviation over seeds is about 0.01.
+TOLERANCE = 0.003
 
 
 @pytest.mark.slow
