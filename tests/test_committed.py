@@ -1,18 +1,20 @@
 """A committed result is what this code computes."""
 
+from pathlib import Path
+
 import pytest
 
 from nontarget.experiment import Experiment, run
 from nontarget.results import ResultStore
 
-# Rounding differs between processors and numbers of threads, and training lets it grow: two thread counts differed by up to X points.
-TOLERANCE = 0.015
+# Kernels for SSE, AVX2 and AVX-512, and one or two threads, agreed to four digits; the standard deviation over seeds is about 0.01.
+TOLERANCE = 0.003
 
 
 @pytest.mark.slow
 def test_a_committed_run_can_be_repeated(tmp_path):
     experiment = Experiment("thumos14-sim", "ours", label_ratio=0.1, seed=0)
-    committed = ResultStore().committed(experiment.identity())
+    committed = ResultStore(Path(__file__).parents[1] / "results").committed(experiment.identity())
     assert committed.status == "current"
     record = run(experiment, ResultStore(tmp_path), device="cpu")
     assert record["key"] == committed.record["key"]
