@@ -31,8 +31,12 @@ COLOURS = {
     "baseline": "#E69F00",
     "ours": "#D55E00",
     "fully supervised": "#0072B2",
+    "SSP-style": "#CC79A7",
+    "SSTAP": "#882255",
+    "SPOT": "#009E73",
+    "NPL-style": "#332288",
 }
-MARKERS = dict(zip(COLOURS, "xsvo^", strict=True))
+MARKERS = dict(zip(COLOURS, "xsvo^<>Dp", strict=True))
 
 
 def map_by_tiou(comparison: Any) -> Figure:
@@ -47,6 +51,18 @@ def map_by_tiou(comparison: Any) -> Figure:
             axes.plot(row.index.astype(float), row, ":", color=COLOURS.get(str(method), "0.4"), label=f"{method} (paper)")
         axes.set(xlabel="tIoU", ylabel="mAP (%)", ylim=(0, None), title=_title(comparison))
         _legend(axes)
+    return figure
+
+
+def map_by_value(comparison: Any, name: str) -> Figure:
+    """Average mAP against a setting, for a comparison whose rows are called ``<name> <value>``."""
+    values = {system: float(system.removeprefix(name)) for system in comparison.mean.index if system.startswith(name)}
+    rows = sorted(values, key=lambda system: values[system])
+    with _figure(6.4, 3.4) as (figure, axes):
+        if rows:
+            x = [values[system] for system in rows]
+            _errorbar(axes, x, comparison.mean["avg"][rows], comparison.std["avg"][rows], "ours")
+        axes.set(xlabel=name, ylabel="average mAP (%)", title=_title(comparison))
     return figure
 
 

@@ -11,11 +11,10 @@ from nontarget.config import check_choice
 from nontarget.experiment import Experiment, run_all
 from nontarget.paper import DATASETS, METHODS, reported_map
 from nontarget.results import Found, Record, ResultStore, identity_key
+from nontarget.systems import MAIN_SYSTEMS, TABLES
 
 Source = Literal["run", "stored", "committed"]
 RATIOS = (0.1, 0.2, 0.4, 0.6)  # Sec. 4.2
-TABLE1_SYSTEMS = ("whole-video", "supervised only", "baseline", "ours", "fully supervised")
-REFERENCE = "baseline"
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,10 @@ class Comparison:
     records: tuple[Record, ...]
     unavailable: tuple[str, ...] = ()
     """Systems without current results, with the reason."""
-    paper_table: str = "table1"
+    table: str = "table1"
+    """Which table of the paper this is, for the paper's own numbers."""
+    reference: str = "baseline"
+    """The system that the others are compared with."""
 
     @property
     def mean(self) -> pd.DataFrame:
@@ -47,17 +49,19 @@ class Comparison:
         """How many seeds every system was run with."""
         return self.maps.index.get_level_values("seed").nunique()
 
-    def differences(self, reference: str = REFERENCE) -> pd.DataFrame:
+    def differences(self) -> pd.DataFrame:
         """Average mAP minus that of the reference, paired by seed: columns mean, low, high (95 % interval of Student's t, n - 1)."""
         average = self.maps["avg"].unstack("system", sort=False)
-        if reference not in average:
+        if self.reference not in average:
             return pd.DataFrame(columns=["mean", "low", "high"])
-        return pd.DataFrame({s: paired_interval(average[s] - average[reference]) for s in average if s != reference}).T
+        others = [system for system in average if system != self.reference]
+        return pd.DataFrame({s: paired_interval(average[s] - average[self.reference]) for s in others}).T
 
     def paper(self) -> pd.DataFrame:
         """The paper's rows for these systems, on the data set that ours is modelled on; empty if there is none."""
-        rows = reported_map(self.paper_table, self.dataset, self.label_ratio)
-        named = {METHODS[s]: s for s in self.maps.index.unique("system") if s in METHODS}
+        rows = reported_map(self.table, self.dataset, self.label_ratio)
+        methods = METHODS.get(self.table, {})
+        named = {methods[s]: s for s in self.maps.index.unique("system") if s in methods}
         return rows.rename(index=named).loc[[system for method, system in named.items() if method in rows.index]]
 
     def cells(self) -> pd.DataFrame:
@@ -73,7 +77,7 @@ class Comparison:
             rows.append(row)
             if system in paper.index:
                 reported = {_heading(t): f"*{v:.1f}*" for t, v in paper.loc[system].items() if t in mean.columns}
-                rows.append({"System": f"*{METHODS[system]}, paper on {DATASETS[self.dataset]}*"} | reported)
+                rows.append({"System": f"*{METHODS[self.table][system]}, paper on {DATASETS[self.dataset]}*"} | reported)
         return pd.DataFrame(rows).fillna("")
 
     @property
@@ -83,7 +87,7 @@ class Comparison:
         seeds = f"mean ± standard deviation over {self.num_seeds} seeds" if self.num_seeds > 1 else "one seed"
         text = f"mAP (%) on {self.dataset} ({kind}), {100 * self.label_ratio:g} % of the videos labelled; {seeds}. "
         if len(self.differences()):
-            text += f"{_GAIN}: difference in average mAP to {REFERENCE}, paired by seed, with its 95 % interval. "
+            text += f"{_GAIN}: difference in average mAP to {self.reference}, paired by seed, with its 95 % interval. "
         if len(self.paper()):
             text += f"In italics: the paper's numbers, on {DATASETS[self.dataset]} itself, with its own features."
         return text.strip()
@@ -113,14 +117,14 @@ class Comparison:
         gain, mean = self.differences(), self.mean["avg"]
         sentences = []
         for system, row in gain.iterrows():
-            if system in ("whole-video", REFERENCE):
+            if system == "whole-video":
                 continue
             shown = (
                 "no difference that these seeds can show" if not row["low"] * row["high"] > 0 else "better" if row["mean"] > 0 else "worse"
             )
             if pd.isna(row["low"]):
                 shown = "one seed, so no interval"
-            sentences.append(f"- **{system}** against **{REFERENCE}**: {_interval_text(row)} points of average mAP: {shown}.")
+            sentences.append(f"- **{system}** against **{self.reference}**: {_interval_text(row)} points of average mAP: {shown}.")
         if {"supervised only", "fully supervised"} <= set(mean.index):
             floor, ceiling = mean["supervised only"], mean["fully supervised"]
             sentences.append(f"- The labels that are missing are worth {ceiling - floor:.1f} points (from {floor:.1f} to {ceiling:.1f}).")
@@ -148,39 +152,48 @@ class Comparison:
         return f"<p>{self.caption}</p>{cells.to_html(index=False, escape=False, border=0)}{notes}"
 
 
-def table1(
+def paper_table(
+    name: str = "table1",
     dataset: str = "thumos14-sim",
     label_ratio: float = 0.1,
     seeds: int | Sequence[int] = 3,
     *,
     preset: str = "small",
     features: str | None = None,
-    systems: Sequence[str] = TABLE1_SYSTEMS,
+    systems: Sequence[str] | None = None,
     source: Source = "run",
     store: ResultStore | None = None,
     **options: Any,
 ) -> Comparison:
-    """Table 1 of the paper for one data set and label ratio.
+    """A table of the paper, or one of ours, for one data set and label ratio.
 
     Args:
+        name: one of :data:`nontarget.systems.TABLES`.
         dataset: see :func:`nontarget.data.load_dataset`.
         label_ratio: share of labelled training videos.
         seeds: how many (0, 1, ...), or which.
         preset: ``small`` or ``full``.
         features: a feature folder to use instead.
-        systems: learning rules.
+        systems: some of the table's systems; for ``table1`` any learning rule. Default: all.
         source: ``run`` reads what was computed on this machine and computes the rest; ``stored`` reads that alone; ``committed``
             reads the committed table alone. What is missing or stale there is said to be, and not used.
         store: default: the store in the default folder.
         **options: of :func:`nontarget.experiment.run_all`.
     """
+    check_choice("table", name, TABLES)
     plain = Experiment(dataset=dataset, label_ratio=label_ratio, preset=preset, features=features)
-    return compare({s: replace(plain, rule=s) for s in systems}, seeds, source=source, store=store, **options)
+    chosen = TABLES[name].experiments(plain, systems)
+    return compare(chosen, seeds, source=source, store=store, table=name, reference=TABLES[name].reference, **options)
 
 
-def complete_ratios(ratios: Sequence[float] = RATIOS, **options: Any) -> list[Comparison]:
-    """:func:`table1` at those label ratios at which every system has results, in ``source="stored"`` or ``"committed"``."""
-    found = [table1(label_ratio=ratio, **options) for ratio in ratios]
+def table1(dataset: str = "thumos14-sim", label_ratio: float = 0.1, seeds: int | Sequence[int] = 3, **options: Any) -> Comparison:
+    """Table 1 of the paper with its main systems, see :func:`paper_table`."""
+    return paper_table("table1", dataset, label_ratio, seeds, **{"systems": MAIN_SYSTEMS, **options})
+
+
+def complete_ratios(name: str = "table1", ratios: Sequence[float] = RATIOS, **options: Any) -> list[Comparison]:
+    """:func:`paper_table` at those label ratios at which every system has results, in ``source="stored"`` or ``"committed"``."""
+    found = [paper_table(name, label_ratio=ratio, **options) for ratio in ratios]
     return [comparison for comparison in found if not comparison.unavailable]
 
 
@@ -213,11 +226,13 @@ def compare(
     *,
     source: Source = "run",
     store: ResultStore | None = None,
+    table: str = "table1",
+    reference: str = "baseline",
     **options: Any,
 ) -> Comparison:
     """Run, or look up, several systems over the same seeds.
 
-    Arguments as for :func:`table1`; ``systems`` maps the name of a row to its experiment, whose seed is replaced.
+    Arguments as for :func:`paper_table`; ``systems`` maps the name of a row to its experiment, whose seed is replaced.
     """
     store = store or ResultStore()
     chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
@@ -235,7 +250,9 @@ def compare(
     about = identity["dataset"]
     maps = pd.DataFrame([record["scores"] for record in found.values()], columns=columns).mul(100)
     maps.index = pd.MultiIndex.from_tuples(found, names=["system", "seed"]) if found else _NO_RUNS
-    return Comparison(about["name"], about["simulated"], any_of.label_ratio, maps, tuple(found.values()), tuple(unavailable))
+    return Comparison(
+        about["name"], about["simulated"], any_of.label_ratio, maps, tuple(found.values()), tuple(unavailable), table, reference
+    )
 
 
 def calibration(

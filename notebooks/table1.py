@@ -25,11 +25,12 @@
 from IPython.display import Markdown
 
 from nontarget.plotting import map_by_ratio, map_by_tiou
-from nontarget.tables import complete_ratios, table1
+from nontarget.systems import MAIN_SYSTEMS
+from nontarget.tables import complete_ratios, paper_table
 
 # %% [markdown]
 # The parameters: the data set (or `features`, a feature folder to use instead), the share of labelled training videos, how many seeds
-# (each draws its own split), the preset (`small` or `full`), the device. `source` is `run` to compute what is not yet in the
+# (each draws its own split), the preset (`small` or `full`), the systems (`main`, or `all` of Table 1), the device. `source` is `run` to compute what is not yet in the
 # store on this machine, or `committed` to read the repository's committed results.
 
 # %% tags=["parameters"]
@@ -38,6 +39,7 @@ ratio = 0.1
 seeds = 3
 features = None
 preset = "small"
+systems = "main"
 device = "auto"
 source = "run"
 
@@ -49,8 +51,9 @@ source = "run"
 
 # %%
 problem = {"dataset": dataset, "seeds": seeds, "features": features, "preset": preset}
+problem["systems"] = MAIN_SYSTEMS if systems == "main" else None
 running = {"device": device} if source == "run" else {}
-comparison = table1(label_ratio=ratio, source=source, **problem, **running)
+comparison = paper_table("table1", label_ratio=ratio, source=source, **problem, **running)
 comparison
 
 # %% [markdown]

@@ -24,6 +24,7 @@ LAYERS = [
     {"rules", "trained"},
     {"training"},
     {"experiment"},
+    {"systems"},
     {"tables"},
     {"reproduce"},
 ]
@@ -135,8 +136,9 @@ def test_notebook_form(script):
     assert any(c.source.startswith("## What we saw") for c in text)
     assert "limits" in text[-1].source.lower()
     for cell in code:
-        assert len(cell.source.splitlines()) <= 15
-        assert not re.search(r"^\s*(def|class) ", cell.source, re.MULTILINE)
+        tutorial = "tutorial" in cell.metadata.get("tags", [])  # code that a reader is meant to write
+        assert len(cell.source.splitlines()) <= (20 if tutorial else 15)
+        assert tutorial or not re.search(r"^\s*(def|class) ", cell.source, re.MULTILINE)
         if re.search(r"^(map_by|training_curves|timeline|distributions|difficulty|feature_map)", cell.source, re.MULTILINE):
             assert cell.metadata["mystnb"]["image"]["alt"]
 

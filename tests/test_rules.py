@@ -79,6 +79,28 @@ def test_a_rule_is_one_small_class():
     assert Own().unlabeled_loss(LOGITS, LOGITS.softmax(-1), VALID) == 0
 
 
+def test_a_rule_of_one_s_own_is_registered_for_this_process():
+    class Own(LearningRule):
+        name = "own"
+
+        def unlabeled_loss(self, logits, pseudo_probs, valid, activation="softmax"):
+            return logits.sum() * 0
+
+    class Clash(Own):
+        name = "ours"
+
+    known = rules.available()
+    try:
+        assert rules.register(Own) is Own
+        assert rules.register(Own) is Own, "a cell may be run again"
+        assert rules.available() == (*known, "own")
+        assert isinstance(rules.get_rule("own", teacher="online"), Own)
+        with pytest.raises(ValueError, match="the library has a learning rule 'ours', Ours; choose another name"):
+            rules.register(Clash)
+    finally:
+        rules._RULES.remove(Own)
+
+
 def test_training_config():
     with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1, got 0"):
         TrainingConfig(batch_size=0)

@@ -16,7 +16,7 @@ from nontarget.rules.ssp import Ssp
 from nontarget.rules.sstap import Sstap
 from nontarget.rules.supervised import FullySupervised, SupervisedOnly, WholeVideo
 
-_RULES: tuple[type[LearningRule], ...] = (
+_RULES: list[type[LearningRule]] = [
     WholeVideo,
     SupervisedOnly,
     Ssp,
@@ -34,12 +34,27 @@ _RULES: tuple[type[LearningRule], ...] = (
     MeanTeacherOurs,
     FixMatch,
     FlexMatch,
-)
+]
 
 
 def available() -> tuple[str, ...]:
     """Names of all learning rules."""
     return tuple(rule.name for rule in _RULES)
+
+
+def register(rule: type[LearningRule]) -> type[LearningRule]:
+    """Make a rule of your own known by its name, for this process; a class decorator. One of the same name is replaced.
+
+    Raises:
+        ValueError: the name is that of a rule of this library.
+    """
+    for known in _RULES:
+        if known.name == rule.name and known.__module__.startswith(f"{__name__}."):
+            raise ValueError(
+                f"there is a learning rule {rule.name!r} already, {known.__module__}.{known.__qualname__}; choose another name"
+            )
+    _RULES[:] = [known for known in _RULES if known.name != rule.name] + [rule]
+    return rule
 
 
 def get_rule(name: str, **settings: Any) -> LearningRule:

@@ -1,0 +1,89 @@
+"""Which systems each table compares."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nontarget.config import check_choice
+from nontarget.experiment import Experiment
+
+MAIN_SYSTEMS = ("whole-video", "supervised only", "baseline", "ours", "fully supervised")
+"""Floor, ceiling, the paper's rule and what it is built on."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a table: what each changes in an experiment."""
+
+    title: str
+    systems: Mapping[str, Mapping[str, Any]]
+    reference: str = "baseline"
+    """The row that the others are compared with."""
+
+    def experiments(self, plain: Experiment, chosen: Sequence[str] | None = None) -> dict[str, Experiment]:
+        """The experiment of each row, for a data set, ratio and preset.
+
+        Args:
+            plain: the rest of each experiment.
+            chosen: rows, in their order; default: all. A learning rule that is no row of the table is one of that name.
+
+        Raises:
+            ValueError: there is no such row or rule.
+        """
+        rows = dict(self.systems) if chosen is None else {name: self.systems.get(name, {"rule": name}) for name in chosen}
+        return {name: replace(plain, **changes) for name, changes in rows.items()}
+
+
+def _lambda(value: float) -> dict[str, Any]:
+    return {"rule": "ours"} if value == 0.85 else {"rule": "ours", "rule_settings": {"positive_ratio": value}}
+
+
+def _rules(*names: str) -> dict[str, dict[str, Any]]:
+    return {name: {"rule": name} for name in names}
+
+
+TABLES = {
+    "table1": Table(
+        "All systems",
+        _rules("whole-video", "supervised only", "SSP-style", "SSTAP", "SPOT", "NPL-style", "baseline", "ours", "fully supervised"),
+    ),
+    "table2": Table(
+        "The losses one by one",
+        {
+            "l_tgt": {"rule": "baseline"},
+            "l_tgt + l_neg": {"rule": "ours", "rule_settings": {"positive_ratio": 2.0}},  # above 1, no class is positive
+            "l_tgt + l_neg + l_pos": {"rule": "ours"},
+        },
+        reference="l_tgt",
+    ),
+    "table4": Table("The bar for positive classes", {f"lambda {v:.2f}": _lambda(v) for v in (0.9, 0.85, 0.8, 0.75)}, "lambda 0.85"),
+    "table5": Table("Other ways to learn from non-target classes", _rules("baseline", "soft pseudo label", "complementary label", "ours")),
+    # Beyond the paper
+    "lambda": Table(
+        "The bar for positive classes, finely", {f"lambda {v / 100:.2f}": _lambda(v / 100) for v in range(50, 101, 5)}, "lambda 0.85"
+    ),
+    "beyond": Table(
+        "Beyond the paper",
+        _rules("baseline", "ours", "ours + ambiguous", "mean teacher + ours", "FixMatch-style", "FlexMatch-style"),
+    ),
+    "precedence": Table(
+        "Which of Eqs. 8 and 10 keeps a class that both claim",
+        {"negative first": {"rule": "ours"}, "positive first": {"rule": "ours", "rule_settings": {"precedence": "positive"}}},
+        reference="negative first",
+    ),
+    "teacher": Table(
+        "Where pseudo labels come from",
+        {
+            f"{rule}, {teacher}": {"rule": rule} | ({"rule_settings": {"teacher": teacher}} if teacher == "online" else {})
+            for rule in ("baseline", "ours")
+            for teacher in ("iterative", "online")
+        },
+        reference="baseline, iterative",
+    ),
+}
+
+
+def table_experiments(name: str, plain: Experiment, seeds: Sequence[int]) -> list[Experiment]:
+    """Every run behind a table."""
+    check_choice("table", name, TABLES)
+    return [replace(e, seed=seed) for e in TABLES[name].experiments(plain).values() for seed in seeds]
