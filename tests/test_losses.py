@@ -143,6 +143,16 @@ def test_target_term_is_cross_entropy(classes, seed):
     torch.testing.assert_close(non_target_loss(logits, labels=labels, terms=("target",)), cross_entropy(logits, labels))
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (5,), (2, 3), (2, 0, 3), (2, 3, 2, 2)])
+def test_any_leading_shape(shape):
+    logits, labels = torch.randn(*shape, 4), torch.randint(4, shape)
+    for options in ({}, {"pseudo_probs": torch.randn(*shape, 4).softmax(-1)}, {"labels": labels}):
+        each = non_target_loss(logits, **options, reduction="none")
+        flat = {name: value.reshape(-1, *value.shape[len(shape) :]) for name, value in options.items()}
+        torch.testing.assert_close(each.flatten(), non_target_loss(logits.reshape(-1, 4), **flat, reduction="none"))
+        assert each.shape == shape
+
+
 def test_nan_is_not_hidden():
     assert non_target_loss(torch.tensor([[0.0, torch.nan, 1.0]])).isnan()
 
