@@ -32,9 +32,9 @@ from nontarget import non_target_loss
 num_classes = 10
 dim = 16
 num_labeled = 40
-num_unlabeled = 4000
+num_unlabeled = 1000
 spread = 0.9
-steps = 400
+steps = 200
 seed = 0
 
 # %% [markdown]

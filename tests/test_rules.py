@@ -95,7 +95,7 @@ def test_a_rule_of_one_s_own_is_registered_for_this_process():
         assert rules.register(Own) is Own, "a cell may be run again"
         assert rules.available() == (*known, "own")
         assert isinstance(rules.get_rule("own", teacher="online"), Own)
-        with pytest.raises(ValueError, match="the library has a learning rule 'ours', Ours; choose another name"):
+        with pytest.raises(ValueError, match="there is a learning rule 'ours' already"):
             rules.register(Clash)
     finally:
         rules._RULES.remove(Own)
