@@ -31,7 +31,7 @@ def test_the_picture_shows_committed_results():
 
 
 def test_what_it_says_of_the_results():
-    """"a little below on the twins and a little above on HAPT ... with few labels both are below supervised only"."""
+    """ "a little below on the twins and a little above on HAPT ... with few labels both are below supervised only"."""
     table = ResultStore(ROOT / "results").metrics()
     rows = table[(table.settings == "{}") & (table.tiou == "avg") & (table.label_ratio < 1)]
     mean = 100 * rows.pivot_table(index=["dataset", "label_ratio"], columns="rule", values="mean_ap")
