@@ -85,7 +85,7 @@ class Comparison:
         """What the table shows, in a sentence or two."""
         kind = "simulated data" if self.simulated else "real data"
         seeds = f"mean ± standard deviation over {self.num_seeds} seeds" if self.num_seeds > 1 else "one seed"
-        text = f"mAP (%) on {self.dataset} ({kind}), {100 * self.label_ratio:g} % of the videos labelled; {seeds}. "
+        text = f"Table 1. mAP (%) on {self.dataset} ({kind}), {100 * self.label_ratio:g} % of the videos labelled; {seeds}. "
         if len(self.differences()):
             text += f"{_GAIN}: difference in average mAP to {self.reference}, paired by seed, with its 95 % interval. "
         if len(self.paper()):
