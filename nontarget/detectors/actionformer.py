@@ -37,6 +37,8 @@ class ActionFormerConfig:
     """Width of the hidden layer of a block, in widths (ActionFormer's released code)."""
     dropout: float = 0.1
     """After attention and in the hidden layers (ActionFormer's released code)."""
+    tower_dropout: float = 0.0
+    """Before every convolution of the embedding and of the heads (ActionFormer's released code: none)."""
     path_dropout: float = 0.1
     """Share of the clips for which a path beside the skip connection is left out (ActionFormer's released code)."""
     path_scale: float = 1e-4
@@ -97,13 +99,13 @@ class ActionFormer(Detector):
         super().__init__()
         self.config, self.num_classes, self.embed_dim = config, num_classes, config.embed_dim
         width = config.embed_dim
-        self.embedding = ConvTower(feature_dim, width, config.embedding_layers)
+        self.embedding = ConvTower(feature_dim, width, config.embedding_layers, config.tower_dropout)
         self.stem = nn.ModuleList([Block(config, stride=1) for _ in range(config.stem_blocks)])
         self.branch = nn.ModuleList([Block(config, stride=2) for _ in range(config.num_levels - 1)])
         self.level_norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(config.num_levels)])
-        self.class_tower = ConvTower(width, width, config.head_layers - 1)
+        self.class_tower = ConvTower(width, width, config.head_layers - 1, config.tower_dropout)
         self.class_head = nn.Conv1d(width, num_classes, 3, padding=1)
-        self.distance_tower = ConvTower(width, width, config.head_layers - 1)
+        self.distance_tower = ConvTower(width, width, config.head_layers - 1, config.tower_dropout)
         self.distance_head = nn.Conv1d(width, 2, 3, padding=1)
         self.level_scales = nn.Parameter(torch.ones(config.num_levels))
         nn.init.constant_(self.class_head.bias, math.log(config.prior / (1 - config.prior)))  # type: ignore[arg-type]
@@ -214,15 +216,16 @@ class ActionFormer(Detector):
 class ConvTower(nn.Module):
     """Convolutions over time, each with LayerNorm and ReLU; zero in the padding before and after."""
 
-    def __init__(self, dim: int, width: int, layers: int) -> None:
+    def __init__(self, dim: int, width: int, layers: int, dropout: float) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         dims = [dim] + [width] * (layers - 1)
         self.convolutions = nn.ModuleList([nn.Conv1d(d, width, 3, padding=1, bias=False) for d in dims[:layers]])
         self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(layers)])
 
     def forward(self, x: Float[Tensor, "clips points dim"], valid: Bool[Tensor, "clips points"]) -> Float[Tensor, "clips points width"]:
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = norm(convolution(x.transpose(1, 2)).transpose(1, 2)).relu().masked_fill(~valid[..., None], 0.0)
+            x = norm(convolution(self.dropout(x).transpose(1, 2)).transpose(1, 2)).relu().masked_fill(~valid[..., None], 0.0)
         return x
 
 
