@@ -355,7 +355,7 @@ def fresh(dataset, **changes):
 def test_training_learns(rule):
     dataset = toy()
     data, normalization = prepare(dataset)
-    detector = fresh(dataset)
+    detector = fresh(dataset, tower_dropout=0.0)
     config = TrainingConfig(pretrain_epochs=15, selftrain_epochs=15, batch_size=8, pretrain_learning_rate=1e-2, learning_rate=5e-3)
     for stage in ("pretrain", "selftrain"):
         train_stage(stage, detector, rules.get_rule(rule), data, config, seed=0)
@@ -385,7 +385,7 @@ def test_interrupted_training_ends_as_if_it_had_not_been(tmp_path, rule, interru
             raise Interrupt
 
     def train_both(folder=None, **options):
-        detector, stages = fresh(dataset, dropout=0.1, path_dropout=0.1), []
+        detector, stages = fresh(dataset, dropout=0.1, path_dropout=0.1, tower_dropout=0.1), []
         for name in ("pretrain", "selftrain"):
             weights = folder / f"{name}.safetensors" if folder else None
             config = TrainingConfig(**TINY_TRAINING)
