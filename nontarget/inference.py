@@ -86,8 +86,8 @@ def detect_whole_videos(
     count = torch.zeros(len(video_ids), 1, device=clips.features.device)
     for part, output in _outputs(detector, clips, config.batch_size):
         probs = output.action_probs
-        total.index_add_(0, part.video, probs.masked_fill(~part.valid[..., None], 0.0).sum(dim=1))
-        count.index_add_(0, part.video, part.valid.sum(dim=1, keepdim=True).float())
+        total.index_add_(0, part.video, probs.masked_fill(~output.valid[..., None], 0.0).sum(dim=1))
+        count.index_add_(0, part.video, output.valid.sum(dim=1, keepdim=True).float())
     score, label = (total / count).max(dim=1)
     ends = torch.tensor(durations_s, dtype=torch.float64, device=score.device)
     return _frame(torch.arange(len(video_ids)), label, torch.stack((torch.zeros_like(ends), ends), dim=1), score, video_ids, classes)

@@ -24,7 +24,7 @@ def components():
     from nontarget.config import InferenceConfig, TrainingConfig
     from nontarget.data import CLIPS_VERSION, Normalization, make_clips, make_labeled_clips, split_dataset
     from nontarget.data.simulate import GENERATOR_VERSION, TWINS, simulate_twin
-    from nontarget.detectors.base import DetectorOutput, Targets
+    from nontarget.detectors.base import Detector, DetectorOutput, Targets
     from nontarget.inference import INFERENCE_VERSION, detect_clips
     from nontarget.metrics import METRICS_VERSION, evaluate_detections
     from nontarget.training import TRAINING_VERSION, TrainingData, train_stage
@@ -46,16 +46,20 @@ def components():
     ids = [int(v.video.video_id[-5:]) for v in split.labeled]
     found["clips"] = (CLIPS_VERSION, [*ids, clips.labels.sum(), clips.segments.sum(), clips.features.abs().mean(), others.valid.sum()])
 
-    torch.manual_seed(0)
-    for name in detectors.available():
-        settings = detectors.detector_settings(name, "tiny", embed_dim=16, mask_dim=8)
+    def numbers_of(name, **settings):
+        settings = detectors.detector_settings(name, "tiny", **settings)
         detector = detectors.build_detector(name, dataset.feature_dim, dataset.num_classes, settings).eval()
         output = detector(clips.features, clips.valid)
         losses = detector.localization_loss(output, detector.targets(clips.labels, clips.segments))
         losses |= detector.label_free_losses(output, clips.features, clips.valid, pretraining=False)
+        if type(detector).class_loss is not Detector.class_loss:
+            losses["class"] = detector.class_loss(output, detector.targets(clips.labels, clips.segments))
         candidates = detector.candidates(output, clips.valid, InferenceConfig(class_thresholds=(0.1, 0.2), mask_thresholds=(0.3,)))
         found[f"detector {name}"] = (detector.version, [*losses.values(), len(candidates.scores), candidates.scores.sum()])
+        return detector
 
+    torch.manual_seed(0)
+    detector = numbers_of("spot", embed_dim=16, mask_dim=8)
     logits, teacher = torch.randn(2, 9, 6), torch.randn(2, 9, 6).softmax(-1)
     labels, valid = torch.randint(6, (2, 9)), torch.ones(2, 9, dtype=torch.bool)
     for name in rules.available():
@@ -82,6 +86,10 @@ def components():
     frame["end_s"] = frame["start_s"] + 1 + starts[:, 1] / 5
     scores = evaluate_detections(frame[:25], frame[25:].assign(score=rng.random(35)), (0.1, 0.3, 0.5))
     found["metrics"] = (METRICS_VERSION, scores.mean_ap.tolist())
+
+    torch.manual_seed(0)
+    numbers_of("actionformer", embed_dim=16, path_scale=1.0)  # at the end: what comes before does not depend on it
+    assert {f"detector {name}" for name in detectors.available()} <= found.keys()
     return {
         name: {"version": version, "numbers": [float(torch.as_tensor(x).detach()) for x in values]}
         for name, (version, values) in found.items()

@@ -23,7 +23,7 @@ class Fixed(torch.nn.Module):
 
     def forward(self, features, valid):
         logits = torch.zeros(*valid.shape, 3) if self.probs is None else self.probs.expand(*valid.shape, 3).log()
-        return DetectorOutput(logits)
+        return DetectorOutput(logits, valid)
 
     def candidates(self, output, valid, config):
         rows = [(c - self.seen, *row) for c, row in self.found if self.seen <= c < self.seen + len(valid)]

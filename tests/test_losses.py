@@ -182,6 +182,94 @@ def test_compiles_without_a_graph_break(device):
         torch.testing.assert_close(gradient, expected)
 
 
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def test_sigmoid_form_by_hand():
+    """Independent classes, and background with the score 1 - max as the last class of the partition."""
+    # Background, 0.9, is the target. Divided by their sum, the scores are 0.10, 0.05 and 0.86: both actions are negative.
+    z = np.log([0.1 / 0.9, 0.25 / 0.75])
+    scores = np.array([[0.1, 0.05]])
+    loss = non_target_loss(torch.from_numpy(z)[None], torch.tensor(scores), activation="sigmoid").item()
+    # The student's own background score is 1 - max = 1 - 0.25.
+    assert loss == pytest.approx(-np.log(0.75) - np.log(0.9) - np.log(0.75))
+
+    # The first action, 0.9, is the target; background, 0.1, and the second action are negative.
+    z, scores = np.array([1.0, -2.0]), np.array([[0.9, 0.02]])
+    loss = non_target_loss(torch.from_numpy(z)[None], torch.tensor(scores), activation="sigmoid").item()
+    background = 1 - sigmoid(1.0)
+    assert loss == pytest.approx(-np.log(sigmoid(1.0)) - np.log(1 - sigmoid(-2.0)) - np.log(1 - background))
+
+    # Background, 0.49, is positive: near the target's 0.51, and too much to be negative beside the second action, 0.05 + 0.49 > 0.51.
+    z, scores = np.array([0.3, -0.7]), np.array([[0.51, 0.05]])
+    values = {
+        term: non_target_loss(torch.from_numpy(z)[None], torch.tensor(scores), activation="sigmoid", terms=(term,)).item()
+        for term in ("target", "negative", "positive")
+    }
+    assert values["target"] == pytest.approx(-np.log(sigmoid(0.3)))
+    assert values["negative"] == pytest.approx(-np.log(1 - sigmoid(-0.7)))
+    assert values["positive"] == pytest.approx(-np.log(1 - sigmoid(0.3)))  # background scores 1 - sigmoid(0.3)
+
+
+def test_sigmoid_form_with_labels():
+    """An action pulls itself and pushes the others and background; background (index C) pushes every action."""
+    z = torch.tensor([0.5, -1.0, 0.2], dtype=torch.float64)
+    s = z.sigmoid().numpy()
+    loss = [non_target_loss(z, labels=torch.tensor(y), activation="sigmoid", terms=("target", "negative")).item() for y in (1, 3)]
+    assert loss[0] == pytest.approx(-np.log(s[1]) - np.log(1 - s[0]) - np.log(1 - s[2]) - np.log(s[0]))  # background: 1 - s[0]
+    assert loss[1] == pytest.approx(-np.log(1 - s[0]) - np.log(1 - s).sum())
+    assert non_target_loss(z, labels=torch.tensor(3), activation="sigmoid", terms=("positive",)) == 0
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_sigmoid_form_knows_its_labels():
+    with pytest.raises(ValueError, match=r"labels must be in \[0, 4\), got values from 4 to 4"):
+        non_target_loss(torch.zeros(2, 3), labels=torch.tensor([4, 4]), activation="sigmoid")
+    with pytest.raises(ValueError, match="activation must be one of"):
+        non_target_loss(torch.zeros(2, 3), activation="tanh")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("classes", [1, 2, 20])
+@pytest.mark.parametrize("scale", [1e4, 88, 1])
+def test_sigmoid_form_is_finite_for_every_finite_logit(device, dtype, classes, scale):
+    logits = ((torch.rand(60, classes) * 2 - 1) * scale).to(dtype)
+    logits[0], logits[1], logits[2] = 0, -scale, scale
+    labels = torch.arange(60, device=device) % (classes + 1)
+    for options in ({}, {"precedence": "positive"}, {"labels": labels}):
+        x = logits.to(device).requires_grad_()
+        loss = non_target_loss(x, activation="sigmoid", **options)
+        (gradient,) = torch.autograd.grad(loss, x)
+        assert torch.isfinite(loss)
+        assert torch.isfinite(gradient).all()
+        assert loss.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+        assert gradient.dtype == dtype
+
+
+def test_sigmoid_form_takes_its_own_scores_by_default():
+    logits = torch.randn(4, 7, 5, dtype=torch.float64)
+    own = non_target_loss(logits, logits.sigmoid(), activation="sigmoid", reduction="none")
+    torch.testing.assert_close(non_target_loss(logits, activation="sigmoid", reduction="none"), own)
+
+
+@given(st.integers(2, 8), st.integers(0, 2**31))
+def test_sigmoid_form_follows_a_permutation_of_classes(classes, seed):
+    generator = torch.Generator().manual_seed(seed)
+    logits, teacher = (torch.randn(6, classes, generator=generator, dtype=torch.float64) for _ in range(2))
+    order = torch.randperm(classes, generator=generator)
+
+    def gradient(z, p):
+        z = z.clone().requires_grad_()
+        loss = non_target_loss(z, p, activation="sigmoid", reduction="sum")
+        return loss.detach(), torch.autograd.grad(loss, z)[0]
+
+    loss, plain = gradient(logits, teacher.sigmoid())
+    permuted_loss, permuted = gradient(logits[:, order], teacher[:, order].sigmoid())
+    torch.testing.assert_close(loss, permuted_loss)
+    torch.testing.assert_close(plain[:, order], permuted)
+
+
 LOGITS = torch.zeros(2, 3)
 
 

@@ -5,12 +5,14 @@ from dataclasses import asdict
 from typing import Any
 
 from nontarget.config import check_choice, from_mapping
+from nontarget.detectors.actionformer import ACTIONFORMER_PRESETS, ActionFormer, ActionFormerConfig
 from nontarget.detectors.base import Detector
 from nontarget.detectors.spot import SPOT_PRESETS, Spot, SpotConfig
 
 # name -> detector, its config, its presets
 _DETECTORS: dict[str, tuple[type[Detector], type[Any], Mapping[str, Any]]] = {
     "spot": (Spot, SpotConfig, SPOT_PRESETS),
+    "actionformer": (ActionFormer, ActionFormerConfig, ACTIONFORMER_PRESETS),
 }
 
 
