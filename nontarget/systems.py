@@ -56,6 +56,15 @@ TABLES = {
         },
         reference="l_tgt",
     ),
+    "table3": Table(
+        "Another detector",
+        {
+            "ActionFormer": {"detector": "actionformer", "rule": "supervised only"},
+            "ActionFormer, NPL-style": {"detector": "actionformer", "rule": "NPL-style"},
+            "ActionFormer, ours": {"detector": "actionformer", "rule": "ours"},
+        },
+        reference="ActionFormer",
+    ),
     "table4": Table("The bar for positive classes", {f"lambda {v:.2f}": _lambda(v) for v in (0.9, 0.85, 0.8, 0.75)}, "lambda 0.85"),
     "table5": Table("Other ways to learn from non-target classes", _rules("baseline", "soft pseudo label", "complementary label", "ours")),
     # Beyond the paper

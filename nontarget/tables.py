@@ -30,7 +30,7 @@ class Comparison:
     unavailable: tuple[str, ...] = ()
     """Systems without current results, with the reason."""
     table: str = "table1"
-    """Which table of the paper this is, for the paper's own numbers."""
+    """Which of :data:`nontarget.systems.TABLES` this is; empty for another comparison."""
     reference: str = "baseline"
     """The system that the others are compared with."""
 
@@ -85,7 +85,7 @@ class Comparison:
         """What the table shows, in a sentence or two."""
         kind = "simulated data" if self.simulated else "real data"
         seeds = f"mean ± standard deviation over {self.num_seeds} seeds" if self.num_seeds > 1 else "one seed"
-        text = f"Table 1. mAP (%) on {self.dataset} ({kind}), {100 * self.label_ratio:g} % of the videos labelled; {seeds}. "
+        text = f"{_name_of(self.table)}mAP (%) on {self.dataset} ({kind}), {100 * self.label_ratio:g} % of the videos labelled; {seeds}. "
         if len(self.differences()):
             text += f"{_GAIN}: difference in average mAP to {self.reference}, paired by seed, with its 95 % interval. "
         if len(self.paper()):
@@ -226,7 +226,7 @@ def compare(
     *,
     source: Source = "run",
     store: ResultStore | None = None,
-    table: str = "table1",
+    table: str = "",
     reference: str = "baseline",
     **options: Any,
 ) -> Comparison:
@@ -316,6 +316,12 @@ def _looked_up(
 
 _GAIN = "Δ"
 _NO_RUNS = pd.MultiIndex.from_arrays([[], []], names=["system", "seed"])
+
+
+def _name_of(table: str) -> str:
+    if table == "":
+        return ""
+    return f"Table {table[5:]}. " if table.startswith("table") else f"{TABLES[table].title}. "
 
 
 def _heading(tiou: str) -> str:

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from nontarget.config import InferenceConfig
 from nontarget.detectors.actionformer_losses import diou_loss, focal_loss, point_targets
 from nontarget.detectors.base import Candidates, Detector, DetectorOutput, Losses, Targets
-from nontarget.losses import distribution_of_scores
 from nontarget.segments import tiou
 
 
@@ -98,8 +97,8 @@ class ActionFormer(Detector):
     averages_weights = True
 
     def __init__(self, feature_dim: int, num_classes: int, config: ActionFormerConfig = ACTIONFORMER_PRESETS["paper"]) -> None:
-        super().__init__()
-        self.config, self.num_classes, self.embed_dim = config, num_classes, config.embed_dim
+        super().__init__(feature_dim, num_classes, config)
+        self.config, self.embed_dim = config, config.embed_dim
         width = config.embed_dim
         self.embedding = ConvTower(feature_dim, width, config.embedding_layers, config.tower_dropout)
         self.stem = nn.ModuleList([Block(config, stride=1) for _ in range(config.stem_blocks)])
@@ -145,7 +144,7 @@ class ActionFormer(Detector):
         return Targets(*point_targets(labels, segments.float(), centres, strides, ranges, self.num_classes, c.center_radius))
 
     def pseudo_targets(self, output: ActionFormerOutput) -> Targets:
-        return Targets(distribution_of_scores(output.class_probs).argmax(dim=-1), output.distances)
+        return Targets(output.distribution.argmax(dim=-1), output.distances)
 
     def class_loss(self, output: ActionFormerOutput, targets: Targets) -> Float[Tensor, ""]:
         """Sigmoid focal loss of all points, divided by the number of positive ones."""
@@ -173,7 +172,7 @@ class ActionFormer(Detector):
         It is their mean tIoU with it, weighted by their scores; 0 if there are none, and 1 for background, which has no segment
         (assumed; ActionFormer has no such measure).
         """
-        scores, labels = distribution_of_scores(output.class_probs).max(dim=-1)
+        scores, labels = output.distribution.max(dim=-1)
         start, end = output.centres - output.distances[..., 0], output.centres + output.distances[..., 1]
         segments, centres = torch.stack((start, end), dim=-1), output.centres[:, None]
         fellows = (labels[:, None] == labels[..., None]) & (start[..., None] <= centres) & (centres <= end[..., None])

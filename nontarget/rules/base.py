@@ -42,19 +42,20 @@ class LearningRule(ABC):
     needs: ClassVar[frozenset[str]] = frozenset()
     """What the detector must be able to do beyond the common: names out of ``Detector.abilities``."""
     labeled_terms: ClassVar[tuple[Term, ...]] = ("target",)
-    """Terms of the loss on labelled snippets; ``("target",)`` is the detector's own class loss (SPOT: cross-entropy, Eq. 2)."""
+    """Terms of the loss on labelled snippets; ``("target",)`` is the detector's own class loss (Eq. 2)."""
 
     teacher: Teacher = "iterative"
     """Where pseudo labels come from: ``iterative``, a frozen evaluation-mode copy of the model, renewed every epoch; ``online``, the
     student's own prediction, without gradient; ``average``, the running average of the student's weights (mean teacher)."""
 
     def labeled_loss(self, detector: Detector, output: DetectorOutput, targets: Targets) -> Float[Tensor, ""]:
-        """Class loss of labelled clips (L^s of Eq. 12)."""
-        if self.labeled_terms == ("target",):
+        """Class loss of labelled clips (L^s of Eq. 12).
+
+        A loss of independent classes has every other class as negative already: there the detector's own serves all rules.
+        """
+        if self.labeled_terms == ("target",) or output.activation == "sigmoid":
             return detector.class_loss(output, targets)
-        return non_target_loss(
-            output.class_logits, labels=targets.labels, valid=output.valid, terms=self.labeled_terms, activation=output.activation
-        )
+        return non_target_loss(output.class_logits, labels=targets.labels, valid=output.valid, terms=self.labeled_terms)
 
     @abstractmethod
     def unlabeled_loss(
