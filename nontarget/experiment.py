@@ -16,7 +16,6 @@ import torch
 from nontarget import detectors, rules
 from nontarget.config import InferenceConfig, Protocol, TrainingConfig, check_choice, from_mapping
 from nontarget.data import (
-    CLIPS_VERSION,
     Dataset,
     Normalization,
     dataset_identity,
@@ -25,6 +24,7 @@ from nontarget.data import (
     make_labeled_clips,
     split_dataset,
 )
+from nontarget.data.clips import CLIPS_VERSION
 from nontarget.inference import INFERENCE_VERSION, detect_clips, detect_whole_videos
 from nontarget.metrics import METRICS_VERSION, DetectionScores, evaluate_detections
 from nontarget.progress import DISABLE_VARIABLE, progress_bar

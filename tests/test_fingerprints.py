@@ -22,7 +22,8 @@ def components():
 
     from nontarget import detectors, rules
     from nontarget.config import InferenceConfig, TrainingConfig
-    from nontarget.data import CLIPS_VERSION, Normalization, make_clips, make_labeled_clips, split_dataset
+    from nontarget.data import Normalization, make_clips, make_labeled_clips, split_dataset
+    from nontarget.data.clips import CLIPS_VERSION
     from nontarget.data.simulate import GENERATOR_VERSION, TWINS, simulate_twin
     from nontarget.detectors.base import Detector, DetectorOutput, Targets
     from nontarget.inference import INFERENCE_VERSION, detect_clips

@@ -1,14 +1,13 @@
 """Data: annotations, feature folders, splits, clips, simulated twins."""
 
 from nontarget.data.annotations import AnnotationFile, read_annotations, read_thumos14_text
-from nontarget.data.clips import CLIPS_VERSION, Clips, LabeledClips, Normalization, make_clips, make_labeled_clips
+from nontarget.data.clips import Clips, LabeledClips, Normalization, make_clips, make_labeled_clips
 from nontarget.data.folder import read_feature_folder, write_feature_folder
 from nontarget.data.registry import available, dataset_identity, load_dataset
 from nontarget.data.splits import Split, balanced_order, split_dataset
 from nontarget.data.videos import Annotations, DataError, Dataset, LabeledVideo, Video
 
 __all__ = [
-    "CLIPS_VERSION",
     "AnnotationFile",
     "Annotations",
     "Clips",
