@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import jaxtyping
 import pytest
 
@@ -11,6 +12,10 @@ TENSOR_MODULES = ["partition", "losses", "segments", "data.clips", "detectors", 
 jaxtyping.install_import_hook([f"nontarget.{name}" for name in TENSOR_MODULES], "shape_checks.checked")
 
 import torch  # noqa: E402
+
+# No test is timed: a busy machine is not a bug.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

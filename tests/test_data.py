@@ -303,7 +303,7 @@ def test_checksum_follows_the_files(tmp_path):
 
 
 @given(st.integers(0, 1000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_splits_are_nested_balanced_and_seeded(seed):
     dataset = tiny_dataset()
     previous = set()
@@ -386,7 +386,6 @@ def test_sliding_windows():
 
 
 @given(st.integers(1, 60), st.integers(1, 12), st.integers(1, 12))
-@settings(deadline=None)
 def test_windows_cover_the_video_and_none_is_superfluous(snippets, length, stride):
     stride = min(stride, length)
     v = video(snippets=snippets)

@@ -129,7 +129,7 @@ def test_bad_input(arguments, error, message):
         partition_label_space(**{"probs": torch.rand(2, 3), **arguments})
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(2, 30), st.integers(1, 40))
 def test_uniform(classes, rows):
     sets = partition_label_space(torch.full((rows, classes), 1 / classes, dtype=torch.float64), 0.85, "positive")
