@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nontarget.config import check_choice
 from nontarget.losses import Term, non_target_loss
 
 Teacher = Literal["iterative", "online"]
@@ -34,6 +35,9 @@ class LearningRule(ABC):
     teacher: Teacher = "iterative"
     """Where pseudo labels come from: ``iterative``, a frozen evaluation-mode copy of the model, renewed every epoch, or
     ``online``, the student's own prediction, without gradient."""
+
+    def __post_init__(self) -> None:
+        check_choice("teacher", self.teacher, get_args(Teacher))
 
     def labeled_loss(
         self, logits: Float[Tensor, "clips snippets classes"], labels: Int[Tensor, "clips snippets"], valid: Bool[Tensor, "clips snippets"]
