@@ -30,6 +30,11 @@ class Protocol:
         check_choice("windowing", self.windowing, ("sliding", "rescale"))
         for name in ("num_snippets", "stride", "pool"):
             check_at_least_one(name, getattr(self, name))
+        if self.windowing == "sliding" and self.stride > self.num_snippets:
+            raise ValueError(f"stride must be at most num_snippets ({self.num_snippets}), or windows leave gaps; got {self.stride!r}")
+        if not self.nms_sigma > 0:
+            raise ValueError(f"nms_sigma must be positive, got {self.nms_sigma!r}")
+        _check_shares("tiou_thresholds", self.tiou_thresholds)
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,11 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check_at_least_one("batch_size", self.batch_size)
+        for name in ("pretrain_learning_rate", "learning_rate", "gradient_norm"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}")
+        if not all(isinstance(n, int) for n in (self.pretrain_epochs, self.selftrain_epochs)):
+            raise ValueError(f"epochs must be whole numbers, got {self.pretrain_epochs!r} and {self.selftrain_epochs!r}")
         if self.pretrain_epochs < 0 or self.selftrain_epochs < 0 or self.pretrain_epochs + self.selftrain_epochs == 0:
             raise ValueError(f"epochs must be >= 0, and one of them positive, got {self.pretrain_epochs!r} and {self.selftrain_epochs!r}")
 
@@ -67,7 +77,7 @@ class InferenceConfig:
     class_thresholds: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     """Sec. 3.6 asks for a set of thresholds to get enough candidates; its values are assumed."""
     mask_thresholds: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-    """Likewise."""
+    """Sec. 4.2 takes SPOT's set, which it does not give: likewise assumed."""
     max_candidates: int = 2000
     """Candidates of a video that enter Soft-NMS, best first (assumed)."""
     max_detections: int = 200
@@ -77,6 +87,12 @@ class InferenceConfig:
     batch_size: int = 64
     """Clips in one forward pass; has no effect on the result."""
 
+    def __post_init__(self) -> None:
+        for name in ("max_candidates", "max_detections", "batch_size"):
+            check_at_least_one(name, getattr(self, name))
+        _check_shares("class_thresholds", self.class_thresholds)
+        _check_shares("mask_thresholds", self.mask_thresholds)
+
 
 def from_mapping(config: type[T], values: Mapping[str, Any], where: str) -> T:
     """A config dataclass from plain values, as JSON has them.
@@ -84,6 +100,8 @@ def from_mapping(config: type[T], values: Mapping[str, Any], where: str) -> T:
     Raises:
         ValueError: an unknown key, with the nearest known one, or a value that the config refuses; ``where`` starts the message.
     """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{where}: expected settings by name, got {values!r}")
     known = {f.name: f for f in dataclasses.fields(config)}  # type: ignore[arg-type]
     for key in values:
         try:
@@ -103,6 +121,11 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
         near = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"unknown {name} {value!r}{hint} (known: {', '.join(map(repr, choices))})")
+
+
+def _check_shares(name: str, values: tuple[float, ...]) -> None:
+    if not (isinstance(values, tuple) and values and all(0 < v <= 1 for v in values)):
+        raise ValueError(f"{name} must be one or more numbers in (0, 1], got {values!r}")
 
 
 def check_at_least_one(name: str, value: int) -> None:

@@ -3,10 +3,11 @@
 import json
 import multiprocessing
 import os
+import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from nontarget.data import (
     split_dataset,
 )
 from nontarget.data.clips import CLIPS_VERSION
+from nontarget.devices import cpu_count, cpu_threads, resolve_device
 from nontarget.inference import INFERENCE_VERSION, detect_clips, detect_whole_videos
 from nontarget.metrics import METRICS_VERSION, DetectionScores, evaluate_detections
 from nontarget.progress import DISABLE_VARIABLE, progress_bar
@@ -32,7 +34,7 @@ from nontarget.provenance import provenance
 from nontarget.results import Record, ResultStore, identity_key
 from nontarget.rules.base import LearningRule
 from nontarget.trained import TrainedDetector
-from nontarget.training import TRAINING_VERSION, Stage, StageName, TrainingData, steps_per_epoch, train_stage
+from nontarget.training import TRAINING_VERSION, Stage, StageName, TrainingData, partial_of, steps_per_epoch, train_stage
 
 Settings = Mapping[str, Any]
 
@@ -88,6 +90,10 @@ class Experiment:
             ValueError: an unknown name or setting; the message names the nearest known one.
         """
         check_choice("preset", self.preset, PRESETS)
+        if not (isinstance(self.label_ratio, (int, float)) and 0 < self.label_ratio <= 1):
+            raise ValueError(f"label_ratio must be a share in (0, 1], got {self.label_ratio!r}")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"seed must be a whole number of at least 0, got {self.seed!r}")
         preset = PRESETS[self.preset]
         rule = self.learning_rule()
         detectors.check_abilities(self.detector, rule.needs, f"learning rule {rule.name!r}")
@@ -165,7 +171,7 @@ def run(
     Args:
         experiment: what to run.
         store: where records and checkpoints are kept; default: the store in the default folder.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``. Not part of a record's identity, but noted in it.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``. Not part of a record's identity, but noted in it.
         recompute: run it even if there is a record, or weights of an earlier run.
         progress: show a bar of the optimiser's steps.
         threads: CPU threads; 1 is fastest where several experiments run side by side.
@@ -182,7 +188,7 @@ def run(
         return record
     store.prepare()
     with cpu_threads(threads):
-        training = train(experiment, store, device=device, recompute=recompute, progress=progress)
+        training = train(experiment, store, device=device, recompute=recompute, progress=progress, threads=threads)
         before = time.perf_counter()
         scores, _ = evaluate(training, experiment.learning_rule())
     seconds = {name: stage.seconds for name, stage in training.stages.items()} | {"inference": time.perf_counter() - before}
@@ -193,7 +199,7 @@ def run(
         "identity": identity,
         "scores": by_tiou | {"avg": scores.average_mean_ap},
         "scored": counts | training.counts,
-        "provenance": provenance(resolve_device(device), threads) | {"seconds": {name: round(s, 2) for name, s in seconds.items()}},
+        "provenance": _provenance(training, resolve_device(device), threads, seconds),
         "curves": {name: stage.curve for name, stage in training.stages.items()},
     }
     store.write(record)
@@ -221,7 +227,8 @@ def run_all(
     todo = {key: e for key, e in zip(keys, experiments, strict=True) if recompute or store.read(key) is None}
     if todo:
         store.prepare()
-    workers = min(workers or len(os.sched_getaffinity(0)), len(todo)) if resolve_device(device).type == "cpu" else 1
+    workers = min(workers or cpu_count(), len(todo)) if resolve_device(device).type == "cpu" else 1
+    _check_splits(todo.values())
     options: dict[str, Any] = {"store": store, "device": device, "recompute": recompute}
     with progress_bar(len(todo), "experiments", "run", progress and len(todo) > 0) as bar:
         if workers <= 1:
@@ -230,12 +237,17 @@ def run_all(
                 bar.update()
         else:
             # Started afresh rather than forked: a fork of a process with threads can hang.
-            with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _quiet) as pool:
+            with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare_worker) as pool:
                 futures = [pool.submit(run, e, **options, progress=False) for e in todo.values()]
                 try:
                     for future in as_completed(futures):
                         future.result()
                         bar.update()
+                except BrokenProcessPool as error:
+                    raise RuntimeError(
+                        "a worker process died: out of memory, or started by a script without `if __name__ == '__main__':` "
+                        "(see multiprocessing, spawn); workers=1 needs no such line"
+                    ) from error
                 except BaseException:
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
@@ -250,8 +262,9 @@ def train(
     device: str = "auto",
     recompute: bool = False,
     progress: bool = True,
+    threads: int = 1,
 ) -> Training:
-    """Train an experiment's detector, or take its weights from the store.
+    """Train an experiment's detector, or take its weights from the store; arguments as for :func:`run`.
 
     Stages that do not differ between two experiments (the same pre-training; the same training, detected from in another way) are
     trained once. An interrupted stage goes on after its last finished epoch.
@@ -261,7 +274,7 @@ def train(
     identity, rule, target = experiment.identity(), experiment.learning_rule(), resolve_device(device)
     dataset = experiment.load()
     split = split_dataset(dataset, identity["label_ratio"], experiment.seed)
-    normalization = Normalization.of([v.video for v in dataset.train])
+    normalization = Normalization.of([*(v.video for v in dataset.train), *dataset.unlabeled])
     data = TrainingData(
         make_labeled_clips(split.labeled, dataset.protocol, normalization, dataset.num_classes),
         make_clips(split.unlabeled, dataset.protocol, normalization) if split.unlabeled else None,
@@ -276,11 +289,12 @@ def train(
 
     stages = {}
     steps = steps_per_epoch(data, config) * (config.pretrain_epochs + config.selftrain_epochs)
-    with progress_bar(steps, f"{rule.name}, {dataset.name}", "step", progress) as bar:
+    with progress_bar(steps, f"{rule.name}, {dataset.name}", "step", progress) as bar, cpu_threads(threads):
         for name, depends_on in _stage_identities(identity, rule).items():
-            weights = store.runs / f"weights-{identity_key(depends_on)}.safetensors"
+            weights = store.runs / f"weights-{identity_key({**depends_on, 'device': target.type})}.safetensors"
             if recompute:
                 weights.unlink(missing_ok=True)
+                partial_of(weights).unlink(missing_ok=True)
             stages[name] = train_stage(name, detector, rule, data, config, seed=experiment.seed, weights=weights, on_step=bar.update)
     detector.pretext = None
     trained = TrainedDetector(
@@ -313,34 +327,27 @@ def evaluate(training: Training, rule: LearningRule) -> tuple[DetectionScores, p
     return evaluate_detections(truth, detections, trained.protocol.tiou_thresholds), detections
 
 
-def resolve_device(name: str) -> torch.device:
-    """The device that a name means; ``auto`` is the first accelerator, or the CPU.
-
-    Raises:
-        ValueError: it is unknown or not there.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        return torch.zeros(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); try 'auto' or 'cpu'") from None
+def _check_splits(experiments: Iterable[Experiment]) -> None:
+    """Say what is wrong with data or ratios here and now, not in a worker after hours."""
+    datasets: dict[str, Dataset] = {}
+    for e in experiments:
+        key = repr((e.dataset, e.features, e.preset, e.twin_settings))
+        if key not in datasets:
+            datasets[key] = e.load()
+        split_dataset(datasets[key], e.identity()["label_ratio"], e.seed)
 
 
-@contextmanager
-def cpu_threads(count: int) -> Iterator[None]:
-    """Use this many CPU threads, and as many as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _quiet() -> None:
-    """In a worker: the bar of all experiments is the parent's."""
+def _prepare_worker() -> None:
+    """The bar of all experiments is the parent's; an interrupt from the keyboard ends the worker at once, since it can resume."""
     os.environ[DISABLE_VARIABLE] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _provenance(training: Training, device: torch.device, threads: int, seconds: Mapping[str, float]) -> dict[str, Any]:
+    """What a record was computed with; weights that another code version trained name that version too."""
+    about = provenance(device, threads)
+    versions = {stage.code for stage in training.stages.values()} | {about["commit"]}
+    return about | {"commit": "+".join(sorted(versions)), "seconds": {name: round(s, 2) for name, s in seconds.items()}}
 
 
 def _stage_identities(identity: Mapping[str, Any], rule: LearningRule) -> dict[StageName, dict[str, Any]]:

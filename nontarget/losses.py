@@ -32,8 +32,8 @@ def non_target_loss(
     Without them (unlabelled snippets) the sets are the partition of ``pseudo_probs``. The sum over the classes of a set is a sum,
     as in Eqs. 9 and 11; the mean is over snippets.
 
-    Value and gradient are finite for every finite ``logits``, saturated ones included: nothing is clamped. Half-precision logits
-    give a float32 loss, since a sum over classes need not fit float16.
+    Value and gradient are finite wherever the differences of ``logits`` are, saturated ones included: nothing is clamped.
+    Half-precision logits give a float32 loss, since a sum over classes need not fit float16.
 
     With ``activation="sigmoid"`` the classes are independent (ActionFormer), and background is not among them: it gets the score
     ``1 - max(sigmoid(logits))``, as if its logit were ``-max(logits)``, and is the last class of the partition, which is taken of the
@@ -84,7 +84,7 @@ def non_target_loss(
         return loss
     if reduction == "sum":
         return loss.sum()
-    return loss.mean() if valid is None else loss.sum() / valid.sum().clamp(min=1)
+    return loss.sum() / max(loss.numel(), 1) if valid is None else loss.sum() / valid.sum().clamp(min=1)
 
 
 def labelled_partition(labels: Int[Tensor, "*snippets"], num_classes: int) -> LabelPartition:
@@ -161,6 +161,9 @@ def _check_arguments(
         raise ValueError(f"logits must be [..., classes] with at least one class, got shape {tuple(logits.shape)}")
     if labels is not None and pseudo_probs is not None:
         raise ValueError("give labels (labelled snippets) or pseudo_probs (unlabelled snippets), not both")
+    for name, given in (("pseudo_probs", pseudo_probs), ("labels", labels), ("valid", valid)):
+        if given is not None and not isinstance(given, Tensor):
+            raise TypeError(f"{name} must be a tensor, got {type(given).__name__}")
     if pseudo_probs is not None and pseudo_probs.shape != logits.shape:
         raise ValueError(f"pseudo_probs must have the shape of logits, {tuple(logits.shape)}, got {tuple(pseudo_probs.shape)}")
     for name, tensor in (("labels", labels), ("valid", valid)):

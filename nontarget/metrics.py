@@ -67,7 +67,7 @@ def evaluate_detections(
     Raises:
         ValueError: a key or column is missing, a number is not finite, or there is nothing to score; the message names it.
     """
-    thresholds = tuple(float(t) for t in tiou_thresholds)
+    thresholds = tuple(float(t) for t in np.atleast_1d(np.asarray(tiou_thresholds, dtype=np.float64)))
     if not thresholds or not all(0 <= t <= 1 for t in thresholds):
         raise ValueError(f"tiou_thresholds must be one or more numbers in [0, 1], got {tiou_thresholds!r}")
     truth, num_videos = _ground_truth_frame(ground_truth, subset, frozenset(blocked_videos))
@@ -121,7 +121,9 @@ def _match(truth: pd.DataFrame, found: pd.DataFrame, thresholds: NDArray[np.floa
     pairs = found.rename_axis("detection").reset_index().merge(truth, on=["video_id", "label"], suffixes=("", "_true"))
     segment = torch.from_numpy(pairs[["start_s", "end_s"]].to_numpy(dtype=np.float64))
     instance_segment = torch.from_numpy(pairs[["start_s_true", "end_s_true"]].to_numpy(dtype=np.float64))
-    overlap = tiou(segment, instance_segment).nan_to_num(nan=np.inf).numpy()
+    # 0 / 0, two equal moments, is a match for the official evaluator; a detection that ends before it starts never is one for us.
+    backwards = (segment[:, 1] < segment[:, 0]) | (instance_segment[:, 1] < instance_segment[:, 0])
+    overlap = tiou(segment, instance_segment).nan_to_num(nan=np.inf).masked_fill(backwards, 0.0).numpy()
     close = overlap >= thresholds.min()
     detection, instance, overlap = pairs["detection"].to_numpy()[close], pairs["instance"].to_numpy()[close], overlap[close]
     if not len(overlap):
@@ -164,7 +166,7 @@ def _ground_truth_frame(source: Source, subset: str | None, blocked: frozenset[s
         if video in blocked or (subset is not None and entry.get("subset") != subset):
             continue
         videos += 1
-        rows += [(video, a["label"], *a["segment"]) for a in entry.get("annotations", ())]
+        rows += [(video, *_label_and_segment(a, f"ground_truth, {video}")) for a in entry.get("annotations") or ()]
     if subset is not None and not videos:
         known = sorted({str(entry.get("subset")) for entry in database.values()})
         raise ValueError(f"ground_truth has no video in subset {subset!r}; its subsets are {known}")
@@ -175,8 +177,16 @@ def _detection_frame(source: Source) -> pd.DataFrame:
     if isinstance(source, pd.DataFrame):
         return _checked(source, "detections", scored=True)
     results = _mapping(source, "detections", "results")
-    rows = [(video, d["label"], *d["segment"], d["score"]) for video, entries in results.items() for d in entries]
+    rows = [(video, *_label_and_segment(d, f"detections, {video}"), d.get("score")) for video, entries in results.items() for d in entries]
     return _checked(pd.DataFrame(rows, columns=["video_id", "label", "start_s", "end_s", "score"]), "detections", scored=True)
+
+
+def _label_and_segment(entry: Mapping[str, Any], where: str) -> tuple[Any, Any, Any]:
+    try:
+        start_s, end_s = entry["segment"]
+        return entry["label"], start_s, end_s
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{where}: expected 'label' and 'segment' [start_s, end_s], got {entry!r}") from None
 
 
 def _mapping(source: Mapping[str, Any] | str | PathLike[str], argument: str, key: str) -> Mapping[str, Any]:
@@ -195,7 +205,10 @@ def _checked(frame: pd.DataFrame, argument: str, *, scored: bool) -> pd.DataFram
     missing = [c for c in ["video_id", "label", *numbers] if c not in frame.columns]
     if missing:
         raise ValueError(f"{argument} lacks the column(s) {missing}; it has {list(frame.columns)}")
-    frame = frame[["video_id", "label", *numbers]].astype(dict.fromkeys(numbers, np.float64))
+    try:
+        frame = frame[["video_id", "label", *numbers]].astype(dict.fromkeys(numbers, np.float64))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{argument}: start_s, end_s and score must be numbers ({error})") from None
     finite = np.isfinite(frame[numbers].to_numpy())
     if not finite.all():
         row = frame.iloc[int(np.flatnonzero(~finite.all(axis=1))[0])]

@@ -73,7 +73,7 @@ def partition_label_space(
 
 def check_partition_arguments(positive_ratio: float, precedence: str) -> None:
     """Raise ValueError unless both arguments of :func:`partition_label_space` are acceptable."""
-    if not 0 <= positive_ratio < float("inf"):
+    if not isinstance(positive_ratio, (int, float)) or not 0 <= positive_ratio < float("inf"):
         raise ValueError(f"positive_ratio (lambda of Eq. 10) must be a finite number >= 0, got {positive_ratio!r}")
     if precedence not in get_args(Precedence):
         raise ValueError(f"precedence must be one of {get_args(Precedence)}, got {precedence!r}")

@@ -107,9 +107,10 @@ def soft_nms(
         Indices of the kept segments and their decayed scores; ordered by video, then by falling score.
 
     Raises:
-        ValueError: an option is unknown or out of range, or shapes do not agree.
+        TypeError: an argument is no tensor of the right kind.
+        ValueError: an option is unknown or out of range, shapes do not agree, or a segment is not finite or ends before it starts.
     """
-    _check_nms_arguments(segments, scores, labels, videos, method, sigma, min_score, max_detections)
+    _check_nms_arguments(segments, scores, labels, videos, method, sigma, iou_threshold, min_score, max_detections)
     zeros = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
     labels, videos = (zeros if labels is None else labels), (zeros if videos is None else videos)
     candidates = (scores >= min_score).nonzero().squeeze(1)
@@ -117,7 +118,8 @@ def soft_nms(
         return candidates, scores[:0]
     limit = len(candidates) if max_detections is None else max_detections
 
-    key = videos[candidates] * (labels.max() + 1) + labels[candidates]
+    low = labels.min()
+    key = videos[candidates] * (labels.max() - low + 1) + labels[candidates] - low
     _, group, sizes = key.unique(return_inverse=True, return_counts=True)
     kept, kept_scores = [], []
     # Groups of similar size share one padded block, so that one crowded class does not make every block as wide.
@@ -194,9 +196,20 @@ def _check_nms_arguments(
     videos: Tensor | None,
     method: str,
     sigma: float,
+    iou_threshold: float,
     min_score: float,
     max_detections: int | None,
 ) -> None:
+    for name, tensor, kind in (
+        ("segments", segments, "float"),
+        ("scores", scores, "float"),
+        ("labels", labels, "int"),
+        ("videos", videos, "int"),
+    ):
+        if tensor is None:
+            continue
+        if not isinstance(tensor, Tensor) or tensor.is_floating_point() != (kind == "float") or tensor.dtype == torch.bool:
+            raise TypeError(f"{name} must be a tensor of {kind}s, got {getattr(tensor, 'dtype', type(tensor).__name__)}")
     if segments.ndim != 2 or segments.shape[1] != 2:
         raise ValueError(f"segments must be [N, 2] (start, end), got shape {tuple(segments.shape)}")
     for name, tensor in (("scores", scores), ("labels", labels), ("videos", videos)):
@@ -204,6 +217,11 @@ def _check_nms_arguments(
             raise ValueError(f"{name} must have shape {tuple(segments.shape[:1])} like segments, got {tuple(tensor.shape)}")
     if method not in get_args(NmsMethod):
         raise ValueError(f"method must be one of {get_args(NmsMethod)}, got {method!r}")
+    if not 0 <= iou_threshold <= 1:
+        raise ValueError(f"iou_threshold must be in [0, 1], got {iou_threshold!r}")
+    wrong = ~((segments[:, 0] <= segments[:, 1]) & segments.isfinite().all(dim=1))
+    if wrong.any():
+        raise ValueError(f"segments must be finite with start <= end, got {segments[wrong][0].tolist()}")
     if not sigma > 0:
         raise ValueError(f"sigma must be positive, got {sigma!r}")
     if not min_score >= 0:

@@ -1,5 +1,6 @@
 """Systems side by side: means over seeds, paired differences with intervals, the paper's numbers, and what was scored."""
 
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -126,8 +127,9 @@ class Comparison:
                 shown = "one seed, so no interval"
             sentences.append(f"- **{system}** against **{self.reference}**: {_interval_text(row)} points of average mAP: {shown}.")
         if {"supervised only", "fully supervised"} <= set(mean.index):
-            floor, ceiling = mean["supervised only"], mean["fully supervised"]
-            sentences.append(f"- The labels that are missing are worth {ceiling - floor:.1f} points (from {floor:.1f} to {ceiling:.1f}).")
+            average = self.maps["avg"].unstack("system", sort=False)
+            worth = paired_interval(average["fully supervised"] - average["supervised only"])
+            sentences.append(f"- The labels that are missing are worth {_interval_text(pd.Series(worth))} points to *supervised only*.")
         if "whole-video" in mean.index:
             sentences.append(f"- Not localising at all, one segment a video, earns {mean['whole-video']:.1f}.")
         if self.simulated:
@@ -235,7 +237,10 @@ def compare(
     Arguments as for :func:`paper_table`; ``systems`` maps the name of a row to its experiment, whose seed is replaced.
     """
     store = store or ResultStore()
-    chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    try:
+        chosen = list(range(seeds)) if isinstance(seeds, int) else [operator.index(seed) for seed in seeds]
+    except TypeError:
+        raise ValueError(f"seeds must be a number of seeds or a list of them, got {seeds!r}") from None
     if not chosen or not systems:
         raise ValueError(f"nothing to compare: seeds {seeds!r}, systems {list(systems)}")
     experiments = {(name, seed): replace(e, seed=seed) for name, e in systems.items() for seed in chosen}

@@ -20,7 +20,7 @@ from nontarget.data.videos import DataError, Video
 from nontarget.detectors import build_detector
 from nontarget.detectors.base import Detector
 from nontarget.files import atomic_write
-from nontarget.inference import detect_clips
+from nontarget.inference import COLUMNS, detect_clips
 
 FORMAT = "nontarget detector 1"
 
@@ -106,8 +106,16 @@ def detect(
         DataFrame (video_id, label, start_s, end_s, score), by video, best first.
 
     Raises:
-        DataError: features have another dimension than in training, or are not finite; the message names the video.
+        DataError: features have another dimension than in training, or are not finite, or a duration is missing; the message names
+            the video.
+        TypeError, ValueError: another argument is wrong.
     """
+    if not 0 < feature_fps < float("inf"):
+        raise ValueError(f"feature_fps must be a positive number of feature steps per second, got {feature_fps!r}")
+    if not isinstance(model_or_checkpoint, (TrainedDetector, str, Path)):
+        raise TypeError(f"expected a TrainedDetector or the path of one, got {type(model_or_checkpoint).__name__} (see its .trained?)")
+    if not len(features):
+        return pd.DataFrame({name: [] for name in COLUMNS})
     trained = model_or_checkpoint if isinstance(model_or_checkpoint, TrainedDetector) else TrainedDetector.load(model_or_checkpoint)
     dim = len(trained.normalization.mean)
     videos = []
@@ -117,7 +125,9 @@ def detect(
             raise DataError(f"{video_id}: the detector was trained on features [T, {dim}], got shape {array.shape}")
         if not np.isfinite(array).all():
             raise DataError(f"{video_id}: features must be finite, got NaN or infinity")
-        duration = len(array) / feature_fps if durations_s is None else durations_s[video_id]
+        duration = len(array) / feature_fps if durations_s is None else durations_s.get(video_id)
+        if duration is None or not 0 < duration < float("inf"):
+            raise DataError(f"{video_id}: durations_s must give it a positive number of seconds, got {duration!r}")
         videos.append(pooled(Video(video_id, array, feature_fps, duration), trained.protocol.pool))
     device = next(trained.detector.parameters()).device
     clips = make_clips(videos, trained.protocol, trained.normalization).to(device)

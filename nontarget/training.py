@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 import torch
 from jaxtyping import Int
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
@@ -21,6 +21,7 @@ from nontarget.config import TrainingConfig
 from nontarget.data import Clips, LabeledClips
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
 from nontarget.files import atomic_write
+from nontarget.provenance import code_version
 from nontarget.rules.base import LearningRule
 
 TRAINING_VERSION = 1
@@ -57,6 +58,8 @@ class Stage:
     curve: Curve = field(default_factory=list)
     seconds: float = 0.0
     """Time spent in it, in all processes that have worked on it."""
+    code: str = ""
+    """Code version that finished it."""
 
 
 def steps_per_epoch(data: TrainingData, config: TrainingConfig) -> int:
@@ -98,10 +101,11 @@ def train_stage(
     Raises:
         FloatingPointError: a loss is no longer finite.
         OSError: ``weights`` cannot be written.
+        ValueError: ``weights`` exists and cannot be read.
     """
     if weights is not None and weights.exists():
         return _load(weights, detector)
-    partial = weights and weights.with_suffix(f".partial{weights.suffix}")
+    partial = weights and partial_of(weights)
     pretraining = name == "pretrain"
     epochs = config.pretrain_epochs if pretraining else config.selftrain_epochs
     peak = config.pretrain_learning_rate if pretraining else config.learning_rate
@@ -147,10 +151,16 @@ def train_stage(
                 _save(partial, detector, stage, optimizer, average)
     if average is not None:
         detector.load_state_dict(average.state_dict())
+    stage.code = code_version()
     if weights is not None and partial is not None:
         _save(weights, detector, stage)
         partial.unlink(missing_ok=True)
     return stage
+
+
+def partial_of(weights: Path) -> Path:
+    """Where a stage keeps its state until its weights are there."""
+    return weights.with_suffix(f".partial{weights.suffix}")
 
 
 def _step_losses(
@@ -251,9 +261,12 @@ def _save(
 
 
 def _load(path: Path, detector: Detector, optimizer: torch.optim.Optimizer | None = None, average: Detector | None = None) -> Stage:
-    with safe_open(path, framework="pt") as file:
-        stage = Stage(**json.loads(file.metadata()["stage"]))
-        tensors = {name: file.get_tensor(name) for name in list(file.keys())}
+    try:
+        with safe_open(path, framework="pt") as file:
+            stage = Stage(**json.loads(file.metadata()["stage"]))
+            tensors = {name: file.get_tensor(name) for name in list(file.keys())}
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not weights of this library, or cut off ({error}); delete it to train again") from None
 
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

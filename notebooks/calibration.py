@@ -59,7 +59,7 @@ baseline = scores[scores.rule == "baseline"].groupby("noise")["average_map"].mea
 near = baseline.sub(target).abs().idxmin()
 Markdown(
     f"On `{dataset}` the baseline comes nearest to the paper's {target:g} at noise {near:g} ({baseline[near]:.1f} average mAP, mean of "
-    f"{len(seeds)} seeds). The noise was set to {chosen:g} and has not been changed since."
+    f"{len(seeds)} seeds). The noise was set to {chosen:g}, read off between the levels tried, and has not been changed since."
 )
 
 # %% [markdown]

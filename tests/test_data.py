@@ -1,6 +1,8 @@
 import hashlib
 import json
 import shutil
+import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from nontarget.data import (
     Annotations,
     DataError,
     Normalization,
+    Video,
     available,
     balanced_order,
     dataset_identity,
@@ -143,6 +146,23 @@ def instance(label="run", start=0.0, end=1.0):
         (lambda c: c["database"].pop("v1"), None, "needs a training and a test subset"),
         (lambda c: c.update(protocol={"num_snipets": 4}), None, "unknown setting 'num_snipets'; did you mean 'num_snippets'"),
         (lambda c: c.update(protocol={"num_snippets": 0}), None, "num_snippets must be a whole number of at least 1, got 0"),
+        (lambda c: c.update(protocol={"num_snippets": 64}), None, r"stride must be at most num_snippets \(64\)"),
+        (lambda c: c.update(protocol=[4]), None, r"'protocol' must be an object, got \[4\]"),
+        (lambda c: c.update(feature_fps=True), None, "feature_fps must be a positive number"),
+        (lambda c: c.update(classes="run"), None, "'classes' must be a list of names, got 'run'"),
+        (lambda c: c.update(subsets=["training"]), None, r"subsets must be .*, got \['training'\]"),
+        (lambda c: c.update(subsets={"train": "training"}), None, "subsets must be"),
+        (lambda c: c["database"].update(t1=[1]), None, "t1: must be an object whose 'annotations', if any, are a list of objects"),
+        (edit("t1", annotations=None), None, "t1: must be an object whose 'annotations'"),
+        (
+            edit("t1", annotations=[{"label": "run", "segment": [1, 2, 3]}]),
+            None,
+            r"t1: segment must be \[start_s, end_s\], got \[1, 2, 3\]",
+        ),
+        (edit("t1", annotations=[{"label": "run", "segment": [True, 2]}]), None, "t1: segment must be"),
+        (edit("t1", subset="trainnig"), None, "subset 'trainnig'; did you mean 'training'"),
+        (edit("v1", annotations=[]), None, "no video of the subset 'validation' has an instance"),
+        (None, {"t1": np.array([{}], dtype=object)}, "t1: Object arrays cannot be loaded"),
     ],
 )
 def test_bad_folders(tmp_path, change, features, message):
@@ -150,6 +170,62 @@ def test_bad_folders(tmp_path, change, features, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_feature_folder(folder)
     assert str(folder) in str(caught.value), "the message names the file"
+
+
+def test_a_slightly_wrong_feature_rate(tmp_path):
+    """5.4 for 5.0 passes for every video alone, but not for all of them."""
+    videos = {name: np.zeros((500, 4), np.float16) for name in ("t1", "t2", "v1", "x1", "x2")}
+
+    def change(content, fps):
+        content["feature_fps"] = fps
+        for name in videos:
+            content["database"].setdefault(name, {"subset": "training"})["duration"] = 100.0
+
+    read_feature_folder(write_folder(tmp_path / "right", lambda c: change(c, 5.0), videos))
+    with pytest.raises(DataError, match="the features of most videos last 0.926 times as long as the videos at feature_fps 5.4"):
+        read_feature_folder(write_folder(tmp_path / "wrong", lambda c: change(c, 5.4), videos))
+
+
+def test_an_id_twice_in_the_archive(tmp_path):
+    folder = write_folder(tmp_path / "bad")
+    with zipfile.ZipFile(folder / "features.npz", "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("t1.npy", b"")
+    with pytest.raises(DataError, match=r"the id\(s\) \['t1'\] are in the archive more than once"):
+        read_feature_folder(folder)
+
+
+def test_a_broken_list_of_checksums(tmp_path):
+    folder = write_folder(tmp_path / "bad")
+    (folder / "SHA256SUMS").write_text("abc\n")
+    with pytest.raises(DataError, match=r"SHA256SUMS: each line must be a digest and a file, got \['abc'\]"):
+        read_feature_folder(folder)
+
+
+def test_videos_that_nobody_has_labelled(tmp_path):
+    """They are unlabelled at every ratio, their annotations are not read, and they survive writing."""
+
+    def change(content):
+        content["database"]["u1"] = {"subset": "unlabeled", "duration": 10.0}
+
+    dataset = read_feature_folder(write_folder(tmp_path / "mine", change, {"u1": np.ones((20, 4), np.float16)}))
+    assert [v.video_id for v in dataset.unlabeled] == ["u1"]
+    assert type(dataset.unlabeled[0]) is Video
+    for ratio, hidden in ((1.0, ["u1"]), (0.5, ["t1", "u1"])):
+        split = split_dataset(dataset, ratio, 0)
+        assert [v.video_id for v in split.unlabeled] == hidden
+    write_feature_folder(tmp_path / "copy", dataset)
+    again = read_feature_folder(tmp_path / "copy")
+    assert [v.video_id for v in again.unlabeled] == ["u1"]
+    assert (again.unlabeled[0].features == 1).all()
+
+
+def test_a_folder_s_own_protocol_comes_first(tmp_path, monkeypatch):
+    stated = write_folder(tmp_path / "hapt", lambda c: c.update(protocol={"pool": 4}))
+    monkeypatch.setenv("NONTARGET_DATA", str(tmp_path))
+    assert load_dataset("hapt").protocol.pool == load_dataset(features=stated).protocol.pool == 4
+    write_folder(stated)
+    assert load_dataset("hapt").protocol.pool == load_dataset(features=stated).protocol.pool == 2
+    assert dataset_identity("hapt")[1] == dataset_identity("x", features=stated)[1]
 
 
 def test_all_problems_are_listed(tmp_path):
@@ -202,8 +278,25 @@ def test_interrupted_download_is_told_by_the_checksums(tmp_path):
 
 def test_pickles_are_never_loaded(tmp_path):
     folder = write_folder(tmp_path / "bad", features={"t1": np.array([{"a": 1}], dtype=object)})
-    with pytest.raises(DataError, match="not a readable npz archive"):
+    with pytest.raises(DataError, match="t1: Object arrays cannot be loaded"):
         read_feature_folder(folder)
+
+
+def test_writing_loses_nothing(tmp_path):
+    dataset = read_feature_folder(write_folder(tmp_path / "mine"))
+    dataset.train[0].video.features[0, 0] = 1e5
+    with pytest.raises(DataError, match=r"features of t1 up to 100000 do not fit float16"):
+        write_feature_folder(tmp_path / "copy", dataset)
+    write_feature_folder(tmp_path / "copy", dataset, np.float32)
+    assert read_feature_folder(tmp_path / "copy").train[0].video.features[0, 0] == 1e5
+    with pytest.raises(DataError, match=r"the video\(s\) \['v1'\] would be written more than once"):
+        write_feature_folder(tmp_path / "copy", replace(dataset, train=(*dataset.train, *dataset.test)))
+
+
+def test_an_id_may_be_any_word(tmp_path):
+    videos = {name: labeled(name, [(0, 0.0, 1.0)]) for name in ("file", "a b")}
+    write_feature_folder(tmp_path / "copy", dataset_of([videos["file"]], [videos["a b"]], classes=("run",)))
+    assert read_feature_folder(tmp_path / "copy").train[0].video.video_id == "file"
 
 
 def test_writing_needs_one_snippet_rate(tmp_path):
@@ -412,7 +505,7 @@ def test_rescaling_keeps_time():
 def test_normalization_leaves_a_constant_dimension_at_zero():
     v = video(snippets=4)
     v.features[:, 1] = 7.0
-    clips = make_clips([v], Protocol(num_snippets=4), Normalization.of([v]))
+    clips = make_clips([v], Protocol(num_snippets=4, stride=4), Normalization.of([v]))
     assert (clips.features[0, :, 1] == 0).all()
     with pytest.raises(ValueError, match="at least one video"):
         make_clips([], Protocol(), Normalization.of([v]))

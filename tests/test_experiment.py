@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import torch
 from helpers import TINY_TRAINING, TINY_TWIN, tiny_dataset
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from nontarget import experiment as module
 from nontarget import rules
 from nontarget.data import write_feature_folder
-from nontarget.experiment import Experiment, evaluate, resolve_device, run, run_all, train
+from nontarget.devices import resolve_device
+from nontarget.experiment import Experiment, evaluate, run, run_all, train
 from nontarget.results import ResultStore, identity_key
 from nontarget.training import train_stage
 
@@ -154,7 +157,90 @@ def test_unknown_names(change, message):
 def test_a_ratio_without_labels_stops_before_training(store, trainings):
     with pytest.raises(ValueError, match="without a label"):
         run(Experiment(**{**TINY, "label_ratio": 0.05}), store, device="cpu")
+    with pytest.raises(ValueError, match="without a label"):
+        run_all([Experiment(**TINY), Experiment(**{**TINY, "label_ratio": 0.05})], store, device="cpu")
     assert not trainings
+
+
+def test_recompute_forgets_half_finished_work(store):
+    """A state that an interrupted run left is not gone on with."""
+    e = Experiment(**TINY)
+    clean = run(e, store, device="cpu")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nontarget.training.clip_grad_norm_", Counted(interrupt, at=5))  # in the second epoch
+        with pytest.raises(KeyboardInterrupt):
+            run(e, store, device="cpu", recompute=True)
+    (partial,) = store.runs.glob("*.partial.safetensors")
+    tensors = load_file(partial)
+    with safe_open(partial, framework="pt") as file:
+        metadata = file.metadata()
+    save_file({name: torch.zeros_like(t) for name, t in tensors.items()}, partial, metadata)
+    again = run(e, store, device="cpu", recompute=True)
+    assert again["scores"] == clean["scores"]
+    assert again["curves"] == clean["curves"]
+
+
+class Counted:
+    """A function in training that does something else at one of its calls."""
+
+    def __init__(self, instead, at):
+        self.instead, self.at, self.calls = instead, at, 0
+
+    def __call__(self, parameters, norm):
+        self.calls += 1
+        return self.instead() if self.calls == self.at else torch.nn.utils.clip_grad_norm_(parameters, norm)
+
+
+def test_threads_are_the_experiment_s_not_the_caller_s(store, tmp_path):
+    e = Experiment(**TINY)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        train(e, store, device="cpu", progress=False)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert run(e, store, device="cpu")["curves"] == run(e, ResultStore(tmp_path / "other"), device="cpu")["curves"]
+
+
+def test_weights_of_another_code_version_are_named(store, monkeypatch):
+    monkeypatch.setattr("nontarget.training.code_version", lambda: "0ther")
+    train(Experiment(**TINY), store, device="cpu", progress=False)
+    monkeypatch.setattr("nontarget.provenance.code_version", lambda: "th1s")
+    assert run(Experiment(**TINY), store, device="cpu")["provenance"]["commit"] == "0ther+th1s"
+
+
+def test_weights_that_are_cut_off_are_named(store):
+    train(Experiment(**TINY), store, device="cpu", progress=False)
+    for weights in store.runs.glob("weights-*"):
+        weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"weights-\w+\.safetensors: not weights of this library, or cut off .*; delete it to train again"):
+        run(Experiment(**TINY), store, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label_ratio": 20}, r"label_ratio must be a share in \(0, 1\], got 20"),
+        ({"label_ratio": 20, "rule": "fully supervised"}, "label_ratio must be a share"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"rule_settings": {"teacher": "onlin"}}, "unknown teacher 'onlin'; did you mean 'online'"),
+        ({"training_settings": {"learning_rate": -1}}, "learning_rate must be positive, got -1"),
+        ({"training_settings": {"pretrain_epochs": 1.5}}, "epochs must be whole numbers, got 1.5"),
+        ({"inference_settings": {"class_thresholds": []}}, r"class_thresholds must be one or more numbers in \(0, 1\], got \(\)"),
+        ({"protocol_settings": {"stride": 300}}, "stride must be at most num_snippets .*, or windows leave gaps; got 300"),
+        ({"protocol_settings": {"nms_sigma": -1}}, "nms_sigma must be positive, got -1"),
+        ({"protocol_settings": {"tiou_thresholds": 0.5}}, "tiou_thresholds must be one or more numbers"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_settings_out_of_range(change, message):
+    with pytest.raises(ValueError, match=message):
+        Experiment(**change).identity()
 
 
 def test_an_unwritable_folder_stops_before_training(trainings):
@@ -166,8 +252,9 @@ def test_an_unwritable_folder_stops_before_training(trainings):
 
 
 def test_a_failing_run_keeps_the_finished_ones(store):
-    good, bad = Experiment(**TINY), Experiment(**{**TINY, "label_ratio": 0.05})
-    with pytest.raises(ValueError, match="without a label"):
+    good = Experiment(**TINY)
+    bad = Experiment(**{**TINY, "training_settings": {**TINY_TRAINING, "pretrain_learning_rate": 1e30}})
+    with pytest.raises(FloatingPointError, match="a loss is not finite"):
         run_all([good, bad], store, device="cpu", workers=1)
     assert store.read(identity_key(good.identity())) is not None
 
@@ -193,9 +280,9 @@ def test_training_and_detecting_apart(store):
 
 def test_devices():
     assert resolve_device("cpu").type == "cpu"
-    assert resolve_device("auto").type in ("cpu", "cuda", "mps")
-    for name in ("gpu", "cuda:77"):
-        with pytest.raises(ValueError, match=f"device '{name}' cannot be used here"):
+    assert resolve_device("auto").type in ("cpu", "cuda")
+    for name, message in (("gpu", "unknown device 'gpu'"), ("mps", "unknown device"), ("cuda:77", "device 'cuda:77' cannot be used here")):
+        with pytest.raises(ValueError, match=message):
             resolve_device(name)
 
 

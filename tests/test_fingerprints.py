@@ -4,6 +4,7 @@ Each component runs on a tiny case; its version and numbers are kept in fingerpr
 the version and run ``python tests/test_fingerprints.py`` to write the file anew.
 """
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -63,14 +64,19 @@ def components():
     detector = numbers_of("spot", embed_dim=16, mask_dim=8)
     logits, teacher = torch.randn(2, 9, 6), torch.randn(2, 9, 6).softmax(-1)
     labels, valid = torch.randint(6, (2, 9)), torch.ones(2, 9, dtype=torch.bool)
+    data, config = TrainingData(clips, others), TrainingConfig(**TINY_TRAINING)
     for name in rules.available():
         rule = rules.get_rule(name)
         values = [rule.labeled_loss(detector, DetectorOutput(logits, valid), Targets(labels, None))]
-        if rule.uses_unlabeled:
-            values.append(rule.unlabeled_loss(logits, teacher, valid))
+        with torch.random.fork_rng():
+            if rule.uses_unlabeled:
+                values.append(rule.unlabeled_loss(logits, teacher, valid))
+            if rule.uses_unlabeled and name not in ("baseline", "ours"):  # also what else a rule may do
+                student = copy.deepcopy(detector)
+                student.pretext = rule.pretext_head(student.embed_dim)
+                values += train_stage("selftrain", student, rule, data, config, seed=1).curve[-1].values()
         found[f"rule {name}"] = (rule.version, values)
 
-    data, config = TrainingData(clips, others), TrainingConfig(**TINY_TRAINING)
     settings = detectors.detector_settings("spot", "tiny", embed_dim=16, mask_dim=8)
     detector = detectors.build_detector("spot", dataset.feature_dim, dataset.num_classes, settings)
     stages = [train_stage(stage, detector, rules.get_rule("ours"), data, config, seed=1) for stage in ("pretrain", "selftrain")]

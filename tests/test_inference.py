@@ -148,6 +148,21 @@ def test_detect_bad_input(trained, features, message):
         detect(trained, features, feature_fps=4.0)
 
 
+def test_detect_wrong_arguments(trained):
+    features = {"x": np.zeros((20, 8))}
+    for fps in (0, -5, float("nan")):
+        with pytest.raises(ValueError, match="feature_fps must be a positive number"):
+            detect(trained, features, feature_fps=fps)
+    for durations in ({}, {"x": -1}):
+        with pytest.raises(DataError, match="x: durations_s must give it a positive number of seconds"):
+            detect(trained, features, 4.0, durations)
+    with pytest.raises(TypeError, match="expected a TrainedDetector or the path of one, got dict"):
+        detect({}, features, 4.0)
+    empty = detect(trained, {}, 4.0)
+    assert list(empty.columns) == ["video_id", "label", "start_s", "end_s", "score"]
+    assert not len(empty)
+
+
 def test_bad_checkpoints(tmp_path):
     from safetensors.torch import save_file
 

@@ -153,6 +153,11 @@ def test_any_leading_shape(shape):
         assert each.shape == shape
 
 
+def test_mean_of_nothing_is_zero():
+    assert non_target_loss(torch.randn(0, 3)) == 0
+    assert non_target_loss(torch.randn(2, 3), valid=torch.zeros(2, dtype=torch.bool)) == 0
+
+
 def test_nan_is_not_hidden():
     assert non_target_loss(torch.tensor([[0.0, torch.nan, 1.0]])).isnan()
 

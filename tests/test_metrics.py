@@ -110,8 +110,21 @@ def test_nothing_close_and_nothing_found():
         (TRUTH, {"result": {}}, [0.5], None, "detections: expected a mapping with the key 'results'"),
         (TRUTH, {"results": {"a": [{"label": "Run", "segment": [0, float("nan")], "score": 1}]}}, [0.5], None, "must be finite"),
         (TRUTH, pd.DataFrame({"video_id": ["a"]}), [0.5], None, "detections lacks the column"),
+        (TRUTH, {"results": {"a": [{"label": "Run", "segment": [0, 1]}]}}, [0.5], None, "must be finite"),
+        (TRUTH, {"results": {"a": [{"segment": [0, 1], "score": 1}]}}, [0.5], None, "detections, a: expected 'label' and 'segment'"),
+        (TRUTH, {"results": {"a": [{"label": "Run", "segment": [0, 1, 2], "score": 1}]}}, [0.5], None, "detections, a: expected 'label'"),
+        (TRUTH, {"results": {"a": [{"label": "Run", "segment": [0, 1], "score": "x"}]}}, [0.5], None, "must be numbers"),
+        ({"database": {"a": {"annotations": [{"label": "Run"}]}}}, FOUND, [0.5], None, "ground_truth, a: expected 'label' and 'segment'"),
     ],
 )
 def test_bad_input(truth, found, thresholds, subset, message):
     with pytest.raises(ValueError, match=message):
         evaluate_detections(truth, found, thresholds, subset)
+
+
+def test_a_detection_that_runs_backwards_finds_nothing():
+    truth = {"database": {"a": {"annotations": [{"label": "Run", "segment": [1, 3]}]}}}
+    found = {"results": {"a": [{"label": "Run", "segment": [3, 1], "score": 0.9}]}}
+    assert evaluate_detections(truth, found, [0.5]).average_mean_ap == 0
+    found["results"]["a"][0]["segment"] = [1, 3]
+    assert evaluate_detections(truth, found, 0.5).average_mean_ap == 1

@@ -18,7 +18,7 @@ PACKAGE = sorted((ROOT / "nontarget").rglob("*.py"))
 
 # Who may import whom: a module may import from lower layers and from its own.
 LAYERS = [
-    {"files", "partition", "segments", "config", "paper", "progress", "provenance"},
+    {"devices", "files", "partition", "segments", "config", "paper", "progress", "provenance"},
     {"losses", "metrics", "results"},
     {"data", "detectors", "inference", "plotting"},
     {"rules", "trained"},

@@ -117,6 +117,30 @@ def test_soft_nms_bad_input(arguments, message):
         soft_nms(**{"segments": torch.zeros(2, 2), "scores": torch.ones(2), **arguments})
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"segments": torch.tensor([[torch.nan, 2], [1, 3]])}, ValueError, r"finite with start <= end, got \[nan, 2.0\]"),
+        ({"segments": torch.tensor([[3.0, 1.0], [1, 3]])}, ValueError, r"finite with start <= end, got \[3.0, 1.0\]"),
+        ({"iou_threshold": -3}, ValueError, r"iou_threshold must be in \[0, 1\], got -3"),
+        ({"scores": torch.ones(2, dtype=torch.long)}, TypeError, "scores must be a tensor of floats, got torch.int64"),
+        ({"labels": torch.ones(2)}, TypeError, "labels must be a tensor of ints, got torch.float32"),
+        ({"segments": [[0.0, 1.0], [1.0, 2.0]]}, TypeError, "segments must be a tensor of floats, got list"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_soft_nms_wrong_values(arguments, error, message):
+    with pytest.raises(error, match=message):
+        soft_nms(**{"segments": torch.zeros(2, 2), "scores": torch.ones(2), **arguments})
+
+
+def test_negative_labels_stay_apart():
+    segments, scores = torch.tensor([[0.0, 1.0], [0.0, 1.0]]), torch.tensor([0.9, 0.8])
+    for labels, videos in (([0, -1], [0, 1]), ([-1, 0], [1, 0]), ([-5, 3], [0, 0])):
+        kept, _ = soft_nms(segments, scores, torch.tensor(labels), videos=torch.tensor(videos), method="hard")
+        assert len(kept) == 2
+
+
 @given(st.floats(0.01, 1000), st.floats(0, 1e4), st.floats(0, 1e5))
 def test_seconds_and_snippets_round_trip(fps, offset_s, seconds):
     grid = TimeGrid(fps, offset_s)

@@ -94,4 +94,6 @@ def jobs_at_once():
     """One notebook a core, but one at a time on an accelerator."""
     import torch
 
-    return 1 if torch.cuda.is_available() else len(os.sched_getaffinity(0))
+    from nontarget.devices import cpu_count
+
+    return 1 if torch.cuda.is_available() else cpu_count()

@@ -1,5 +1,6 @@
 """Annotation files: ActivityNet-style JSON (also the feature folders' own) and the text files of THUMOS14."""
 
+import difflib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -46,10 +47,15 @@ class AnnotationFile:
         is no training subset, validation/test (THUMOS14, whose validation videos are the ones to train on: Sec. 4.1).
         """
         named = self.raw.get("subsets")
+        if named is not None and not (isinstance(named, dict) and {"train", "test"} <= named.keys()):
+            raise DataError(f'{self.path}: subsets must be {{"train": name, "test": name}}, got {named!r}')
         present = {entry.subset for entry in self.videos.values()}
         pairs = [(named["train"], named["test"])] if named else [("training", "validation"), ("training", "test"), ("validation", "test")]
         for train, test in pairs:
             if {train, test} <= present:
+                for other in present - {train, test}:
+                    if near := difflib.get_close_matches(other, (train, test), n=1, cutoff=0.85):
+                        raise DataError(f"{self.path}: subset {other!r}; did you mean {near[0]!r}?")
                 return train, test
         raise DataError(f"{self.path}: needs a training and a test subset, as one of {pairs}; its subsets are {sorted(present)}")
 
@@ -77,12 +83,14 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
     if not isinstance(database, dict) or not database:
         raise DataError(f"{path}: expected a JSON object with a non-empty 'database' (ActivityNet style)")
     fps = raw.get("feature_fps")
-    if fps is not None and not (isinstance(fps, (int, float)) and 0 < fps < math.inf):
+    if fps is not None and not (_is_number(fps) and 0 < fps < math.inf):
         raise DataError(f"{path}: feature_fps must be a positive number of feature steps per second, got {fps!r}")
     tolerance_s = 0.5 / fps if fps else 1e-3
     classes = raw.get("classes")
     if classes is None:
-        classes = sorted({a.get("label") for entry in database.values() for a in entry.get("annotations", ())} - {None})
+        classes = sorted({a["label"] for entry in database.values() for a in _instances(entry) or () if isinstance(a.get("label"), str)})
+    if not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
+        raise DataError(f"{path}: 'classes' must be a list of names, got {classes!r}")
     index = {name: i for i, name in enumerate(classes)}
     if len(index) != len(classes):
         raise DataError(f"{path}: 'classes' lists {sorted({c for c in classes if classes.count(c) > 1})} more than once")
@@ -91,13 +99,19 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
     repaired: list[str] = []
     videos = {}
     for video, entry in database.items():
+        instances = _instances(entry)
+        if instances is None:
+            problems.append(f"{video}: must be an object whose 'annotations', if any, are a list of objects")
+            continue
         duration = entry.get("duration")
-        if not isinstance(duration, (int, float)) or not 0 < duration < math.inf:
+        if not _is_number(duration) or not 0 < duration < math.inf:
             problems.append(f"{video}: duration must be a positive number of seconds, got {duration!r}")
             continue
         labels, segments = [], []
-        for a in entry.get("annotations", ()):
+        for a in instances:
             try:
+                if not (isinstance(a["segment"], list) and len(a["segment"]) == 2 and all(map(_is_number, a["segment"]))):
+                    raise ValueError(f"segment must be [start_s, end_s], got {a['segment']!r}")
                 start, end = (float(x) for x in a["segment"])
                 check_choice("label", a["label"], index)
                 problem = _segment_problem(start, end, duration, tolerance_s)
@@ -170,6 +184,16 @@ def raise_problems(path: Path, problems: Sequence[str]) -> None:
     if problems:
         more = f"\n  ... and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise DataError(f"{path}: {len(problems)} problem(s):\n  " + "\n  ".join(problems[:_SHOWN]) + more)
+
+
+def _instances(entry: Any) -> list[dict[str, Any]] | None:
+    """The annotations of a video's entry; None if it is not made as it should be."""
+    found = entry.get("annotations", []) if isinstance(entry, dict) else None
+    return found if isinstance(found, list) and all(isinstance(a, dict) for a in found) else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _segment_problem(start: float, end: float, duration: float, tolerance_s: float) -> str | None:

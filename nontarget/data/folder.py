@@ -16,6 +16,7 @@ from nontarget.data.videos import DataError, Dataset, LabeledVideo, Video
 from nontarget.files import atomic_write
 
 FILES = ("annotations.json", "features.npz")
+UNLABELED = "unlabeled"
 
 
 def read_feature_folder(folder: str | Path, name: str | None = None, protocol: Protocol | None = None) -> Dataset:
@@ -23,7 +24,8 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
 
     ``annotations.json`` (see :func:`nontarget.data.read_annotations`) with the further key ``feature_fps``; ``features.npz``, one array
     [T, D] a video, whose step t is centred on ``(t + 0.5) / feature_fps`` seconds. Optional: ``SHA256SUMS``, which is verified; the key
-    ``protocol`` of ``annotations.json``, settings of :class:`nontarget.config.Protocol`; the key ``subsets``.
+    ``protocol`` of ``annotations.json``, settings of :class:`nontarget.config.Protocol`; the key ``subsets``. Videos of the subset
+    ``unlabeled`` are trained on without labels at every label ratio; their annotations, if any, are not read.
 
     Args:
         folder: the folder.
@@ -43,7 +45,10 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
         raise DataError(f"{path}: lacks 'feature_fps', the number of feature steps per second")
     protocol = protocol or folder_protocol(folder)
     train, test = annotations.subsets()
-    wanted = [video for video, entry in annotations.videos.items() if entry.subset in (train, test)]
+    for subset in (train, test):
+        if not any(len(entry.annotations.labels) for entry in annotations.videos.values() if entry.subset == subset):
+            raise DataError(f"{path}: no video of the subset {subset!r} has an instance")
+    wanted = [video for video, entry in annotations.videos.items() if entry.subset in (train, test, UNLABELED)]
     features = _read_features(folder / FILES[1], wanted, annotations, fps)
 
     def videos(subset: str) -> tuple[LabeledVideo, ...]:
@@ -53,13 +58,20 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
             if e.subset == subset
         )
 
-    return Dataset(name or folder.resolve().name, annotations.classes, videos(train), videos(test), protocol, checksum)
+    unlabeled = tuple(v.video for v in videos(UNLABELED))
+    name = name or folder.resolve().name
+    return Dataset(name, annotations.classes, videos(train), videos(test), protocol, checksum, unlabeled=unlabeled)
 
 
-def folder_protocol(folder: str | Path) -> Protocol:
-    """The protocol that a feature folder states, or that of THUMOS14."""
+def folder_protocol(folder: str | Path, default: Protocol | None = None) -> Protocol:
+    """The protocol that a feature folder states; if it states none, the default, else that of THUMOS14."""
     path = Path(folder) / FILES[0]
-    return from_mapping(Protocol, load_json(path).get("protocol", {}), f"{path}: protocol")
+    stated = load_json(path).get("protocol")
+    if stated is None:
+        return default or Protocol()
+    if not isinstance(stated, dict):
+        raise DataError(f"{path}: 'protocol' must be an object, got {stated!r}")
+    return from_mapping(Protocol, stated, f"{path}: protocol")
 
 
 def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike = np.float16) -> None:
@@ -75,21 +87,33 @@ def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike 
         OSError: the folder cannot be written.
     """
     folder = Path(folder)
-    videos = [*dataset.train, *dataset.test]
-    rates = {v.video.fps for v in videos}
+    videos = [*(v.video for v in dataset.train), *(v.video for v in dataset.test), *dataset.unlabeled]
+    ids = [v.video_id for v in videos]
+    if len(set(ids)) != len(ids):
+        raise DataError(f"{folder}: the video(s) {sorted({v for v in ids if ids.count(v) > 1})} would be written more than once")
+    for v in videos:
+        with np.errstate(over="ignore"):
+            fits = bool(np.isfinite(v.features.astype(dtype)).all())
+        if not fits:
+            raise DataError(f"{folder}: features of {v.video_id} up to {np.abs(v.features).max():g} do not fit {np.dtype(dtype)}")
+    rates = {v.fps for v in videos}
     if len(rates) != 1:
         raise DataError(f"{folder}: a feature folder has one feature_fps, the videos have {len(rates)}: {sorted(rates)[:3]}")
     database = dataset.ground_truth(dataset.train)["database"] | dataset.ground_truth(dataset.test)["database"]
     for subset, members in (("training", dataset.train), ("validation", dataset.test)):
-        for v in members:
-            database[v.video.video_id]["subset"] = subset
+        for member in members:
+            database[member.video.video_id]["subset"] = subset
+    database |= {v.video_id: {"subset": UNLABELED, "duration": v.duration_s, "annotations": []} for v in dataset.unlabeled}
     protocol = asdict(dataset.protocol) | {"pool": 1}  # pooled already
     content = {"classes": dataset.classes, "feature_fps": rates.pop(), "protocol": protocol, "database": database}
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / FILES[0]) as file:
         file.write(json.dumps(content, indent=1).encode())
-    with atomic_write(folder / FILES[1]) as file:
-        np.savez_compressed(file, allow_pickle=False, **{v.video.video_id: v.video.features.astype(dtype) for v in videos})
+    # As numpy.savez_compressed, which has no room for an id such as "file".
+    with atomic_write(folder / FILES[1]) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for v in videos:
+            with archive.open(f"{v.video_id}.npy", "w", force_zip64=True) as array:
+                np.lib.format.write_array(array, v.features.astype(dtype), allow_pickle=False)
     with atomic_write(folder / "classes.txt") as file:
         file.write("".join(f"{c}\n" for c in dataset.classes).encode())
     with atomic_write(folder / "SHA256SUMS") as file:
@@ -114,11 +138,17 @@ def _read_features(path: Path, wanted: list[str], annotations: AnnotationFile, f
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             names = set(archive.files)
+            if len(names) < len(archive.files):
+                problems.append(f"the id(s) {sorted({n for n in names if archive.files.count(n) > 1})} are in the archive more than once")
             for video in wanted:
                 if video not in names:
                     problems.append(f"{video}: no features in the archive")
                     continue
-                array = archive[video]
+                try:
+                    array = archive[video]
+                except ValueError as error:  # an array of objects
+                    problems.append(f"{video}: {error}")
+                    continue
                 problem = _feature_problem(array, annotations.videos[video].duration_s, fps)
                 if problem:
                     problems.append(f"{video}: {problem}")
@@ -127,6 +157,9 @@ def _read_features(path: Path, wanted: list[str], annotations: AnnotationFile, f
                 features[video] = array.astype(np.float32)
     except (zipfile.BadZipFile, EOFError, ValueError, OSError) as error:
         raise DataError(f"{path}: not a readable npz archive, perhaps an interrupted download ({error})") from error
+    ratios = [len(x) / (annotations.videos[v].duration_s * fps) for v, x in features.items() if len(x) >= 50]
+    if len(ratios) >= 5 and abs(float(np.median(ratios)) - 1) > 0.02:
+        problems.append(f"the features of most videos last {np.median(ratios):.3f} times as long as the videos at feature_fps {fps:g}")
     if len(dims) > 1:
         problems.append(f"all videos need one feature dimension, got {', '.join(f'{d} ({v})' for d, v in dims.items())}")
     raise_problems(path, problems)
@@ -134,6 +167,8 @@ def _read_features(path: Path, wanted: list[str], annotations: AnnotationFile, f
 
 
 def _feature_problem(array: NDArray[np.generic], duration_s: float, fps: float) -> str | None:
+    if not isinstance(array, np.ndarray):
+        return "not an array in numpy's format"
     if array.ndim != 2 or 0 in array.shape:
         return f"features must be [T, D], got shape {array.shape}"
     if not np.issubdtype(array.dtype, np.floating):
@@ -162,7 +197,10 @@ def folder_checksum(folder: str | Path) -> str:
     digests = {f: _sha256(folder / f) for f in FILES}
     sums = folder / "SHA256SUMS"
     if sums.is_file():
-        stated = {line.split(maxsplit=1)[1].lstrip("*").strip(): line.split()[0] for line in sums.read_text().splitlines() if line.strip()}
+        lines = [line.split(maxsplit=1) for line in sums.read_text().splitlines() if line.strip()]
+        if any(len(line) != 2 for line in lines):
+            raise DataError(f"{sums}: each line must be a digest and a file, got {next(line for line in lines if len(line) != 2)}")
+        stated = {file.lstrip("*").strip(): digest for digest, file in lines}
         for file, digest in digests.items():
             if stated.get(file, digest) != digest:
                 raise DataError(

@@ -52,7 +52,7 @@ def load_dataset(
     if not features and name in TWINS:
         return simulate_twin(name, _twin_config(name, preset, twin_settings))
     folder = Path(features) if features else _folder_of(name, root)
-    return read_feature_folder(folder, protocol=None if features else FOLDER_PROTOCOLS.get(folder.name))
+    return read_feature_folder(folder, protocol=_protocol_of(folder))
 
 
 def dataset_identity(
@@ -74,9 +74,12 @@ def dataset_identity(
         if name not in FOLDER_PROTOCOLS:
             raise
         return {"name": str(name), "checksum": None, "simulated": False}, FOLDER_PROTOCOLS[name]
-    known = None if features else FOLDER_PROTOCOLS.get(name)
     about = {"name": folder.resolve().name, "checksum": folder_checksum(folder), "simulated": False}
-    return about, known or folder_protocol(folder)
+    return about, _protocol_of(folder)
+
+
+def _protocol_of(folder: Path) -> Protocol:
+    return folder_protocol(folder, FOLDER_PROTOCOLS.get(folder.resolve().name))
 
 
 def _twin_config(name: str, preset: str, settings: Mapping[str, object] | None) -> TwinConfig:

@@ -50,7 +50,8 @@ def split_dataset(dataset: Dataset, label_ratio: float, seed: int) -> Split:
     # In the data set's own order, so that nothing but membership depends on the seed.
     labeled = np.sort(order[:count])
     unlabeled = np.sort(order[count:])
-    return Split(tuple(dataset.train[i] for i in labeled), tuple(dataset.train[i].video for i in unlabeled))
+    hidden = tuple(dataset.train[i].video for i in unlabeled)
+    return Split(tuple(dataset.train[i] for i in labeled), hidden + dataset.unlabeled)
 
 
 def balanced_order(annotations: Sequence[Annotations], num_classes: int, seed: int) -> NDArray[np.int64]:

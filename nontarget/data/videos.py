@@ -63,6 +63,8 @@ class Dataset:
     checksum: str
     """Identifies the content: of the files, or of a generator's parameters."""
     simulated: bool = False
+    unlabeled: tuple[Video, ...] = ()
+    """Further training videos that nobody has labelled; they are in no split of ``train``."""
 
     @property
     def num_classes(self) -> int:

@@ -88,7 +88,8 @@ class Spot(Detector):
         return Targets(labels, (inside | itself) & (labels != self.num_classes)[..., None])
 
     def pseudo_targets(self, output: SpotOutput) -> Targets:
-        # Mask probabilities as they are: cut to 0 and 1, the masks' errors feed themselves.
+        # Deviation: Sec. 4.2 sharpens labels as SPOT does. Mask probabilities stay as they are here: cut to 0 and 1, the masks'
+        # errors feed themselves.
         labels = output.class_logits.argmax(dim=-1)
         return Targets(labels, output.mask_logits.sigmoid() * (labels != self.num_classes)[..., None])
 

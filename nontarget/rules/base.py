@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from nontarget.config import check_choice
 from nontarget.detectors.base import Detector, DetectorOutput, Losses, Targets
 from nontarget.losses import Activation, Term, non_target_loss
 
@@ -47,6 +48,9 @@ class LearningRule(ABC):
     teacher: Teacher = "iterative"
     """Where pseudo labels come from: ``iterative``, a frozen evaluation-mode copy of the model, renewed every epoch; ``online``, the
     student's own prediction, without gradient; ``average``, the running average of the student's weights (mean teacher)."""
+
+    def __post_init__(self) -> None:
+        check_choice("teacher", self.teacher, get_args(Teacher))
 
     def labeled_loss(self, detector: Detector, output: DetectorOutput, targets: Targets) -> Float[Tensor, ""]:
         """Class loss of labelled clips (L^s of Eq. 12).

@@ -24,6 +24,7 @@ class FixMatch(SelectedTargets):
     """Share of a clip that the student does not see (assumed)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("confidence", "hidden_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)!r}")

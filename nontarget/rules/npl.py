@@ -21,6 +21,7 @@ class NoisyPseudoLabels(SelectedTargets):
     """Share of each predicted class that is kept (assumed)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.kept_share <= 1:
             raise ValueError(f"kept_share must be in (0, 1], got {self.kept_share!r}")
 

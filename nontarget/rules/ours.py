@@ -23,6 +23,7 @@ class Ours(LearningRule):
     """Which of Eqs. 8 and 10 keeps a class that both claim (Sec. 3.5: negatives are taken out first)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_partition_arguments(self.positive_ratio, self.precedence)
 
     def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
