@@ -34,7 +34,7 @@ class DetectionScores:
 
     @property
     def average_mean_ap(self) -> float:
-        """Mean of ``mean_ap`` over the thresholds: the "Avg." column of the paper."""
+        """Mean of ``mean_ap`` over the thresholds, the "Avg." column of the paper."""
         return float(self.mean_ap.mean())
 
 

@@ -13,9 +13,13 @@ class LabelPartition(NamedTuple):
     """The four subspaces of Eq. 4, as boolean masks that are disjoint and cover every class."""
 
     target: Bool[Tensor, "*snippets classes"]
+    """The most probable class."""
     positive: Bool[Tensor, "*snippets classes"]
+    """Nearly as probable."""
     negative: Bool[Tensor, "*snippets classes"]
+    """Surely wrong."""
     ambiguous: Bool[Tensor, "*snippets classes"]
+    """The rest."""
 
 
 def partition_label_space(
