@@ -183,6 +183,10 @@ def test_pages_show_results_and_where_they_come_from(book):
         for percent in (10, 20, 40, 60):
             assert f"{dataset}, {percent} %" in everything
     assert "no current committed result" not in everything, "committed results are those of this code"
+    for table in ("table2", "table3", "table4", "table5"):
+        text = Page(book / "notebooks" / f"{table}.html").text
+        assert "no current committed result" not in text, table
+        assert "95 % interval" in text
     live = Page(book / "notebooks" / "table1.html").text
     for text in (everything, live):
         assert "simulated data" in text
