@@ -16,15 +16,18 @@ CALIBRATION_SEEDS = (3, 4, 5)  # no table uses these
 REAL = {"hapt": RATIOS, "nips4b": (0.2, 0.4, 0.6), "precog16": RATIOS}  # at 10 % some classes of nips4b have no label
 
 
-def book_experiments(datasets: Sequence[str], tables: Sequence[str] = tuple(TABLES), seeds: int = 3) -> list[Experiment]:
-    """Every experiment behind the book's pages, for these data sets and tables; one that several tables share is listed once."""
+def book_experiments(
+    datasets: Sequence[str], tables: Sequence[str] = tuple(TABLES), ratios: Sequence[float] = RATIOS, seeds: int = 3
+) -> list[Experiment]:
+    """Every experiment behind the book's pages, for these data sets, tables and ratios; one that several share is listed once."""
     experiments: list[Experiment] = []
     for dataset in datasets:
         if dataset in CALIBRATION and "table1" in tables:
             plain = calibration_experiments(dataset, CALIBRATION[dataset]).values()
             experiments += [replace(e, seed=seed) for e in plain for seed in CALIBRATION_SEEDS]
         for table in tables:
-            for ratio in REAL.get(dataset, RATIOS) if table != "lambda" else (0.1,):
+            possible = (0.1,) if table == "lambda" else REAL.get(dataset, RATIOS)
+            for ratio in [ratio for ratio in possible if ratio in ratios]:
                 experiments += table_experiments(table, Experiment(dataset, label_ratio=ratio), range(seeds))
     return list({identity_key(e.identity()): e for e in experiments}.values())
 
@@ -35,12 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m nontarget.reproduce", description=__doc__)
     parser.add_argument("datasets", nargs="*", default=here, help=f"default: those that are here ({', '.join(here)})")
     parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=list(TABLES), help="default: all")
+    parser.add_argument("--ratios", nargs="+", type=float, default=list(RATIOS), choices=RATIOS, help="default: all")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int, help="processes; default: one a CPU core")
     parser.add_argument("--recompute", action="store_true", help="also what has been computed on this machine already")
     chosen = parser.parse_args(arguments)
     store = ResultStore()
-    experiments = book_experiments(chosen.datasets, chosen.tables)
+    experiments = book_experiments(chosen.datasets, chosen.tables, chosen.ratios)
     records = run_all(experiments, store, device=chosen.device, workers=chosen.workers, recompute=chosen.recompute)
     print(f"{store.metrics_path}: {len(records)} runs added or renewed, {store.commit(records)} in all")
 
