@@ -54,8 +54,8 @@ PRESETS = {
     "full": Preset("paper", TrainingConfig()),
 }
 _SMALL_TWIN_EPOCHS = {"pretrain_epochs": 8, "selftrain_epochs": 10}  # about 10 s a run on one CPU core: the book has hundreds
-# Of self-training, where it is not SPOT's. It was chosen with `supervised only` alone, on test videos of the twins. ActionFormer goes on
-# from an average of weights, which is not where pre-training ended.
+# Of self-training, where it is not SPOT's; chosen with `supervised only` alone, on training videos whose labels were hidden.
+# ActionFormer goes on from an average of weights, which is not where pre-training ended.
 _SMALL_LEARNING_RATE = {"actionformer": 1e-3}
 _THUMOS14_LEARNING_RATE = 1e-5  # Sec. 4.2, read so: of the preset `full` on sliding windows
 

@@ -57,8 +57,8 @@ class ActionFormerConfig:
 
 ACTIONFORMER_PRESETS = {
     "paper": ActionFormerConfig(),
-    # Dropout in the towers, or a handful of labelled videos is learnt by heart; chosen with `supervised only` alone, on test videos of
-    # the twins.
+    # Dropout in the towers, or a handful of labelled videos is learnt by heart; chosen with `supervised only` alone, on training videos
+    # whose labels were hidden.
     "tiny": ActionFormerConfig(
         embed_dim=64, window=9, stem_blocks=1, head_layers=2, expansion=2, dropout=0.0, tower_dropout=0.3, path_dropout=0.0
     ),
