@@ -31,7 +31,7 @@ class Comparison:
     unavailable: tuple[str, ...] = ()
     """Systems without current results, with the reason."""
     table: str = "table1"
-    """Which of :data:`nontarget.systems.TABLES` this is; empty for another comparison."""
+    """Which of ``nontarget.systems.TABLES`` this is; empty for another comparison."""
     reference: str = "baseline"
     """The system that the others are compared with."""
 
@@ -170,7 +170,7 @@ def paper_table(
     """A table of the paper, or one of ours, for one data set and label ratio.
 
     Args:
-        name: one of :data:`nontarget.systems.TABLES`.
+        name: one of ``nontarget.systems.TABLES``.
         dataset: see :func:`nontarget.data.load_dataset`.
         label_ratio: share of labelled training videos.
         seeds: how many (0, 1, ...), or which.

@@ -79,13 +79,13 @@ class LearningRule(ABC):
         """
 
     def unlabeled_losses(self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any) -> Losses:
-        """All losses of unlabelled clips, by name; the default adds the detector's localisation loss to :meth:`unlabeled_loss`.
+        """All losses of unlabelled clips, by name; the default adds the localisation loss to ``unlabeled_loss``.
 
         Args:
             detector: the student.
             output: its output on the view of the clips.
             pseudo: what the teacher says of the view.
-            survey: what :meth:`survey` returned in this epoch.
+            survey: what ``survey`` returned in this epoch.
         """
         loss = self.unlabeled_loss(output.class_logits, pseudo.class_probs, output.valid, output.activation)
         return {"class": loss, **detector.localization_loss(output, detector.pseudo_targets(pseudo))}
