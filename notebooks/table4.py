@@ -14,7 +14,7 @@
 # %% [markdown]
 # # Table 4: the bar for positive classes
 #
-# How near to the target's probability must a class come to count as positive? $\\lambda$ of Eq. 10 is that share; the paper takes 0.85.
+# How near to the target's probability must a class come to count as positive? $\lambda$ of Eq. 10 is that share; the paper takes 0.85.
 
 # %%
 # %matplotlib inline
