@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -29,6 +29,7 @@ from nontarget.data.clips import CLIPS_VERSION
 from nontarget.devices import cpu_count, cpu_threads, resolve_device
 from nontarget.inference import INFERENCE_VERSION, detect_clips, detect_whole_videos
 from nontarget.metrics import METRICS_VERSION, DetectionScores, evaluate_detections
+from nontarget.presets import PRESETS, training_of
 from nontarget.progress import DISABLE_VARIABLE, progress_bar
 from nontarget.provenance import provenance
 from nontarget.results import Record, ResultStore, identity_key
@@ -37,27 +38,6 @@ from nontarget.trained import TrainedDetector
 from nontarget.training import TRAINING_VERSION, Stage, StageName, TrainingData, partial_of, steps_per_epoch, train_stage
 
 Settings = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Preset:
-    """What ``small`` and ``full`` mean, beside the twins' own presets of those names."""
-
-    detector: str
-    training: TrainingConfig
-    inference: InferenceConfig = InferenceConfig()
-
-
-PRESETS = {
-    # The rate was chosen with `supervised only` and `baseline` alone, on training videos.
-    "small": Preset("tiny", TrainingConfig(pretrain_learning_rate=2e-3)),
-    "full": Preset("paper", TrainingConfig()),
-}
-_SMALL_TWIN_EPOCHS = {"pretrain_epochs": 8, "selftrain_epochs": 10}  # about 10 s a run on one CPU core: the book has hundreds
-# Of self-training, where it is not SPOT's; chosen with `supervised only` alone, on training videos whose labels were hidden.
-# ActionFormer goes on from an average of weights, which is not where pre-training ended.
-_SMALL_LEARNING_RATE = {"actionformer": 1e-3}
-_THUMOS14_LEARNING_RATE = 1e-5  # Sec. 4.2, read so: of the preset `full` on sliding windows
 
 
 @dataclass(frozen=True)
@@ -99,13 +79,7 @@ class Experiment:
         detectors.check_abilities(self.detector, rule.needs, f"learning rule {rule.name!r}")
         dataset, protocol = dataset_identity(self.dataset, self.preset, self.features, self.twin_settings)
         protocol = from_mapping(Protocol, asdict(protocol) | dict(self.protocol_settings), "protocol_settings")
-        training = preset.training
-        if self.preset == "small":
-            training = replace(training, learning_rate=_SMALL_LEARNING_RATE.get(self.detector, training.learning_rate))
-        if self.preset == "small" and dataset["simulated"]:
-            training = replace(training, **_SMALL_TWIN_EPOCHS)
-        if self.preset == "full" and protocol.windowing == "sliding":
-            training = replace(training, learning_rate=_THUMOS14_LEARNING_RATE)
+        training = training_of(self.preset, self.detector, protocol, simulated=bool(dataset["simulated"]))
         training = from_mapping(TrainingConfig, asdict(training) | dict(self.training_settings), "training_settings")
         inference = from_mapping(InferenceConfig, asdict(preset.inference) | dict(self.inference_settings), "inference_settings")
         changed = {name: dict(value) for name, value in vars(self).items() if name.endswith("_settings") and value}

@@ -19,7 +19,7 @@ PACKAGE = sorted((ROOT / "nontarget").rglob("*.py"))
 # Who may import whom: a module may import from lower layers and from its own.
 LAYERS = [
     {"devices", "files", "partition", "segments", "config", "paper", "progress", "provenance"},
-    {"losses", "metrics", "results"},
+    {"losses", "metrics", "presets", "results"},
     {"data", "detectors", "inference", "plotting"},
     {"rules", "trained"},
     {"training"},
