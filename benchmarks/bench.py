@@ -91,7 +91,7 @@ def training(device):
         labeled, unlabeled = next(_batches(data, rule, 1, config.batch_size, device))
 
         def step(detector=detector, teacher=teacher, rule=rule, labeled=labeled, unlabeled=unlabeled, config=config):
-            losses = _step_losses(detector, teacher, rule, labeled, unlabeled, config, False)
+            losses = _step_losses(detector, teacher, rule, None, labeled, unlabeled, config, False)
             torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(detector.parameters()), allow_unused=True)
 
         with FlopCounterMode(display=False) as counter:
