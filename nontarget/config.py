@@ -32,8 +32,7 @@ class Protocol:
             check_at_least_one(name, getattr(self, name))
         if self.windowing == "sliding" and self.stride > self.num_snippets:
             raise ValueError(f"stride must be at most num_snippets ({self.num_snippets}), or windows leave gaps; got {self.stride!r}")
-        if not self.nms_sigma > 0:
-            raise ValueError(f"nms_sigma must be positive, got {self.nms_sigma!r}")
+        _check_positive("nms_sigma", self.nms_sigma)
         _check_shares("tiou_thresholds", self.tiou_thresholds)
 
 
@@ -62,8 +61,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         check_at_least_one("batch_size", self.batch_size)
         for name in ("pretrain_learning_rate", "learning_rate", "gradient_norm"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)!r}")
+            _check_positive(name, getattr(self, name))
         if not all(isinstance(n, int) for n in (self.pretrain_epochs, self.selftrain_epochs)):
             raise ValueError(f"epochs must be whole numbers, got {self.pretrain_epochs!r} and {self.selftrain_epochs!r}")
         if self.pretrain_epochs < 0 or self.selftrain_epochs < 0 or self.pretrain_epochs + self.selftrain_epochs == 0:
@@ -121,6 +119,11 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
         near = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"unknown {name} {value!r}{hint} (known: {', '.join(map(repr, choices))})")
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"{name} must be positive, got {value!r}")
 
 
 def _check_shares(name: str, values: tuple[float, ...]) -> None:

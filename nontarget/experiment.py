@@ -303,12 +303,13 @@ def evaluate(training: Training, rule: LearningRule) -> tuple[DetectionScores, p
 
 def _check_splits(experiments: Iterable[Experiment]) -> None:
     """Say what is wrong with data or ratios here and now, not in a worker after hours."""
-    datasets: dict[str, Dataset] = {}
+    by_dataset: dict[str, list[Experiment]] = {}
     for e in experiments:
-        key = repr((e.dataset, e.features, e.preset, e.twin_settings))
-        if key not in datasets:
-            datasets[key] = e.load()
-        split_dataset(datasets[key], e.identity()["label_ratio"], e.seed)
+        by_dataset.setdefault(repr((e.dataset, e.features, e.preset, e.twin_settings)), []).append(e)
+    for group in by_dataset.values():
+        dataset = group[0].load()
+        for label_ratio, seed in {(e.identity()["label_ratio"], e.seed): None for e in group}:  # the same for every rule
+            split_dataset(dataset, label_ratio, seed)
 
 
 def _prepare_worker() -> None:

@@ -84,7 +84,12 @@ def non_target_loss(
         return loss
     if reduction == "sum":
         return loss.sum()
-    return loss.sum() / max(loss.numel(), 1) if valid is None else loss.sum() / valid.sum().clamp(min=1)
+    return loss.sum() / max(loss.numel(), 1) if valid is None else mean_where(loss, valid)
+
+
+def mean_where(loss: Float[Tensor, "*snippets"], chosen: Bool[Tensor, "*snippets"]) -> Float[Tensor, ""]:
+    """Mean over the chosen snippets, 0 if there are none; what is not chosen has no effect on value or gradient."""
+    return loss.masked_fill(~chosen, 0.0).sum() / chosen.sum().clamp(min=1)
 
 
 def labelled_partition(labels: Int[Tensor, "*snippets"], num_classes: int) -> LabelPartition:

@@ -111,7 +111,7 @@ def train_stage(
     peak = config.pretrain_learning_rate if pretraining else config.learning_rate
     device = next(detector.parameters()).device
     steps = steps_per_epoch(data, config)
-    optimizer = torch.optim.AdamW(detector.parameters(), lr=peak, weight_decay=config.weight_decay, fused=device.type != "mps")
+    optimizer = torch.optim.AdamW(detector.parameters(), lr=peak, weight_decay=config.weight_decay, fused=True)
     averaging = detector.averages_weights or (rule.teacher == "average" and not pretraining)
     average = copy.deepcopy(detector).eval() if averaging else None
     stage = _load(partial, detector, optimizer, average) if partial and partial.exists() else Stage()

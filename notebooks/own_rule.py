@@ -58,13 +58,12 @@ class SureTargets(LearningRule):
     threshold: float = 0.5
 
     def unlabeled_loss(self, logits, pseudo_probs, valid, activation="softmax"):
-        options = {"activation": activation, "reduction": "mean"}
         sure = valid & (pseudo_probs.amax(dim=-1) >= self.threshold)
         target = non_target_loss(
-            logits, pseudo_probs, valid=sure, terms=("target",), **options
+            logits, pseudo_probs, valid=sure, terms=("target",), activation=activation
         )
         negative = non_target_loss(
-            logits, pseudo_probs, valid=valid, terms=("negative",), **options
+            logits, pseudo_probs, valid=valid, terms=("negative",), activation=activation
         )
         return target + negative
 

@@ -147,3 +147,8 @@ class Detector(nn.Module, ABC):
 
     def _cannot(self, ability: str) -> NotImplementedError:
         return NotImplementedError(f"{type(self).__name__} lacks the ability {ability!r}")
+
+
+def taken_from(x: Float[Tensor, "clips snippets dim"], source: Int[Tensor, "clips snippets"]) -> Float[Tensor, "clips snippets dim"]:
+    """Snippet t of the result is snippet ``source[t]`` of ``x``."""
+    return x.gather(1, source[..., None].expand(-1, -1, x.shape[-1]))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nontarget.config import InferenceConfig
-from nontarget.detectors.base import Candidates, Detector, DetectorOutput, Losses, Targets
+from nontarget.detectors.base import Candidates, Detector, DetectorOutput, Losses, Targets, taken_from
 from nontarget.detectors.spot_losses import mask_loss, reconstruction_loss, refinement_loss
 from nontarget.segments import runs
 
@@ -131,11 +131,8 @@ class Spot(Detector):
         return {"mask": difference[output.valid[:, None] & output.valid[..., None]].square().mean()}
 
     def resample(self, output: SpotOutput, source: Int[Tensor, "clips snippets"]) -> SpotOutput:
-        def rows(x: Tensor) -> Tensor:
-            return x.gather(1, source[..., None].expand(-1, -1, x.shape[-1]))
-
-        masks = rows(rows(output.mask_logits).transpose(1, 2)).transpose(1, 2)
-        return SpotOutput(rows(output.class_logits), output.valid, masks, rows(output.embeddings))
+        masks = taken_from(taken_from(output.mask_logits, source).transpose(1, 2), source).transpose(1, 2)
+        return SpotOutput(taken_from(output.class_logits, source), output.valid, masks, taken_from(output.embeddings, source))
 
     def mix(self, output: SpotOutput, order: Int[Tensor, " clips"], share: Float[Tensor, " clips"]) -> SpotOutput:
         share = share[:, None, None]
@@ -155,7 +152,7 @@ class Spot(Detector):
         return {"foreground": mask_loss(output.mask_logits, shown[:, None] & shown[..., None], row_weights, valid)}
 
     def candidates(self, output: SpotOutput, valid: Bool[Tensor, "clips snippets"], config: InferenceConfig) -> Candidates:
-        return spot_candidates(output.class_logits.softmax(dim=-1), output.mask_logits.sigmoid(), valid, config)
+        return spot_candidates(output.class_probs, output.mask_logits.sigmoid(), valid, config)
 
 
 class SnippetEmbedding(nn.Module):

@@ -5,6 +5,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from nontarget.losses import mean_where
+
 
 def mask_loss(
     mask_logits: Float[Tensor, "clips snippets snippets"],
@@ -30,8 +32,7 @@ def reconstruction_loss(
     hidden: Bool[Tensor, "clips snippets"],
 ) -> Float[Tensor, ""]:
     """L_rec: mean squared error between the reconstruction of hidden snippets and their features; 0 if none is hidden."""
-    error = (rebuilt - features).square().mean(dim=-1).masked_fill(~hidden, 0.0)
-    return error.sum() / hidden.sum().clamp(min=1)
+    return mean_where((rebuilt - features).square().mean(dim=-1), hidden)
 
 
 def refinement_loss(

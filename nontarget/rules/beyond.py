@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from nontarget.losses import Activation
+from nontarget.losses import Activation, mean_where
 from nontarget.partition import partition_label_space
 from nontarget.rules.base import Teacher
 from nontarget.rules.ours import Ours
@@ -25,8 +25,7 @@ class OursAmbiguous(Ours):
             raise ValueError(f"the rule {self.name!r} needs a softmax over classes, got {activation!r}")
         sets = partition_label_space(pseudo_probs, self.positive_ratio, self.precedence)
         mass = logits.logsumexp(dim=-1) - logits.masked_fill(sets.negative, -float("inf")).logsumexp(dim=-1)
-        mass = mass.masked_fill(~valid, 0.0).sum() / valid.sum().clamp(min=1)
-        return super().unlabeled_loss(logits, pseudo_probs, valid, activation) + mass
+        return super().unlabeled_loss(logits, pseudo_probs, valid, activation) + mean_where(mass, valid)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from nontarget.losses import Activation, Term, distribution_of_scores, loss_of_sets
+from nontarget.losses import Activation, Term, distribution_of_scores, loss_of_sets, mean_where
 from nontarget.partition import LabelPartition, partition_label_space
 from nontarget.rules.base import LearningRule
 
@@ -30,4 +30,4 @@ class ComplementaryLabel(LearningRule):
         one = torch.zeros_like(target).scatter(-1, chosen, True)
         terms: tuple[Term, ...] = ("target", "negative") if self.with_target else ("negative",)
         loss = loss_of_sets(logits, LabelPartition(target, target & False, one, ~(target | one)), terms, activation)
-        return loss.masked_fill(~valid, 0.0).sum() / valid.sum().clamp(min=1)
+        return mean_where(loss, valid)

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
-from nontarget.losses import Activation
+from nontarget.losses import Activation, mean_where
 from nontarget.rules.base import LearningRule, Teacher
 
 
@@ -24,14 +23,8 @@ class Consistency(LearningRule):
 
     def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
         probs = logits.softmax(dim=-1) if activation == "softmax" else logits.sigmoid()
-        difference = (probs - pseudo_probs).square().sum(dim=-1)
-        return difference.masked_fill(~valid, 0.0).sum() / valid.sum().clamp(min=1)
+        return mean_where((probs - pseudo_probs).square().sum(dim=-1), valid)
 
     def unlabeled_losses(self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any) -> Losses:
         loss = self.unlabeled_loss(output.class_logits, pseudo.class_probs, output.valid, output.activation)
         return {"class": loss, **detector.consistency_losses(output, pseudo)}
-
-
-def coin(count: int, like: Tensor) -> Tensor:
-    """Heads or tails for each clip."""
-    return torch.rand(count, device=like.device) < 0.5

@@ -10,16 +10,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
-from nontarget.losses import Activation, non_target_loss
-from nontarget.rules.base import LearningRule
+from nontarget.rules.baseline import Baseline
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelectedTargets(LearningRule):
+class SelectedTargets(Baseline):
     """The argmax pseudo label where a snippet's score reaches the threshold of its class; nothing elsewhere."""
-
-    def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
-        return non_target_loss(logits, pseudo_probs, valid=valid, terms=("target",), activation=activation)
 
     def unlabeled_losses(self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any) -> Losses:
         targets = detector.pseudo_targets(pseudo)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
-from nontarget.losses import Activation
+from nontarget.losses import Activation, mean_where
 from nontarget.rules.base import LearningRule, View
 
 
@@ -42,8 +42,7 @@ class SoftPseudoLabel(LearningRule):
         return labels.bincount(minlength=detector.num_classes + 1) / len(labels)
 
     def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
-        loss = -(pseudo_probs * logits.log_softmax(dim=-1)).sum(dim=-1)
-        return loss.masked_fill(~valid, 0.0).sum() / valid.sum().clamp(min=1)
+        return mean_where(-(pseudo_probs * logits.log_softmax(dim=-1)).sum(dim=-1), valid)
 
     def unlabeled_losses(self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any) -> Losses:
         log_probs = output.class_logits[output.valid].log_softmax(dim=-1)

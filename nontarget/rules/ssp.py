@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from nontarget.detectors.base import Detector
+from nontarget.detectors.base import Detector, taken_from
 from nontarget.rules.base import View
 from nontarget.rules.mean_teacher import Consistency
-from nontarget.rules.views import hide_span, taken_from, warped_time
+from nontarget.rules.views import hide_span, warped_time
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nontarget.detectors.base import Detector, Losses
+from nontarget.detectors.base import Detector, Losses, taken_from
 from nontarget.rules.base import View
-from nontarget.rules.mean_teacher import Consistency, coin
-from nontarget.rules.views import reversed_time, shift_channels, taken_from
+from nontarget.rules.mean_teacher import Consistency
+from nontarget.rules.views import coin, reversed_time, shift_channels
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,6 +51,6 @@ def shift_channels(
     return shifted.masked_fill(~valid[..., None], 0.0)
 
 
-def taken_from(x: Float[Tensor, "clips snippets dim"], source: Int[Tensor, "clips snippets"]) -> Float[Tensor, "clips snippets dim"]:
-    """Snippet t of the result is snippet ``source[t]`` of ``x``."""
-    return x.gather(1, source[..., None].expand(-1, -1, x.shape[-1]))
+def coin(count: int, like: Tensor) -> Bool[Tensor, " count"]:
+    """Heads or tails for each clip."""
+    return torch.rand(count, device=like.device) < 0.5
