@@ -30,6 +30,9 @@ check: $(READY)  ## lint and types
 	ruff format --check .
 	mypy
 
+# Tensors of a step are given back to the system and asked for anew unless the allocator is told to keep them: 5 to 20 % of the time.
+reproduce: export MALLOC_MMAP_THRESHOLD_ := 2000000000
+reproduce: export MALLOC_TRIM_THRESHOLD_ := 4000000000
 reproduce: $(READY)  ## compute every committed result of the twins anew (and of the real sets under NONTARGET_DATA)
 	python -m nontarget.reproduce
 

@@ -82,12 +82,17 @@ class InferenceConfig:
     """Detections kept for a video (assumed, as in ActionFormer on THUMOS14)."""
     min_score: float = 0.001
     """Lowest score of a detection (assumed, as in ActionFormer)."""
+    external_scores: bool = False
+    """Multiply each candidate's score by what a classifier of whole videos, trained elsewhere, gives its class. The paper does not say
+    that it uses one; SPOT's released code does. Off: nothing from outside."""
     batch_size: int = 64
     """Clips in one forward pass; has no effect on the result."""
 
     def __post_init__(self) -> None:
         for name in ("max_candidates", "max_detections", "batch_size"):
             check_at_least_one(name, getattr(self, name))
+        if not isinstance(self.external_scores, bool):
+            raise ValueError(f"external_scores must be True or False, got {self.external_scores!r}")
         _check_shares("class_thresholds", self.class_thresholds)
         _check_shares("mask_thresholds", self.mask_thresholds)
 

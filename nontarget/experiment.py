@@ -18,6 +18,7 @@ from nontarget import detectors, rules
 from nontarget.config import InferenceConfig, Protocol, TrainingConfig, check_choice, from_mapping
 from nontarget.data import (
     Dataset,
+    LabeledVideo,
     Normalization,
     dataset_identity,
     load_dataset,
@@ -29,6 +30,7 @@ from nontarget.data.clips import CLIPS_VERSION
 from nontarget.devices import cpu_count, cpu_threads, resolve_device
 from nontarget.inference import INFERENCE_VERSION, detect_clips, detect_whole_videos
 from nontarget.metrics import METRICS_VERSION, DetectionScores, evaluate_detections
+from nontarget.occupancy import Occupancy, subspace_occupancy
 from nontarget.presets import PRESETS, training_of
 from nontarget.progress import DISABLE_VARIABLE, progress_bar
 from nontarget.provenance import provenance
@@ -79,7 +81,7 @@ class Experiment:
         detectors.check_abilities(self.detector, rule.needs, f"learning rule {rule.name!r}")
         dataset, protocol = dataset_identity(self.dataset, self.preset, self.features, self.twin_settings)
         protocol = from_mapping(Protocol, asdict(protocol) | dict(self.protocol_settings), "protocol_settings")
-        training = training_of(self.preset, self.detector, protocol, simulated=bool(dataset["simulated"]))
+        training = training_of(self.preset, self.detector, protocol)
         training = from_mapping(TrainingConfig, asdict(training) | dict(self.training_settings), "training_settings")
         inference = from_mapping(InferenceConfig, asdict(preset.inference) | dict(self.inference_settings), "inference_settings")
         changed = {name: dict(value) for name, value in vars(self).items() if name.endswith("_settings") and value}
@@ -126,6 +128,8 @@ class Training:
     stages: dict[StageName, Stage]
     counts: dict[str, int]
     """Labelled and unlabelled training videos."""
+    hidden: tuple[LabeledVideo, ...]
+    """The training videos whose labels training did not see: for :func:`truth_in_subspaces` alone."""
 
 
 def run(
@@ -165,6 +169,7 @@ def run(
         training = train(experiment, store, device=device, recompute=recompute, progress=progress, threads=threads)
         before = time.perf_counter()
         scores, _ = evaluate(training, experiment.learning_rule())
+        occupancy = truth_in_subspaces(training, experiment.learning_rule())
     seconds = {name: stage.seconds for name, stage in training.stages.items()} | {"inference": time.perf_counter() - before}
     by_tiou = {f"{t:g}": float(v) for t, v in zip(scores.tiou_thresholds, scores.mean_ap, strict=True)}
     counts = {"videos": scores.num_videos, "instances": scores.num_instances, "detections": scores.num_detections}
@@ -173,6 +178,7 @@ def run(
         "identity": identity,
         "scores": by_tiou | {"avg": scores.average_mean_ap},
         "scored": counts | training.counts,
+        "occupancy": occupancy,
         "provenance": _provenance(training, resolve_device(device), threads, seconds),
         "curves": {name: stage.curve for name, stage in training.stages.items()},
     }
@@ -271,6 +277,8 @@ def train(
                 partial_of(weights).unlink(missing_ok=True)
             stages[name] = train_stage(name, detector, rule, data, config, seed=experiment.seed, weights=weights, on_step=bar.update)
     detector.pretext = None
+    unlabeled = {v.video_id for v in split.unlabeled}
+    hidden = tuple(v for v in dataset.train if v.video.video_id in unlabeled)
     trained = TrainedDetector(
         detector.eval(),
         experiment.detector,
@@ -280,7 +288,7 @@ def train(
         dataset.protocol,
         from_mapping(InferenceConfig, identity["inference"], "inference"),
     )
-    return Training(trained, dataset, stages, {"labeled": len(split.labeled), "unlabeled": len(split.unlabeled)})
+    return Training(trained, dataset, stages, {"labeled": len(split.labeled), "unlabeled": len(split.unlabeled)}, hidden)
 
 
 def evaluate(training: Training, rule: LearningRule) -> tuple[DetectionScores, pd.DataFrame]:
@@ -296,9 +304,22 @@ def evaluate(training: Training, rule: LearningRule) -> tuple[DetectionScores, p
         trained.classes,
         trained.inference,
         trained.protocol,
+        training.dataset.external_scores,
     )
     truth = training.dataset.ground_truth(videos)
     return evaluate_detections(truth, detections, trained.protocol.tiou_thresholds), detections
+
+
+def truth_in_subspaces(training: Training, rule: LearningRule) -> Occupancy:
+    """Where the hidden labels of the unlabelled videos lie in the trained detector's partition (Fig. 5); empty if none are hidden.
+
+    The partition is the rule's own where it makes one, else the paper's.
+    """
+    if not training.hidden:
+        return {}
+    trained = training.trained
+    own = {name: getattr(rule, name) for name in ("positive_ratio", "precedence") if hasattr(rule, name)}
+    return subspace_occupancy(trained.detector, training.hidden, trained.protocol, trained.normalization, **own)
 
 
 def _check_splits(experiments: Iterable[Experiment]) -> None:

@@ -1,10 +1,12 @@
 """From a trained detector to detections in seconds (Sec. 3.6)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from nontarget.config import InferenceConfig, Protocol
@@ -24,6 +26,7 @@ def detect_clips(
     classes: Sequence[str],
     config: InferenceConfig,
     protocol: Protocol,
+    external_scores: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
     """Detections of the clips' videos: candidates of all clips, in video time, through one Soft-NMS by class and video.
 
@@ -38,10 +41,15 @@ def detect_clips(
         classes: names, background excluded.
         config: thresholds and limits.
         protocol: how the clips were cut, and the width of Soft-NMS.
+        external_scores: score of each class in each video, by id, from a classifier of whole videos; used if the config says so.
 
     Returns:
         One row a detection (video_id, label, start_s, end_s, score), by video, best first.
+
+    Raises:
+        ValueError: the config asks for external scores, and there are none, or none for a video.
     """
+    external = _external_tensor(external_scores, video_ids, classes).to(clips.features.device) if config.external_scores else None
     videos, labels, segments, scores = [], [], [], []
     for part, output in _outputs(detector, clips, config.batch_size):
         found = detector.candidates(output, part.valid, config)
@@ -50,7 +58,8 @@ def detect_clips(
         videos.append(part.video[clip])
         labels.append(found.labels[inner])
         segments.append(segment / part.fps[clip, None] + part.offset_s[clip, None])
-        scores.append(found.scores[inner])
+        score = found.scores[inner]
+        scores.append(score if external is None else score * external[videos[-1], labels[-1]])
     video, label, segment, score = torch.cat(videos), torch.cat(labels), torch.cat(segments), torch.cat(scores)
     ends = torch.tensor(durations_s, dtype=segment.dtype, device=segment.device)[video]
     segment = torch.minimum(segment.clamp(min=0), ends[:, None])
@@ -77,20 +86,34 @@ def detect_whole_videos(
     classes: Sequence[str],
     config: InferenceConfig,
     protocol: Protocol,
+    external_scores: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
     """The trivial detector: each video whole, as the action class that its snippets have on average, scored by that mean probability.
 
     Arguments as for :func:`detect_clips`.
     """
+    external = _external_tensor(external_scores, video_ids, classes).to(clips.features.device) if config.external_scores else 1.0
     total = torch.zeros(len(video_ids), len(classes), device=clips.features.device)
     count = torch.zeros(len(video_ids), 1, device=clips.features.device)
     for part, output in _outputs(detector, clips, config.batch_size):
         probs = output.action_probs
         total.index_add_(0, part.video, probs.masked_fill(~output.valid[..., None], 0.0).sum(dim=1))
         count.index_add_(0, part.video, output.valid.sum(dim=1, keepdim=True).float())
-    score, label = (total / count).max(dim=1)
+    score, label = (total / count * external).max(dim=1)
     ends = torch.tensor(durations_s, dtype=torch.float64, device=score.device)
     return _frame(torch.arange(len(video_ids)), label, torch.stack((torch.zeros_like(ends), ends), dim=1), score, video_ids, classes)
+
+
+def _external_tensor(scores: Mapping[str, ArrayLike] | None, video_ids: Sequence[str], classes: Sequence[str]) -> Tensor:
+    if scores is None:
+        raise ValueError("external_scores is on, but the data set has no external video scores (a feature folder: external_scores.json)")
+    missing = [v for v in video_ids if v not in scores]
+    if missing:
+        raise ValueError(f"external_scores is on, but {len(missing)} videos have none: {', '.join(missing[:5])}")
+    table = np.array([np.asarray(scores[v], dtype=np.float32) for v in video_ids])
+    if table.shape != (len(video_ids), len(classes)):
+        raise ValueError(f"external scores must be one number for each of {len(classes)} classes, got shape {table.shape[1:]}")
+    return torch.from_numpy(table)
 
 
 def _outputs(detector: Any, clips: Any, batch_size: int) -> Iterator[tuple[Any, Any]]:

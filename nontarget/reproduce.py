@@ -42,9 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int, help="processes; default: one a CPU core")
     parser.add_argument("--recompute", action="store_true", help="also what has been computed on this machine already")
+    parser.add_argument("--missing", action="store_true", help="only what the committed table lacks, or has of other code or data")
     chosen = parser.parse_args(arguments)
     store = ResultStore()
     experiments = book_experiments(chosen.datasets, chosen.tables, chosen.ratios)
+    if chosen.missing:
+        metrics = store.metrics()
+        experiments = [e for e in experiments if store.committed(e.identity(), metrics).status != "current"]
     records = run_all(experiments, store, device=chosen.device, workers=chosen.workers, recompute=chosen.recompute)
     print(f"{store.metrics_path}: {len(records)} runs added or renewed, {store.commit(records)} in all")
 

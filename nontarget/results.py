@@ -15,8 +15,8 @@ from nontarget.files import atomic_write, check_writable
 RESULTS_VARIABLE = "NONTARGET_RESULTS"
 
 Record = dict[str, Any]
-"""What a run leaves: ``key``, ``identity``, ``scores`` (mAP by tIoU, in [0, 1], "avg" last), ``scored`` (counts), ``provenance`` and
-``curves``."""
+"""What a run leaves: ``key``, ``identity``, ``scores`` (mAP by tIoU, in [0, 1], "avg" last), ``scored`` (counts), ``occupancy``
+(:data:`nontarget.occupancy.Occupancy`), ``provenance`` and ``curves``."""
 
 
 def identity_key(identity: Mapping[str, Any]) -> str:
@@ -85,7 +85,8 @@ class ResultStore:
         """The committed table, one row a run and tIoU; empty if there is none."""
         if not self.metrics_path.is_file():
             return pd.DataFrame(columns=METRIC_COLUMNS)
-        return pd.read_csv(self.metrics_path, dtype={"tiou": str, "key": str, "commit": str, "settings": str}, keep_default_na=False)
+        text = {"tiou": str, "key": str, "commit": str, "settings": str}
+        return pd.read_csv(self.metrics_path, dtype=text, keep_default_na=False, na_values={c: [""] for c in OCCUPANCY_COLUMNS})
 
     def committed(self, identity: Mapping[str, Any], metrics: pd.DataFrame | None = None) -> Found:
         """Look a run up in the committed table.
@@ -117,10 +118,17 @@ class ResultStore:
         return int(table["key"].nunique())
 
 
+OCCUPANCY_COLUMNS = [
+    f"{kind}_{name}"
+    for kind in ("truth", "action", "size")
+    for name in ("target", "positive", "negative", "ambiguous")
+    if f"{kind}_{name}" != "size_target"
+]
+"""Of :data:`nontarget.occupancy.Occupancy`; empty but in the row whose tIoU is "avg"."""
 METRIC_COLUMNS = [
     "dataset", "simulated", "preset", "label_ratio", "detector", "rule", "settings", "seed", "tiou", "mean_ap",
     "num_videos", "num_instances", "num_detections", "num_labeled", "num_unlabeled",
-    "seconds", "device", "torch", "commit", "date", "dataset_checksum", "key",
+    "seconds", "device", "torch", "commit", "date", "dataset_checksum", "key", *OCCUPANCY_COLUMNS,
 ]  # fmt: skip
 
 
@@ -139,7 +147,11 @@ def metric_rows(record: Record) -> list[dict[str, Any]]:
         "dataset_checksum": record["identity"]["dataset"]["checksum"],
         "key": record["key"],
     }
-    return [{**common, "tiou": tiou, "mean_ap": round(value, 6)} for tiou, value in record["scores"].items()]
+    occupancy = {name: round(value, 5) for name, value in record["occupancy"].items()}
+    return [
+        {**common, "tiou": tiou, "mean_ap": round(value, 6), **(occupancy if tiou == "avg" else {})}
+        for tiou, value in record["scores"].items()
+    ]
 
 
 def _describe(identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,5 +176,6 @@ def _record_of(rows: pd.DataFrame) -> Record:
         "key": first["key"],
         "scores": {tiou: float(order[tiou]) for tiou in sorted(order.index)},
         "scored": {name.removeprefix("num_"): int(first[name]) for name in names},
+        "occupancy": rows.loc[rows["tiou"] == "avg", OCCUPANCY_COLUMNS].iloc[0].dropna().to_dict(),
         "provenance": {c: first[c] for c in ("device", "torch", "commit", "date")} | {"seconds": {"total": float(first["seconds"])}},
     }

@@ -92,6 +92,7 @@ def detect(
     feature_fps: float,
     durations_s: Mapping[str, float] | None = None,
     inference: InferenceConfig | None = None,
+    external_scores: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
     """Detections for a user's own features, of the kind that the detector was trained on.
 
@@ -101,6 +102,7 @@ def detect(
         feature_fps: feature steps per second; step t is centred on ``(t + 0.5) / feature_fps`` seconds.
         durations_s: of the videos; default: as long as their features last.
         inference: default: as trained.
+        external_scores: video id -> score of each class, of a classifier of whole videos; used if ``inference`` says so.
 
     Returns:
         DataFrame (video_id, label, start_s, end_s, score), by video, best first.
@@ -139,4 +141,5 @@ def detect(
         trained.classes,
         inference or trained.inference,
         trained.protocol,
+        external_scores,
     )

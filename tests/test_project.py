@@ -21,7 +21,7 @@ LAYERS = [
     {"devices", "files", "partition", "segments", "config", "paper", "progress", "provenance"},
     {"losses", "metrics", "presets", "results"},
     {"data", "detectors", "inference", "plotting"},
-    {"rules", "trained"},
+    {"occupancy", "rules", "trained"},
     {"training"},
     {"experiment"},
     {"systems"},

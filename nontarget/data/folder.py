@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from nontarget.data.videos import DataError, Dataset, LabeledVideo, Video
 from nontarget.files import atomic_write
 
 FILES = ("annotations.json", "features.npz")
+EXTERNAL = "external_scores.json"
 UNLABELED = "unlabeled"
 
 
@@ -24,8 +26,9 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
 
     ``annotations.json`` (see :func:`nontarget.data.read_annotations`) with the further key ``feature_fps``; ``features.npz``, one array
     [T, D] a video, whose step t is centred on ``(t + 0.5) / feature_fps`` seconds. Optional: ``SHA256SUMS``, which is verified; the key
-    ``protocol`` of ``annotations.json``, settings of :class:`nontarget.config.Protocol`; the key ``subsets``. Videos of the subset
-    ``unlabeled`` are trained on without labels at every label ratio; their annotations, if any, are not read.
+    ``protocol`` of ``annotations.json``, settings of :class:`nontarget.config.Protocol`; the key ``subsets``; ``external_scores.json``,
+    class scores of the test videos from a classifier of whole videos, ``{video: {class: score}}``, 0 for what is not named. Videos of
+    the subset ``unlabeled`` are trained on without labels at every label ratio; their annotations, if any, are not read.
 
     Args:
         folder: the folder.
@@ -60,7 +63,43 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
 
     unlabeled = tuple(v.video for v in videos(UNLABELED))
     name = name or folder.resolve().name
-    return Dataset(name, annotations.classes, videos(train), videos(test), protocol, checksum, unlabeled=unlabeled)
+    tested = videos(test)
+    path = folder / EXTERNAL
+    external = read_external_scores(path, [v.video.video_id for v in tested], annotations.classes) if path.is_file() else None
+    return Dataset(name, annotations.classes, videos(train), tested, protocol, checksum, unlabeled=unlabeled, external_scores=external)
+
+
+def read_external_scores(path: str | Path, videos: Sequence[str], classes: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Class scores of whole videos: ``{video: {class: score}}``, or ``{video: {"class": name, "score": score}}`` as SPOT publishes them.
+
+    Args:
+        path: JSON file.
+        videos: those that are wanted; others in the file are ignored.
+        classes: of the data set; a class that a video does not name has the score 0.
+
+    Raises:
+        DataError: a video is missing, a class is unknown, or a score is no number in [0, 1].
+    """
+    content, index = load_json(Path(path)), {c: i for i, c in enumerate(classes)}
+    problems, found = [], {}
+    for video in videos:
+        given = content.get(video)
+        if isinstance(given, dict) and given.keys() == {"class", "score"}:
+            given = {given["class"]: given["score"]}
+        if not isinstance(given, dict):
+            problems.append(f"{video}: expected scores by class, got {given!r}")
+            continue
+        row = np.zeros(len(classes))
+        for name, score in given.items():
+            if name not in index:
+                problems.append(f"{video}: unknown class {name!r}")
+            elif not isinstance(score, (int, float)) or not 0 <= score <= 1:
+                problems.append(f"{video}: the score of {name!r} must be in [0, 1], got {score!r}")
+            else:
+                row[index[name]] = score
+        found[video] = row
+    raise_problems(Path(path), problems)
+    return found
 
 
 def folder_protocol(folder: str | Path, default: Protocol | None = None) -> Protocol:
@@ -116,8 +155,14 @@ def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike 
                 np.lib.format.write_array(array, v.features.astype(dtype), allow_pickle=False)
     with atomic_write(folder / "classes.txt") as file:
         file.write("".join(f"{c}\n" for c in dataset.classes).encode())
+    written = [*FILES, "classes.txt"]
+    if dataset.external_scores is not None:
+        external = {v: dict(zip(dataset.classes, map(float, row), strict=True)) for v, row in dataset.external_scores.items()}
+        with atomic_write(folder / EXTERNAL) as file:
+            file.write(json.dumps(external, indent=1).encode())
+        written.append(EXTERNAL)
     with atomic_write(folder / "SHA256SUMS") as file:
-        file.write("".join(f"{_sha256(folder / f)}  {f}\n" for f in (*FILES, "classes.txt")).encode())
+        file.write("".join(f"{_sha256(folder / f)}  {f}\n" for f in written).encode())
 
 
 def pooled(video: Video, pool: int) -> Video:
@@ -194,7 +239,7 @@ def folder_checksum(folder: str | Path) -> str:
     missing = [f for f in FILES if not (folder / f).is_file()]
     if missing:
         raise FileNotFoundError(f"{folder}: lacks {' and '.join(missing)}; a feature folder holds {' and '.join(FILES)}")
-    digests = {f: _sha256(folder / f) for f in FILES}
+    digests = {f: _sha256(folder / f) for f in (*FILES, EXTERNAL) if (folder / f).is_file()}
     sums = folder / "SHA256SUMS"
     if sums.is_file():
         lines = [line.split(maxsplit=1) for line in sums.read_text().splitlines() if line.strip()]

@@ -1,6 +1,6 @@
 """Videos as typed records: what a detector may see of a labelled and of an unlabelled video."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,6 +65,8 @@ class Dataset:
     simulated: bool = False
     unlabeled: tuple[Video, ...] = ()
     """Further training videos that nobody has labelled; they are in no split of ``train``."""
+    external_scores: Mapping[str, NDArray[np.float64]] | None = None
+    """Of test videos, by id: a score in [0, 1] for each class from a classifier of whole videos, trained elsewhere. None: not at hand."""
 
     @property
     def num_classes(self) -> int:
