@@ -37,7 +37,7 @@ from nontarget.provenance import provenance
 from nontarget.results import Record, ResultStore, identity_key
 from nontarget.rules.base import LearningRule
 from nontarget.trained import TrainedDetector
-from nontarget.training import TRAINING_VERSION, Stage, StageName, TrainingData, partial_of, steps_per_epoch, train_stage
+from nontarget.training import TRAINING_VERSION, EpochCallback, Stage, StageName, TrainingData, partial_of, steps_per_epoch, train_stage
 
 Settings = Mapping[str, Any]
 
@@ -243,11 +243,15 @@ def train(
     recompute: bool = False,
     progress: bool = True,
     threads: int = 1,
+    on_epoch: EpochCallback | None = None,
 ) -> Training:
     """Train an experiment's detector, or take its weights from the store; arguments as for :func:`run`.
 
     Stages that do not differ between two experiments (the same pre-training; the same training, detected from in another way) are
     trained once. An interrupted stage goes on after its last finished epoch.
+
+    Args:
+        on_epoch: see :func:`nontarget.training.train_stage`; with it every epoch is trained anew, and no weights are kept.
     """
     store = store or ResultStore()
     store.prepare()
@@ -271,11 +275,15 @@ def train(
     steps = steps_per_epoch(data, config) * (config.pretrain_epochs + config.selftrain_epochs)
     with progress_bar(steps, f"{rule.name}, {dataset.name}", "step", progress) as bar, cpu_threads(threads):
         for name, depends_on in _stage_identities(identity, rule).items():
-            weights = store.runs / f"weights-{identity_key({**depends_on, 'device': target.type})}.safetensors"
-            if recompute:
+            weights = (
+                store.runs / f"weights-{identity_key({**depends_on, 'device': target.type})}.safetensors" if on_epoch is None else None
+            )
+            if recompute and weights is not None:
                 weights.unlink(missing_ok=True)
                 partial_of(weights).unlink(missing_ok=True)
-            stages[name] = train_stage(name, detector, rule, data, config, seed=experiment.seed, weights=weights, on_step=bar.update)
+            stages[name] = train_stage(
+                name, detector, rule, data, config, seed=experiment.seed, weights=weights, on_step=bar.update, on_epoch=on_epoch
+            )
     detector.pretext = None
     unlabeled = {v.video_id for v in split.unlabeled}
     hidden = tuple(v for v in dataset.train if v.video.video_id in unlabeled)

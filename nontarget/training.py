@@ -30,6 +30,8 @@ AVERAGE_MOMENTUM = 0.999
 
 StageName = Literal["pretrain", "selftrain"]
 
+EpochCallback = Callable[[StageName, int, Detector], object]
+
 Curve = list[dict[str, float]]
 """One entry an epoch: the last learning rate, and the mean of every loss."""
 
@@ -78,6 +80,7 @@ def train_stage(
     seed: int,
     weights: Path | None = None,
     on_step: Callable[[], object] = lambda: None,
+    on_epoch: EpochCallback | None = None,
 ) -> Stage:
     """Train a detector through one stage, in place.
 
@@ -97,6 +100,8 @@ def train_stage(
         weights: file for the result. If it exists, it is read instead of training. Until it does, a file beside it keeps the state
             after each epoch, and training goes on from there. None: nothing is kept.
         on_step: called after every optimiser step.
+        on_epoch: called after every epoch with the stage's name, the number of finished epochs and the detector as it would be
+            used (the running average where that is the result). It may look, in evaluation mode, but change nothing else.
 
     Raises:
         FloatingPointError: a loss is no longer finite.
@@ -149,6 +154,8 @@ def train_stage(
             stage.seconds += time.perf_counter() - started
             if partial is not None:
                 _save(partial, detector, stage, optimizer, average)
+            if on_epoch is not None:
+                on_epoch(name, stage.epoch, detector if average is None else average)
     if average is not None:
         detector.load_state_dict(average.state_dict())
     stage.code = code_version()
