@@ -34,6 +34,8 @@ class Comparison:
     """Which of ``nontarget.systems.TABLES`` this is; empty for another comparison."""
     reference: str = "baseline"
     """The system that the others are compared with."""
+    helped: tuple[str, ...] = ()
+    """Systems whose detections were rescored with external video scores."""
 
     @property
     def mean(self) -> pd.DataFrame:
@@ -106,11 +108,17 @@ class Comparison:
         videos = first["labeled"] + first["unlabeled"]
         return (
             f"Scored: all {first['videos']} test videos with {first['instances']} instances, "
-            f"{_span(counts['detections'])} detections a run; no external video scores. "
+            f"{_span(counts['detections'])} detections a run; {self._external}. "
             f"Trained with {labeled} labelled videos of {videos}. "
             f"Computed {_span(made['date'])} on {', '.join(sorted(set(made['device'])))}, "
             f"torch {', '.join(sorted(set(made['torch'])))}, code {', '.join(sorted(set(made['commit'])))}."
         )
+
+    @property
+    def _external(self) -> str:
+        if not self.helped:
+            return "no external video scores"
+        return f"external video scores ({'simulated' if self.simulated else 'of the data set'}) in {', '.join(self.helped)} alone"
 
     @property
     def findings(self) -> str:
@@ -256,7 +264,15 @@ def compare(
     maps = pd.DataFrame([record["scores"] for record in found.values()], columns=columns).mul(100)
     maps.index = pd.MultiIndex.from_tuples(found, names=["system", "seed"]) if found else _NO_RUNS
     return Comparison(
-        about["name"], about["simulated"], any_of.label_ratio, maps, tuple(found.values()), tuple(unavailable), table, reference
+        about["name"],
+        about["simulated"],
+        any_of.label_ratio,
+        maps,
+        tuple(found.values()),
+        tuple(unavailable),
+        table,
+        reference,
+        tuple(name for name, e in systems.items() if e.inference_settings.get("external_scores")),
     )
 
 

@@ -24,6 +24,7 @@ from nontarget.data import (
     make_clips,
     make_labeled_clips,
     read_annotations,
+    read_external_scores,
     read_feature_folder,
     read_thumos14_text,
     split_dataset,
@@ -89,7 +90,46 @@ def test_write_then_read_gives_the_same(tmp_path):
             np.testing.assert_array_equal(a.video.features, b.video.features)
             np.testing.assert_array_equal(a.annotations.labels, b.annotations.labels)
             np.testing.assert_array_equal(a.annotations.segments_s, b.annotations.segments_s)
-    assert sorted(p.name for p in (tmp_path / "twin").iterdir()) == ["SHA256SUMS", "annotations.json", "classes.txt", "features.npz"]
+    for video_id, scores in dataset.external_scores.items():
+        np.testing.assert_array_equal(again.external_scores[video_id], scores)
+    written = ["SHA256SUMS", "annotations.json", "classes.txt", "external_scores.json", "features.npz"]
+    assert sorted(p.name for p in (tmp_path / "twin").iterdir()) == written
+
+
+def test_external_scores(tmp_path):
+    path, classes = tmp_path / "external_scores.json", ("run", "jump")
+    path.write_text(json.dumps({"a": {"jump": 0.25}, "b": {"class": "run", "score": 1}, "other": {"x": 7}}))
+    found = read_external_scores(path, ["a", "b"], classes)
+    assert {video: row.tolist() for video, row in found.items()} == {"a": [0, 0.25], "b": [1, 0]}
+    path.write_text(json.dumps({"a": {"sit": 0.5, "run": 1.5}, "b": 0.3}))
+    with pytest.raises(DataError) as error:
+        read_external_scores(path, ["a", "b", "c"], classes)
+    for problem in (
+        "a: unknown class 'sit'",
+        "a: the score of 'run' must be in [0, 1], got 1.5",
+        "b: expected scores by class, got 0.3",
+        "c: ",
+    ):
+        assert problem in str(error.value)
+
+
+def test_changed_external_scores_are_noticed(tmp_path):
+    write_feature_folder(tmp_path, tiny_dataset())
+    before = read_feature_folder(tmp_path).checksum
+    path = tmp_path / "external_scores.json"
+    path.write_text(path.read_text().replace("0.0", "0.5", 1))
+    with pytest.raises(DataError, match="external_scores.json: its SHA-256 is"):
+        read_feature_folder(tmp_path)
+    (tmp_path / "SHA256SUMS").unlink()
+    assert read_feature_folder(tmp_path).checksum != before
+
+
+def test_external_scores_of_a_twin_are_as_good_as_the_published_ones():
+    dataset = tiny_dataset(num_train=4, num_test=400, num_classes=8)
+    rows = np.stack([dataset.external_scores[v.video.video_id] for v in dataset.test])
+    assert ((rows > 0).sum(axis=1) == 1).all()
+    right = [row.argmax() in v.annotations.labels for row, v in zip(rows, dataset.test, strict=True)]
+    assert np.mean(right) == pytest.approx(0.886, abs=0.05)
 
 
 def test_pooling_averages_and_keeps_a_remainder():

@@ -174,3 +174,37 @@ def test_bad_checkpoints(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(DataError, match="expected the format 'nontarget detector 1', got None"):
         TrainedDetector.load(tmp_path / "other.safetensors")
+
+
+def test_external_scores_multiply_before_soft_nms():
+    videos = [video("v", snippets=8), video("w", snippets=8)]
+    protocol = Protocol(num_snippets=8, stride=4)
+    clips = make_clips(videos, protocol, Normalization.of(videos))
+    found = [(0, (0, 1, 3, 0.5)), (0, (1, 1, 3, 0.8)), (1, (0, 2, 6, 0.4))]
+    arguments = (clips, ["v", "w"], [4.0, 4.0], CLASSES)
+    external = {"v": [1.0, 0.25], "w": [0.5, 1.0]}
+    frame = detect_clips(Fixed(found), *arguments, InferenceConfig(external_scores=True), protocol, external)
+    assert frame[["video_id", "label", "score"]].values.tolist() == [
+        ["v", "run", pytest.approx(0.5)],
+        ["v", "jump", pytest.approx(0.2)],
+        ["w", "run", pytest.approx(0.2)],
+    ]
+    off = detect_clips(Fixed(found), *arguments, InferenceConfig(), protocol, external)
+    assert off["score"].tolist() == pytest.approx([0.8, 0.5, 0.4])
+
+    probs = torch.tensor([0.3, 0.6, 0.1])
+    whole = detect_whole_videos(Fixed(found, probs), *arguments, InferenceConfig(external_scores=True), protocol, external)
+    assert whole[["label", "score"]].values.tolist() == [["run", pytest.approx(0.3)], ["jump", pytest.approx(0.6)]]
+
+
+def test_external_scores_that_are_not_there():
+    videos = [video("v", snippets=8)]
+    protocol, config = Protocol(num_snippets=8, stride=4), InferenceConfig(external_scores=True)
+    clips = make_clips(videos, protocol, Normalization.of(videos))
+    arguments = (clips, ["v"], [4.0], CLASSES, config, protocol)
+    with pytest.raises(ValueError, match="the data set has no external video scores"):
+        detect_clips(Fixed([]), *arguments)
+    with pytest.raises(ValueError, match="1 videos have none: v"):
+        detect_clips(Fixed([]), *arguments, {"w": [1.0, 1.0]})
+    with pytest.raises(ValueError, match="one number for each of 2 classes"):
+        detect_clips(Fixed([]), *arguments, {"v": [1.0]})

@@ -38,6 +38,7 @@ def record(seed=0, average=0.25, **changes):
             "date": "2026-01-01",
             "seconds": {"pretrain": 1.0, "selftrain": 2.5},
         },
+        "occupancy": {"truth_target": 0.75, "truth_positive": 0.125, "size_positive": 0.25},
         "curves": {"pretrain": [{"learning_rate": 0.1, "labeled": 2.0}]},
     }
 
@@ -82,6 +83,7 @@ def test_committed_table(store):
     assert found.record["scores"] == record()["scores"]
     assert list(found.record["scores"])[-1] == "avg"
     assert found.record["scored"] == record()["scored"]
+    assert found.record["occupancy"] == record()["occupancy"]
     assert store.committed({**IDENTITY, "seed": 2}).status == "missing"
 
 

@@ -10,6 +10,7 @@ from nontarget.rules.complementary import ComplementaryLabel
 from nontarget.rules.fixmatch import FixMatch, FlexMatch
 from nontarget.rules.npl import NoisyPseudoLabels
 from nontarget.rules.ours import Ours
+from nontarget.rules.readings import OursReadOtherwise
 from nontarget.rules.soft import SoftPseudoLabel
 from nontarget.rules.spot import SpotRule
 from nontarget.rules.ssp import Ssp
@@ -34,6 +35,7 @@ _RULES: list[type[LearningRule]] = [
     MeanTeacherOurs,
     FixMatch,
     FlexMatch,
+    OursReadOtherwise,
 ]
 
 

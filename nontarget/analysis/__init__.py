@@ -1,0 +1,34 @@
+"""What the figures compute: hidden snippets as a detector sees them, examples chosen by rule, separability, subspaces, hits and misses."""
+
+from nontarget.analysis.embeddings import Separability, draw_snippets, map_to_plane, separability
+from nontarget.analysis.matching import VideoMatches, match_video
+from nontarget.analysis.selection import (
+    MisjudgedSnippet,
+    confusable_classes,
+    confusion_rates,
+    median_videos,
+    misjudged_snippet,
+    subspace_of_classes,
+)
+from nontarget.analysis.snippets import Snippets, hidden_snippets
+from nontarget.analysis.subspaces import committed_occupancy, occupancy_by_epoch, with_chance
+
+__all__ = [
+    "MisjudgedSnippet",
+    "Separability",
+    "Snippets",
+    "VideoMatches",
+    "committed_occupancy",
+    "confusable_classes",
+    "confusion_rates",
+    "draw_snippets",
+    "hidden_snippets",
+    "map_to_plane",
+    "match_video",
+    "median_videos",
+    "misjudged_snippet",
+    "occupancy_by_epoch",
+    "separability",
+    "subspace_of_classes",
+    "with_chance",
+]

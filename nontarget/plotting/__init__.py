@@ -1,0 +1,27 @@
+"""Figures, one call each: they take data and return a matplotlib figure."""
+
+from nontarget.plotting.data import distributions, feature_map, timeline
+from nontarget.plotting.figures import distribution_of_snippet, embedding_maps, hits_and_misses, subspaces_by_epoch, subspaces_by_ratio
+from nontarget.plotting.results import difficulty, map_by_ratio, map_by_tiou, map_by_value, training_curves
+from nontarget.plotting.style import COLOURS, HATCHES, MARKERS, STYLE, SUBSPACES
+
+__all__ = [
+    "COLOURS",
+    "HATCHES",
+    "MARKERS",
+    "STYLE",
+    "SUBSPACES",
+    "difficulty",
+    "distribution_of_snippet",
+    "distributions",
+    "embedding_maps",
+    "feature_map",
+    "hits_and_misses",
+    "map_by_ratio",
+    "map_by_tiou",
+    "map_by_value",
+    "subspaces_by_epoch",
+    "subspaces_by_ratio",
+    "timeline",
+    "training_curves",
+]

@@ -1,0 +1,40 @@
+"""Figures of the audit: mean AP of one detector under several protocols."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from nontarget.plotting.style import COLOURS, one_panel
+
+_COLOURS = [COLOURS[name] for name in ("ours", "fully supervised", "SPOT", "SSP-style", "baseline")]
+_MARKERS = "os^Dv"
+
+
+def map_by_protocol(rows: pd.DataFrame, detectors: Sequence[str], tiou: str = "avg") -> Figure:
+    """mAP under each protocol, a line of the figure a protocol and a marker a detector; means over seeds.
+
+    Args:
+        rows: of one data set (:func:`nontarget.audit.audit`), in the order of the figure.
+        detectors: which to draw, at most five.
+        tiou: threshold, or ``avg``.
+    """
+    if not 0 < len(detectors) <= len(_MARKERS):
+        raise ValueError(f"detectors must be one to {len(_MARKERS)} names, got {list(detectors)!r}")
+    shown = rows[(rows["tiou"] == tiou) & rows["detector"].isin(detectors)]
+    if missing := set(detectors) - set(shown["detector"]):
+        raise ValueError(f"detectors: no rows of {sorted(missing)}; there are {sorted(set(rows['detector']))}")
+    names = shown["protocol"] + shown["setting"].map(lambda setting: f" ({setting})" if setting else "")
+    means = shown["mean_ap"].mul(100).groupby([names.rename("protocol"), shown["detector"]], sort=False).mean().unstack(sort=False)
+    with one_panel(7.4, 1.3 + 0.22 * len(means)) as (figure, axes):
+        y = np.arange(len(means))
+        for detector, colour, marker in zip(detectors, _COLOURS, _MARKERS, strict=False):
+            axes.plot(means[detector], y, marker, color=colour, label=detector, alpha=0.85)
+        reference = means.iloc[0][list(detectors)].max()
+        axes.axvline(reference, color="0.5", linestyle=":")
+        axes.set(yticks=y, xlim=(0, None), xlabel=f"{'average mAP' if tiou == 'avg' else f'mAP at tIoU {tiou}'} (%)")
+        axes.set_yticklabels(means.index, fontsize=8)
+        axes.invert_yaxis()
+        figure.legend(loc="outside upper center", ncols=2, fontsize=8)
+    return figure

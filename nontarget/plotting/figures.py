@@ -1,0 +1,205 @@
+"""The drawings of Figs. 1 and 3 to 6; what they show is computed in :mod:`nontarget.analysis`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike, NDArray
+
+from nontarget.plotting.style import HATCHES, STYLE, SUBSPACES, one_panel
+
+_MARKERS = dict(zip(SUBSPACES, "os^D", strict=True))
+_LANES = {"found": "#009E73", "missed": "#000000", "false": "#D55E00"}
+# Told apart with any colour vision, and by their markers.
+_GROUPS = list(zip(("#D55E00", "#0072B2", "#009E73", "#CC79A7"), "o^sD", strict=True))
+
+
+def distribution_of_snippet(probs: ArrayLike, classes: Sequence[str], subspaces: Sequence[str], truth: int, most: int = 20) -> Figure:
+    """Probability of each class of one snippet, the subspace that it is in, and the true one marked.
+
+    Args:
+        probs: [classes].
+        classes: their names, background included.
+        subspaces: name of the subspace of each.
+        truth: index of the true class.
+        most: at most as many classes, the most probable ones; the rest share a bar.
+    """
+    p = np.asarray(probs, dtype=np.float64)
+    order = np.argsort(-p, kind="stable")
+    shown = order if len(p) <= most + 1 else order[: max(most, int(np.flatnonzero(order == truth)[0]) + 1)]
+    rest = order[len(shown) :]
+    with one_panel(6.4, 0.9 + 0.23 * (len(shown) + (len(rest) > 0))) as (figure, axes):
+        for y, c in enumerate(shown):
+            kind = subspaces[c]
+            axes.barh(y, p[c], color=SUBSPACES[kind], hatch=HATCHES[kind], edgecolor="white", linewidth=0.5)
+            marked = f"{p[c]:.3f} {kind}" + ("   \N{BLACK LEFT-POINTING TRIANGLE} truth" if c == truth else "")
+            axes.annotate(
+                marked, (p[c], y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8, weight="bold" if c == truth else None
+            )
+        names = [classes[c] for c in shown]
+        if len(rest):
+            axes.barh(len(shown), p[rest].sum(), color="white", edgecolor="0.5", linewidth=0.8)
+            axes.annotate(
+                f"{p[rest].sum():.3f} together, {' and '.join(dict.fromkeys(subspaces[c] for c in rest))}",
+                (p[rest].sum(), len(shown)), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8,
+            )  # fmt: skip
+            names.append(f"{len(rest)} more classes")
+        axes.set(yticks=range(len(names)), xlabel="probability", xlim=(0, p.max() * 1.35))
+        axes.set_yticklabels(names, fontsize=8)
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        for label in axes.get_yticklabels()[: len(shown)]:
+            label.set_fontweight("bold" if label.get_text() == classes[truth] else "normal")
+    return figure
+
+
+def embedding_maps(maps: Mapping[str, NDArray[np.float32]], groups: Sequence[str], titles: Mapping[str, str]) -> Figure:
+    """Snippets in the plane, a panel a system, a colour and a marker for each group.
+
+    Args:
+        maps: system -> [n, 2].
+        groups: [n], name of each snippet's group; at most four kinds.
+        titles: system -> what stands above its panel.
+    """
+    names = list(dict.fromkeys(sorted(groups)))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.7 * len(maps), 4.0), layout="constrained")
+        for axes, (system, xy) in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps.items(), strict=True):
+            for name, (colour, marker) in zip(names, _GROUPS, strict=False):
+                of_group = np.asarray(groups) == name
+                axes.plot(*xy[of_group].T, marker, color=colour, markersize=3.5, alpha=0.6, markeredgewidth=0, label=name)
+            axes.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
+            axes.set_title(titles[system], fontsize=9)
+            axes.spines[["top", "right"]].set_visible(True)
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, markerscale=2, fontsize=9)
+    return figure
+
+
+def subspaces_by_epoch(occupancy: pd.DataFrame) -> Figure:
+    """Share of snippets whose truth is in each subspace after each epoch, of all snippets and of those of an action.
+
+    Args:
+        occupancy: columns stage, epoch, and truth, action and chance of each subspace (:func:`nontarget.analysis.with_chance`).
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.4, 3.9), layout="constrained")
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, (kind, title) in zip(panels, _SNIPPETS.items(), strict=True):
+            for name, colour in SUBSPACES.items():
+                share, chance = 100 * occupancy[f"{kind}_{name}"], 100 * occupancy[f"chance_{name}"]
+                axes.plot(occupancy["epoch"], share, marker=_MARKERS[name], color=colour, markersize=4)
+                axes.plot(occupancy["epoch"], chance, ":", color=colour, linewidth=1.2)
+            begins = occupancy.loc[occupancy["stage"] == "selftrain", "epoch"].min()
+            axes.axvline(begins - 0.5, color="0.5", linewidth=0.8)
+            axes.annotate("self-training", (begins - 0.4, 0.01), xycoords=("data", "axes fraction"), fontsize=8, color="0.3", va="bottom")
+            axes.set(xlabel="epoch", yscale="log", title=title)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        panels[0].set_ylabel("snippets with their truth there")
+        _percent_axis(panels[0])
+        _subspace_legend(figure, [Line2D([], [], color="0.3", linestyle=":", label="a class at random")])
+    return figure
+
+
+def subspaces_by_ratio(occupancy: pd.DataFrame, rules: Sequence[str] = ("ours", "baseline")) -> Figure:
+    """Share of snippets whose truth is in each subspace after training, by label ratio; a row of panels a data set.
+
+    Args:
+        occupancy: one row a run: dataset, label_ratio, rule, and truth, action and chance of each subspace.
+        rules: the first with full lines, the second with dashed ones; bars are standard deviations over seeds.
+    """
+    datasets = list(occupancy["dataset"].unique())
+    if not datasets:
+        with one_panel(6.4, 1.2) as (figure, axes):
+            axes.set(xticks=[], yticks=[], xlabel="no current results: see the text")
+        return figure
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.4, 2.6 * len(datasets) + 0.5), layout="constrained")
+        panels = figure.subplots(len(datasets), 2, sharex=True, sharey=True, squeeze=False)
+        for row, dataset in zip(panels, datasets, strict=True):
+            of_dataset = occupancy[occupancy["dataset"] == dataset]
+            for axes, (kind, title) in zip(row, _SNIPPETS.items(), strict=True):
+                for shift, (rule, line) in enumerate(zip(rules, ("-", "--"), strict=False)):
+                    by_ratio = of_dataset[of_dataset["rule"] == rule].groupby("label_ratio")
+                    _ratio_lines(axes, 100 * by_ratio.mean(numeric_only=True), 100 * by_ratio.std(numeric_only=True), kind, line, shift)
+                axes.set(yscale="log", title=f"{dataset}: {title}", xticks=sorted(100 * occupancy["label_ratio"].unique()))
+                axes.title.set_fontsize(9)
+            row[0].set_ylabel("snippets with their truth there")
+        _percent_axis(panels[0][0])
+        for axes in panels[-1]:
+            axes.set_xlabel("labelled videos (%)")
+        styles = [Line2D([], [], color="0.3", linestyle=line, label=rule) for rule, line in zip(rules, ("-", "--"), strict=False)]
+        chance = Line2D([], [], color="0.3", marker="_", markersize=10, linestyle="", label=f"a class at random ({rules[0]})")
+        _subspace_legend(figure, [*styles, chance])
+    return figure
+
+
+def hits_and_misses(matches: Mapping[str, Any], duration_s: float, title: str) -> Figure:
+    """What systems found, missed and made up in one video, on its time line: three lanes a system, below the truth.
+
+    Args:
+        matches: system -> :class:`nontarget.analysis.VideoMatches`.
+        duration_s: of the video.
+        title: above it.
+    """
+    truth = next(iter(matches.values())).instances
+    labels = list(dict.fromkeys([*truth["label"], *(label for m in matches.values() for label in m.detections["label"])]))
+    key = {label: chr(ord("A") + i) for i, label in enumerate(labels)}
+    lanes = 1 + 3 * len(matches)
+    with one_panel(7.4, 1.3 + 0.27 * lanes) as (figure, axes):
+        _lane(axes, 0, truth, key, color="0.75", edgecolor="black")
+        ticks = ["truth"]
+        for i, (system, m) in enumerate(matches.items()):
+            top = 1 + 3 * i
+            right, wrong = m.detections[m.detections["right"]], m.detections[~m.detections["right"]]
+            missed = m.instances[~m.instances["found"]]
+            _lane(axes, top, right, key, color=_LANES["found"], edgecolor="black")
+            _lane(axes, top + 1, missed, key, color="white", edgecolor=_LANES["missed"], linestyle="--")
+            _lane(axes, top + 2, wrong, key, color=_LANES["false"], edgecolor="white", hatch="////")
+            axes.axhline(top - 0.5, color="0.6", linewidth=0.8)
+            ticks += [f"{system}: found {len(right)}", f"missed {len(missed)}", f"false {len(wrong)}"]
+        axes.set(yticks=range(lanes), yticklabels=ticks, xlim=(0, duration_s), ylim=(lanes - 0.5, -0.5), xlabel="seconds")
+        axes.set_title(title, loc="left", fontsize=9)
+        axes.grid(axis="y", visible=False)
+        meaning = "   ".join(f"{letter} {label}" for label, letter in key.items())
+        figure.supxlabel(meaning, fontsize=8, x=0.01, ha="left", wrap=True)
+    return figure
+
+
+_SNIPPETS = {"truth": "all snippets", "action": "snippets of an action"}
+
+
+def _lane(axes: Axes, y: int, segments: pd.DataFrame, key: Mapping[str, str], **style: Any) -> None:
+    for row in segments.itertuples():
+        axes.barh(y, row.end_s - row.start_s, left=row.start_s, height=0.55, linewidth=0.8, **style)
+        axes.annotate(key[row.label], ((row.start_s + row.end_s) / 2, y - 0.28), fontsize=6, ha="center", va="bottom")
+
+
+def _ratio_lines(axes: Axes, mean: pd.DataFrame, std: pd.DataFrame, kind: str, line: str, shift: int) -> None:
+    x = 100 * mean.index.to_numpy() + 0.7 * shift  # beside each other
+    first = shift == 0
+    for name, colour in SUBSPACES.items():
+        column = f"{kind}_{name}"
+        style: dict[str, Any] = {
+            "color": colour,
+            "marker": _MARKERS[name],
+            "markerfacecolor": colour if first else "white",
+            "linestyle": line,
+        }
+        axes.errorbar(x, mean[column], std[column].fillna(0), capsize=2, linewidth=1.2, **style)
+        if first:
+            axes.plot(x, mean[f"chance_{name}"], "_", color=colour, markersize=12)
+
+
+def _percent_axis(axes: Axes) -> None:
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+
+
+def _subspace_legend(figure: Figure, more: Sequence[Line2D]) -> None:
+    lines = [Line2D([], [], color=c, marker=_MARKERS[name], label=name) for name, c in SUBSPACES.items()]
+    figure.legend(handles=[*lines, *more], loc="outside lower center", ncols=4, fontsize=9)

@@ -1,0 +1,97 @@
+"""Figures of results: mean AP of systems, losses of a training, difficulty of a twin."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from nontarget.plotting.style import COLOURS, STYLE, comparison_title, errorbar, legend_beside, one_panel
+
+
+def map_by_tiou(comparison: Any) -> Figure:
+    """Mean AP against tIoU, a line a system with the standard deviation over seeds (:class:`nontarget.tables.Comparison`)."""
+    mean, std = comparison.mean, comparison.std
+    tious = [t for t in mean.columns if t != "avg"]
+    with one_panel(6.4, 3.8) as (figure, axes):
+        for system in mean.index:
+            errorbar(axes, [float(t) for t in tious], mean.loc[system, tious], std.loc[system, tious], system)
+        for method, row in comparison.paper().iterrows():
+            row = row[[t for t in row.index if t != "avg"]].dropna()
+            axes.plot(row.index.astype(float), row, ":", color=COLOURS.get(str(method), "0.4"), label=f"{method} (paper)")
+        axes.set(xlabel="tIoU", ylabel="mAP (%)", ylim=(0, None), title=comparison_title(comparison))
+        legend_beside(axes)
+    return figure
+
+
+def map_by_value(comparison: Any, name: str) -> Figure:
+    """Average mAP against a setting, for a comparison whose rows are called ``<name> <value>``."""
+    values = {system: float(system.removeprefix(name)) for system in comparison.mean.index if system.startswith(name)}
+    rows = sorted(values, key=lambda system: values[system])
+    with one_panel(6.4, 3.4) as (figure, axes):
+        if rows:
+            x = [values[system] for system in rows]
+            errorbar(axes, x, comparison.mean["avg"][rows], comparison.std["avg"][rows], "ours")
+        axes.set(xlabel=name, ylabel="average mAP (%)", title=comparison_title(comparison))
+    return figure
+
+
+def map_by_ratio(comparisons: Sequence[Any]) -> Figure:
+    """Average mAP against the label ratio, for comparisons of one data set; those without results are left out."""
+    title, comparisons = comparison_title(comparisons[0]).split(",")[0], [c for c in comparisons if len(c.maps)]
+    if not comparisons:
+        with one_panel(6.4, 1.2) as (figure, axes):
+            axes.set(title=title, xticks=[], yticks=[], xlabel="no current results: see the table")
+        return figure
+    mean = pd.DataFrame({c.label_ratio: c.mean["avg"] for c in comparisons}).sort_index(axis=1)
+    std = pd.DataFrame({c.label_ratio: c.std["avg"] for c in comparisons}).reindex(columns=mean.columns)
+    with one_panel(6.4, 3.8) as (figure, axes):
+        for system in comparisons[0].mean.index:
+            errorbar(axes, mean.columns * 100, mean.loc[system], std.loc[system], system)
+        for system in ("baseline", "ours"):
+            reported = {c.label_ratio: c.paper()["avg"].get(system) for c in comparisons if len(c.paper())}
+            if reported:
+                points = pd.Series(reported).sort_index()
+                axes.plot(points.index * 100, points, ":", color=COLOURS[system], label=f"{system} (paper)")
+        axes.set(xlabel="labelled videos (%)", ylabel="average mAP (%)", ylim=(0, None), xticks=list(mean.columns * 100))
+        axes.set_title(title)
+        legend_beside(axes)
+    return figure
+
+
+def training_curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
+    """Mean of every loss in each epoch, pre-training and self-training side by side (the ``curves`` of a record)."""
+    stages = {name: pd.DataFrame(list(rows)).drop(columns="learning_rate") for name, rows in curves.items() if rows}
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+        panels = figure.subplots(1, len(stages), sharey=True, squeeze=False)[0]
+        names = list(dict.fromkeys(c for frame in stages.values() for c in frame))
+        colours = dict(zip(names, mpl.colormaps["tab10"](range(10)), strict=False))
+        for axes, (stage, frame) in zip(panels, stages.items(), strict=True):
+            for name in frame:
+                axes.plot(np.arange(1, len(frame) + 1), frame[name], "o-", markersize=3, color=colours[name], label=name.replace("_", " "))
+            axes.set(xlabel="epoch", title=stage, yscale="log")
+        panels[0].set_ylabel("mean loss")
+        panels[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def difficulty(scores: pd.DataFrame, target: float, chosen: float) -> Figure:
+    """Average mAP against a twin's noise, a line a rule, with the level aimed at and the noise chosen.
+
+    Args:
+        scores: columns noise, rule, seed (any label of a run) and average_map in percent.
+        target: average mAP aimed at for the baseline.
+        chosen: noise of the twin.
+    """
+    with one_panel(5.2, 3.4) as (figure, axes):
+        for rule, rows in scores.groupby("rule", sort=False):
+            by_noise = rows.groupby("noise")["average_map"]
+            errorbar(axes, by_noise.mean().index, by_noise.mean(), by_noise.std(), str(rule))
+        axes.axhline(target, color="0.5", linestyle=":", label="aim")
+        axes.axvline(chosen, color="0.5", linestyle="--", label="chosen")
+        axes.set(xlabel="noise", ylabel="average mAP (%)")
+        axes.legend()
+    return figure

@@ -1,0 +1,184 @@
+"""What the paper leaves open: each question, the reading taken here, and the alternatives as experiments."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nontarget.experiment import Experiment
+from nontarget.systems import TABLES
+
+Changes = Mapping[str, Mapping[str, Any]]
+"""Name of an alternative -> what it changes in an experiment of ``ours``."""
+
+REFERENCE = "ours"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One question that the paper does not settle."""
+
+    name: str
+    question: str
+    where: str
+    """Equation, section or table."""
+    paper: str
+    """What the paper says."""
+    ours: str
+    """The reading taken."""
+    why: str
+    alternatives: Callable[[Mapping[str, Any]], Changes]
+    """From the identity of the plain experiment, since some alternatives are relative to its protocol or training."""
+
+    @property
+    def markdown(self) -> str:
+        """Question, paper, reading and reason as prose."""
+        return f"**{self.question}** ({self.where}) {self.paper} *Our reading*: {self.ours} *Why*: {self.why}"
+
+
+def _always(alternatives: Changes) -> Callable[[Mapping[str, Any]], Changes]:
+    return lambda identity: alternatives
+
+
+def _read_otherwise(**settings: Any) -> dict[str, Any]:
+    return {"rule": "ours, read otherwise", "rule_settings": settings}
+
+
+def _learning_rates(identity: Mapping[str, Any]) -> Changes:
+    rate = identity["training"]["learning_rate"]
+    return {f"x {factor}": {"training_settings": {"learning_rate": rate * factor}} for factor in (0.1, 3)}
+
+
+def _windows(identity: Mapping[str, Any]) -> Changes:
+    protocol = identity["protocol"]
+    length, stride = protocol["num_snippets"], protocol["stride"]
+    if protocol["windowing"] == "rescale":
+        return {name: {"protocol_settings": {"num_snippets": n}} for name, n in (("T/2", length // 2), ("2T", length * 2))}
+    return {
+        "stride T/4": {"protocol_settings": {"stride": length // 4}},
+        "stride T": {"protocol_settings": {"stride": length}},
+        "T/2": {"protocol_settings": {"num_snippets": length // 2, "stride": stride // 2}},
+    }
+
+
+def _nms(identity: Mapping[str, Any]) -> Changes:
+    sigma = identity["protocol"]["nms_sigma"]
+    return {f"x {factor}": {"protocol_settings": {"nms_sigma": sigma * factor}} for factor in (0.5, 2)}
+
+
+def _lambdas(_: Mapping[str, Any]) -> Changes:
+    table = TABLES["table4"]
+    return {name.removeprefix("lambda "): changes for name, changes in table.systems.items() if name != table.reference}
+
+
+READINGS = (
+    Reading(
+        "precedence",
+        "Which set keeps a class that Eqs. 8 and 10 both claim?",
+        "Eqs. 4, 8 and 10",
+        "Eq. 4 divides the label space into subspaces, yet a nearly uniform distribution, or 0.51, 0.44, 0.05, has classes that meet "
+        "both Eq. 8 and Eq. 10.",
+        "negative first.",
+        'Sec. 3.5 picks positive classes among "the remaining non-target classes (excluding negative classes)".',
+        _always({"positive first": {"rule_settings": {"precedence": "positive"}}}),
+    ),
+    Reading(
+        "target",
+        "Is the target class in the positive or negative set?",
+        "Eqs. 8 and 10",
+        "To the letter, the target meets Eq. 10 whenever lambda is at most 1, and Eq. 8 when max(p) = 1.",
+        "it is in neither.",
+        "Sec. 3.2 names positive and negative classes non-target classes, and Eq. 4 keeps the target apart.",
+        _always({"target counted": _read_otherwise(target_in_sets=True)}),
+    ),
+    Reading(
+        "normalisation",
+        "Are the sums over classes divided by the size of the set?",
+        "Eqs. 9 and 11",
+        "Both losses are plain sums, so that their weight beside the target's loss grows with the number of classes.",
+        "sums.",
+        "the equations say so.",
+        _always({"means over the set": _read_otherwise(normalization="mean")}),
+    ),
+    Reading(
+        "background",
+        "What part does the background class take?",
+        "Eq. 4, Sec. 3.1",
+        "The label space has C + 1 classes, background among them; whether background may be positive or negative is not discussed.",
+        "background is a class as any other.",
+        "Eqs. 4, 5 and 8 run over all C + 1 classes.",
+        _always({"outside the sets": _read_otherwise(background="outside"), "apart": _read_otherwise(background="apart")}),
+    ),
+    Reading(
+        "lambda",
+        "How near to the target must a positive class come?",
+        "Eq. 10, Table 4",
+        "Table 4 compares four values of lambda on the test videos of THUMOS14 and finds 0.85 best; for ActivityNet none is given.",
+        "0.85 on every data set.",
+        "it is the only value that the paper names as its own.",
+        _lambdas,
+    ),
+    Reading(
+        "alpha",
+        "How much do unlabelled snippets weigh?",
+        "Eqs. 1 and 12, Sec. 4.2",
+        "Eq. 1 weighs the unsupervised loss by alpha, Sec. 4.2 sets it to 1, and Eq. 12 leaves it out.",
+        "1, on the class and the localisation losses of unlabelled clips.",
+        "Eqs. 1 and 12 agree there.",
+        _always({str(weight): {"training_settings": {"unlabeled_weight": weight}} for weight in (0.5, 2.0)}),
+    ),
+    Reading(
+        "teacher",
+        "Which model gives the pseudo labels?",
+        "Sec. 3.1, Fig. 2",
+        "Self-training iteratively uses the current model to assign pseudo labels and trains a new one; how often is not said.",
+        "a frozen copy in evaluation mode, renewed every epoch.",
+        "it is the closest to alternating between the two steps.",
+        _always({"online": {"rule_settings": {"teacher": "online"}}}),
+    ),
+    Reading(
+        "learning rate",
+        "What is the learning rate of self-training?",
+        "Sec. 4.2",
+        'The sentence stops: "a learning rate of 10^-4 for ActivityNet v1.3 and 10^-5, and a cosine learning rate decay is used".',
+        "1e-4 for ActivityNet and 1e-5 for THUMOS14 with the preset `full`; 1e-4 for all with the preset `small`.",
+        "THUMOS14 is the other data set of that section; the small detector is trained for fewer steps.",
+        _learning_rates,
+    ),
+    Reading(
+        "windows",
+        "How are videos cut into clips?",
+        "Sec. 4.2",
+        "The temporal dimension T is fixed at 100 on ActivityNet and 256 on THUMOS14; whether and how windows overlap is not said.",
+        "ActivityNet: the whole video rescaled to T snippets; else sliding windows of T snippets, every T/2. "
+        "Twins and small sets have a T of their own.",
+        "it is the convention of the base systems. Training and test clips change together.",
+        _windows,
+    ),
+    Reading(
+        "soft-nms",
+        "What is the threshold of Soft-NMS?",
+        "Sec. 4.2",
+        "A threshold of 0.6 (ActivityNet) and 0.4 (THUMOS14); Soft-NMS with gaussian decay has a width, and no such threshold.",
+        "the width sigma of the gaussian decay.",
+        "the base systems pass these numbers to gaussian decay. Only inference changes.",
+        _nms,
+    ),
+)
+
+
+def alternatives(plain: Experiment) -> Iterator[tuple[Reading, str, Experiment]]:
+    """Every alternative of every reading, named ``reading: alternative``.
+
+    Args:
+        plain: data set, ratio, preset, detector; its rule is replaced by ``ours``, its seed is for the caller to vary.
+    """
+    plain = replace(plain, rule=REFERENCE)
+    identity = plain.identity()
+    for reading in READINGS:
+        for name, changes in reading.alternatives(identity).items():
+            yield reading, f"{reading.name}: {name}", replace(plain, **changes)
+
+
+def readings_experiments(plain: Experiment) -> dict[str, Experiment]:
+    """The reference (``ours``) and every alternative by name, for :func:`nontarget.tables.compare` with ``reference="ours"``."""
+    return {REFERENCE: replace(plain, rule=REFERENCE)} | {name: experiment for _, name, experiment in alternatives(plain)}
