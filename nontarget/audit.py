@@ -202,6 +202,16 @@ def read_audit(path: str | Path | None = None) -> pd.DataFrame:
     return rows
 
 
+def sources(rows: pd.DataFrame) -> str:
+    """Where the files come from, and the checksums of the annotation files behind these rows (a Markdown table)."""
+    checksums = rows.groupby("dataset")["checksum"].first()
+    lines = ["| file | where it comes from | SHA-256 |", "|:--|:--|:--|"]
+    for dataset, files in FILES.items():
+        for number, (file, origin) in enumerate(files.items()):
+            lines.append(f"| `{dataset}/{file}` | {origin} | {f'`{checksums[dataset][:16]}…`' if number == 0 else ''} |")
+    return "\n".join(lines)
+
+
 def audit_table(rows: pd.DataFrame, index: Sequence[str]) -> pd.DataFrame:
     """mAP in percent as text, with the standard deviation over seeds where there are several, and what was scored."""
     groups = rows.groupby([*index, "tiou"], sort=False)["mean_ap"]

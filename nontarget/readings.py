@@ -1,11 +1,15 @@
 """What the paper leaves open: each question, the reading taken here, and the alternatives as experiments."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pandas as pd
+
 from nontarget.experiment import Experiment
 from nontarget.systems import TABLES
+from nontarget.tables import Comparison, compare
+from nontarget.texttable import TextTable
 
 Changes = Mapping[str, Mapping[str, Any]]
 """Name of an alternative -> what it changes in an experiment of ``ours``."""
@@ -182,3 +186,66 @@ def alternatives(plain: Experiment) -> Iterator[tuple[Reading, str, Experiment]]
 def readings_experiments(plain: Experiment) -> dict[str, Experiment]:
     """The reference (``ours``) and every alternative by name, for :func:`nontarget.tables.compare` with ``reference="ours"``."""
     return {REFERENCE: replace(plain, rule=REFERENCE)} | {name: experiment for _, name, experiment in alternatives(plain)}
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What each alternative changes on one data set."""
+
+    comparison: Comparison
+    frame: pd.DataFrame
+    """A row an alternative, by name: columns reading, alternative, mean, low, high (points of average mAP; NaN: no current result)."""
+
+    @property
+    def title(self) -> str:
+        """Data set and kind."""
+        return f"{self.comparison.dataset} ({'simulated' if self.comparison.simulated else 'real'})"
+
+    @property
+    def table(self) -> TextTable:
+        """One row an alternative."""
+        questions = {reading.name: reading for reading in READINGS}
+        rows = [
+            {"Reading": r.reading, "Where": questions[r.reading].where, "Alternative": r.alternative, "Δ": _difference(r)}
+            for r in self.frame.itertuples()
+        ]
+        caption = (
+            f"{self.title} data, {self.comparison.label_ratio:.0%} of the videos labelled: average mAP with another reading minus that "
+            f"with ours, in points, paired by seed, with its 95 % interval; {self.comparison.num_seeds} seeds."
+        )
+        return TextTable(pd.DataFrame(rows), caption, f"readings-{self.comparison.dataset}")
+
+    @property
+    def findings(self) -> str:
+        """Which alternatives matter, in a sentence or two (Markdown)."""
+        known = self.frame.dropna(subset=["low", "high"])
+        better, worse = known[known["low"] > 0], known[known["high"] < 0]
+        text = f"- **{self.title}**: {len(better)} of {len(known)} alternatives are better than ours{_named(better)}, "
+        text += f"{len(worse)} worse{_named(worse)}"
+        absent = len(self.frame) - len(known)
+        return text + (f"; of {absent} there is no current result, or a single seed." if absent else ".")
+
+
+def measure(plain: Experiment, seeds: int | Sequence[int], **options: Any) -> Effects:
+    """The effect of every alternative.
+
+    Args:
+        plain: see :func:`alternatives`.
+        seeds: how many (0, 1, ...), or which.
+        **options: of :func:`nontarget.tables.compare`: ``source``, ``store``, ``device``.
+    """
+    comparison = compare(readings_experiments(plain), seeds, reference=REFERENCE, **options)
+    measured = comparison.differences().reindex(columns=["mean", "low", "high"])
+    rows = [(name, reading.name, name.removeprefix(f"{reading.name}: ")) for reading, name, _ in alternatives(plain)]
+    frame = pd.DataFrame(rows, columns=["name", "reading", "alternative"]).set_index("name")
+    return Effects(comparison, frame.join(measured.astype(float)))
+
+
+def _difference(row: Any) -> str:
+    if pd.isna(row.mean):
+        return "no current result"
+    return f"{row.mean:+.1f}" + ("" if pd.isna(row.low) else f" [{row.low:+.1f}, {row.high:+.1f}]")
+
+
+def _named(rows: pd.DataFrame) -> str:
+    return f" ({', '.join(map(str, rows.index))})" if len(rows) else ""

@@ -13,7 +13,9 @@ _MARKERS = "os^Dv"
 
 
 def map_by_protocol(rows: pd.DataFrame, detectors: Sequence[str], tiou: str = "avg") -> Figure:
-    """mAP under each protocol, a line of the figure a protocol and a marker a detector; means over seeds.
+    """Mean AP, a row a protocol and a marker a detector; means over seeds.
+
+    Dotted: the best of these detectors under the first protocol.
 
     Args:
         rows: of one data set (:func:`nontarget.audit.audit`), in the order of the figure.
@@ -30,7 +32,7 @@ def map_by_protocol(rows: pd.DataFrame, detectors: Sequence[str], tiou: str = "a
     with one_panel(7.4, 1.3 + 0.22 * len(means)) as (figure, axes):
         y = np.arange(len(means))
         for detector, colour, marker in zip(detectors, _COLOURS, _MARKERS, strict=False):
-            axes.plot(means[detector], y, marker, color=colour, label=detector, alpha=0.85)
+            axes.plot(means[detector], y, marker, color=colour, label=detector, alpha=0.85, clip_on=False)
         reference = means.iloc[0][list(detectors)].max()
         axes.axvline(reference, color="0.5", linestyle=":")
         axes.set(yticks=y, xlim=(0, None), xlabel=f"{'average mAP' if tiou == 'avg' else f'mAP at tIoU {tiou}'} (%)")

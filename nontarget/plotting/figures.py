@@ -133,7 +133,8 @@ def subspaces_by_ratio(occupancy: pd.DataFrame, rules: Sequence[str] = ("ours", 
         _percent_axis(panels[0][0])
         for axes in panels[-1]:
             axes.set_xlabel("labelled videos (%)")
-        styles = [Line2D([], [], color="0.3", linestyle=line, label=rule) for rule, line in zip(rules, ("-", "--"), strict=False)]
+        lines: list[Any] = ["-", "--"]
+        styles = [Line2D([], [], color="0.3", linestyle=line, label=rule) for rule, line in zip(rules, lines, strict=False)]
         chance = Line2D([], [], color="0.3", marker="_", markersize=10, linestyle="", label=f"a class at random ({rules[0]})")
         _subspace_legend(figure, [*styles, chance])
     return figure

@@ -1,5 +1,6 @@
 """Fig. 2: the framework as an SVG in which every box leads to its section of the method and to its code in the reference."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -31,9 +32,10 @@ class Box:
         """A rectangle and two linked lines of text."""
         middle, low = self.x + self.width / 2, self.y + (22 if self.height == 52 else 19)
         style = f' style="fill: {self.colour}; stroke: {self.colour}"' if self.colour else ""
+        title = re.sub(r"\^(\w+)", r'<tspan dy="-5" font-size="10">\1</tspan><tspan dy="5">&#8203;</tspan>', escape(self.title))
         return (
             f'<rect x="{self.x}" y="{self.y}" width="{self.width}" height="{self.height}" rx="6"{style}/>'
-            f'<a href="{METHOD}#{self.section}"><text x="{middle:g}" y="{low}">{escape(self.title)}</text></a>'
+            f'<a href="{METHOD}#{self.section}"><text x="{middle:g}" y="{low}">{title}</text></a>'
             f'<a href="{REFERENCE}#nontarget.{self.code}">'
             f'<text class="code" x="{middle:g}" y="{low + 18}">{escape(self.shown or self.code.split(".")[-1])}</text></a>'
         )
@@ -49,25 +51,25 @@ _DISTRIBUTION = "detectors.base.DetectorOutput.distribution"
 
 BOXES = (
     # Pseudo labels
-    Box(170, 42, 150, "Teacher: frozen copy", _BRANCHES, "training.train_stage"),
+    Box(170, 42, 150, "Frozen teacher", _BRANCHES, "training.train_stage"),
     Box(350, 42, 150, "Class distribution", _BRANCHES, _DISTRIBUTION, "unlabelled snippets"),
     Box(530, 18, 300, "Label space partition", _SPLIT, "partition_label_space", height=76),
     Box(850, 42, 140, "Annotations", _DETECTOR, "segments.assign_instances"),
     # Losses of the classes
-    Box(536, 142, 68, "ℓ tgt", _LOSSES, "non_target_loss", "be this", SUBSPACES["target"]),
-    Box(610, 142, 68, "ℓ pos", _LOSSES, "non_target_loss", "pull", SUBSPACES["positive"]),
-    Box(684, 142, 68, "ℓ neg", _LOSSES, "non_target_loss", "push", SUBSPACES["negative"]),
-    Box(850, 142, 140, "ℓ tgt + ℓ neg", _BRANCHES, "rules.ours.Ours", "labelled: Ours"),
+    Box(536, 142, 68, "ℓ^tgt", _LOSSES, "non_target_loss", "be this", SUBSPACES["target"]),
+    Box(610, 142, 68, "ℓ^pos", _LOSSES, "non_target_loss", "pull", SUBSPACES["positive"]),
+    Box(684, 142, 68, "ℓ^neg", _LOSSES, "non_target_loss", "push", SUBSPACES["negative"]),
+    Box(850, 142, 140, "ℓ^tgt + ℓ^neg", _BRANCHES, "rules.ours.Ours", "labelled: Ours"),
     # The detector
     Box(10, 242, 130, "Snippet features", _DETECTOR, "data.make_clips"),
     Box(170, 242, 150, "Embedding", _DETECTOR, "detectors.spot.SnippetEmbedding"),
     Box(350, 242, 150, "Class head", _DETECTOR, "detectors.spot.Spot"),
-    Box(530, 242, 460, "Class distribution", _SPLIT, _DISTRIBUTION, "every snippet: distribution"),
+    Box(530, 242, 460, "Class distribution", _SPLIT, _DISTRIBUTION, "output.distribution"),
     Box(350, 324, 150, "Mask head", _DETECTOR, "detectors.spot.MaskHead"),
     Box(530, 324, 150, "Masks", _DETECTOR, "detectors.spot.SpotOutput"),
-    Box(850, 324, 140, "L mask", _DETECTOR, "detectors.spot_losses.mask_loss"),
-    Box(10, 324, 145, "L rec", _DETECTOR, "detectors.spot_losses.reconstruction_loss"),
-    Box(170, 324, 150, "L ref", _DETECTOR, "detectors.spot_losses.refinement_loss"),
+    Box(710, 324, 120, "L^mask", _DETECTOR, "detectors.spot_losses.mask_loss"),
+    Box(10, 324, 145, "L^rec", _DETECTOR, "detectors.spot_losses.reconstruction_loss"),
+    Box(170, 324, 150, "L^ref", _DETECTOR, "detectors.spot_losses.refinement_loss"),
     # Inference
     Box(350, 424, 150, "Candidates", _INFERENCE, "inference.detect_clips"),
     Box(530, 424, 150, "Soft-NMS", _INFERENCE, "soft_nms"),
@@ -82,16 +84,16 @@ _ARROWS = (
     "M570 94 V140", "M644 94 V140", "M718 94 V140",  # each subspace to its loss
     "M570 242 V196", "M644 242 V196", "M718 242 V196", "M920 242 V196", "M920 94 V140",  # the losses look at the distribution
     "M140 268 H168", "M320 268 H348", "M500 268 H528",
-    "M334 268 V350 H348", "M500 350 H528", "M680 350 H848",
+    "M334 268 V350 H348", "M500 350 H528", "M680 350 H708",
     "M230 294 V322", "M190 294 V308 H110 V322",  # the embedding's own losses
-    "M640 376 V400 H425 V422", "M765 294 V400 H425 V422",  # both outputs make candidates
+    "M640 376 V400 H425 V422", "M910 294 V400 H425 V422",  # both outputs make candidates
     "M500 450 H528", "M680 450 H708", "M830 450 H848",
 )  # fmt: skip
 
 _STYLE = """
 .framework { width: 100%; height: auto; font: 14px system-ui, sans-serif; }
 .framework text { fill: currentColor; text-anchor: middle; }
-.framework text.code { font: 11px ui-monospace, monospace; opacity: .85; }
+.framework text.code { font: 11.5px ui-monospace, monospace; opacity: .85; }
 .framework text.note { font-size: 12px; text-anchor: start; opacity: .85; }
 .framework rect { fill: currentColor; fill-opacity: .07; stroke: currentColor; stroke-opacity: .6; }
 .framework rect[style] { fill-opacity: .28; stroke-opacity: 1; }
@@ -124,7 +126,8 @@ def links() -> list[str]:
 
 
 def _lines() -> Iterator[str]:
-    yield '<svg xmlns="http://www.w3.org/2000/svg" class="framework" viewBox="0 0 1000 488" role="group" aria-labelledby="fw-title fw-desc">'
+    yield '<svg xmlns="http://www.w3.org/2000/svg" class="framework" viewBox="0 0 1000 488"'
+    yield ' role="group" aria-labelledby="fw-title fw-desc">'
     yield '<title id="fw-title">The framework of learning from non-target classes</title>'
     yield f'<desc id="fw-desc">{escape(DESCRIPTION)}</desc>'
     yield f"<style>{_STYLE}</style>"

@@ -61,6 +61,35 @@ def map_by_ratio(comparisons: Sequence[Any]) -> Figure:
     return figure
 
 
+def maps_by_ratio(comparisons: Sequence[Any]) -> Figure:
+    """Average mAP against the label ratio, a panel for each data set; what has no results is left out."""
+    datasets: dict[str, list[Any]] = {}
+    for c in comparisons:
+        if len(c.maps):
+            datasets.setdefault(c.dataset, []).append(c)
+    if not datasets:
+        raise ValueError("nothing to draw: no comparison has current results")
+    with mpl.rc_context(STYLE):
+        columns = min(2, len(datasets))
+        rows = -(-len(datasets) // columns)
+        figure = Figure(figsize=(3.3 * columns, 2.7 * rows + 0.7), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False).flat
+        for axes, (dataset, group) in zip(panels, datasets.items(), strict=False):
+            for system in dict.fromkeys(s for c in group for s in c.mean.index):
+                here = [c for c in group if system in c.mean.index]
+                mean, std = (pd.Series([getattr(c, kind).loc[system, "avg"] for c in here]) for kind in ("mean", "std"))
+                errorbar(axes, [100 * c.label_ratio for c in here], mean, std, system)
+            ratios = [100 * c.label_ratio for c in group]
+            kind = "simulated" if group[0].simulated else "real"
+            axes.set(title=f"{dataset} ({kind})", xlabel="labelled videos (%)", xticks=ratios, xlim=(min(ratios) - 5, max(ratios) + 5))
+        for axes in list(panels):
+            axes.set_visible(False)
+        figure.supylabel("average mAP (%)", fontsize=10)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2 if max(map(len, labels)) > 18 else 3)
+    return figure
+
+
 def training_curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
     """Mean of every loss in each epoch, pre-training and self-training side by side (the ``curves`` of a record)."""
     stages = {name: pd.DataFrame(list(rows)).drop(columns="learning_rate") for name, rows in curves.items() if rows}

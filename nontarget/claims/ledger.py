@@ -1,0 +1,127 @@
+"""The ledger of the paper's claims: each with the paper's numbers, ours with their intervals, and a verdict."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from nontarget.claims.quantities import PAPER_DATASETS, Runs
+from nontarget.claims.stated import Claim, Group, stated_claims
+from nontarget.claims.verdicts import SYMBOLS, Finding, judge
+from nontarget.experiment import Experiment
+from nontarget.results import ResultStore
+from nontarget.texttable import TextTable
+
+DATASETS = ("thumos14-sim", "activitynet-sim", "hapt", "nips4b")
+_PAPER = f"Paper: {' / '.join(PAPER_DATASETS.values())}"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Every claim on every data set."""
+
+    findings: tuple[Finding, ...]
+    kinds: dict[str, str]
+    """Data set -> "simulated" or "real"."""
+
+    def tables(self) -> Iterator[tuple[Group, TextTable]]:
+        """A table for each group of claims."""
+        for group in {f.group.name: f.group for f in self.findings}.values():
+            rows = []
+            for claim in group.claims:
+                row = {"Claim": claim.text, _PAPER: paper_cell(claim)}
+                rows.append(row | {self._heading(f.dataset): f.cell for f in self.findings if f.group == group and f.claim == claim})
+            yield group, TextTable(pd.DataFrame(rows), f"{group.title}. Points, with 95 % intervals.", f"claims-{group.name}")
+
+    def counts(self) -> pd.DataFrame:
+        """Number of claims by data set and verdict."""
+        rows = []
+        for dataset in self.kinds:
+            found = [f for f in self.findings if f.dataset == dataset and f.evidence]
+            row = {"Data set": self._heading(dataset), "Claims": len(found)}
+            row |= {f"{symbol} {verdict}": sum(f.verdict == verdict for f in found) for verdict, symbol in SYMBOLS.items()}
+            rows.append(row | {"of these without a current run": sum(f.verdict == "undetermined" and f.missing for f in found)})
+        return pd.DataFrame(rows)
+
+    def details(self) -> pd.DataFrame:
+        """Every quantity on every data set, in points, with the paper's value where it has one."""
+        return pd.DataFrame(
+            [
+                {
+                    "claim": f"{f.group.title}: {f.claim.text}",
+                    "quantity": e.quantity.name,
+                    "dataset": f.dataset,
+                    "kind": self.kinds[f.dataset],
+                    "paper": e.quantity.paper(f.dataset.removesuffix("-sim")),
+                    "mean": e.mean,
+                    "low": e.low,
+                    "high": e.high,
+                    "verdict": e.verdict,
+                    "seeds_needed": e.seeds_needed,
+                    "missing": e.missing,
+                    "in_map": e.quantity.in_map,
+                    "single": len(f.evidence) == 1,
+                }
+                for f in self.findings
+                for e in f.evidence
+            ]
+        )
+
+    def chart(self) -> dict[str, pd.DataFrame]:
+        """Claims of one quantity in mAP, for :func:`nontarget.plotting.differences`: a frame a data set."""
+        details = self.details()
+        chosen = details[details["in_map"] & details["single"]]
+        return {
+            self._heading(dataset): chosen[chosen["dataset"] == dataset].set_index("quantity")[["mean", "low", "high", "paper"]]
+            for dataset in self.kinds
+        }
+
+    def outlook(self) -> str:
+        """What would change a verdict (Markdown)."""
+        lines = []
+        for dataset in self.kinds:
+            found = [f for f in self.findings if f.dataset == dataset and f.evidence and f.verdict == "undetermined"]
+            unsure = [f for f in found if not f.missing]
+            needed = sorted(f.seeds_needed for f in unsure if f.seeds_needed is not None)
+            text = f"- **{self._heading(dataset)}**: {len(found) - len(unsure)} claims wait for runs, {len(unsure)} for more seeds"
+            if needed:
+                text += f"; if means and spreads stay as they are, {needed[0]} to {needed[-1]} seeds would settle {len(needed)} of these"
+            lines.append(f"{text}.")
+        return "\n".join(lines)
+
+    def _heading(self, dataset: str) -> str:
+        return f"{dataset} ({self.kinds[dataset]})"
+
+
+def ledger(
+    datasets: Sequence[str] = DATASETS,
+    seeds: int | Sequence[int] = 3,
+    *,
+    preset: str = "small",
+    store: ResultStore | None = None,
+    groups: Sequence[Group] | None = None,
+) -> Ledger:
+    """Judge every claim by the committed results.
+
+    Args:
+        datasets: see :func:`nontarget.data.load_dataset`; the data themselves are not needed.
+        seeds: how many (0, 1, ...), or which; a claim needs all of them.
+        preset: ``small`` or ``full``.
+        store: whose committed table is read; default: the store in the default folder.
+        groups: the claims; default: all.
+    """
+    runs = Runs(seeds, store or ResultStore(), preset)
+    kinds = {d: "simulated" if Experiment(d, preset=preset).identity()["dataset"]["simulated"] else "real" for d in datasets}
+    findings = tuple(
+        judge(group, claim, dataset, runs)
+        for group in (stated_claims() if groups is None else groups)
+        for claim in group.claims
+        for dataset in datasets
+    )
+    return Ledger(findings, kinds)
+
+
+def paper_cell(claim: Claim) -> str:
+    """The paper's values on its data sets, "–" where it has none."""
+    by_dataset = [[quantity.paper(dataset) for quantity in claim.quantities] for dataset in PAPER_DATASETS]
+    return " / ".join("–" if None in values else ", ".join(f"{v:+.1f}" for v in values) for values in by_dataset)

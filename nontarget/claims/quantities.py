@@ -1,0 +1,220 @@
+"""What the paper's claims are about: quantities that it says are above 0, read from its tables and from committed results."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+
+from nontarget.experiment import Experiment
+from nontarget.paper import METHODS, reported_map
+from nontarget.results import ResultStore
+from nontarget.systems import TABLES
+from nontarget.tables import RATIOS, Comparison, compare
+
+PAPER_DATASETS = {"thumos14": "THUMOS14", "activitynet": "ActivityNet"}
+"""Data sets of the paper, and how they are written."""
+
+
+class MissingRunError(LookupError):
+    """A run that a quantity needs has no current committed result."""
+
+
+@dataclass
+class Runs:
+    """Committed runs, looked up once; a result of other code or other data is not used."""
+
+    seeds: int | Sequence[int] = 3
+    store: ResultStore = field(default_factory=ResultStore)
+    preset: str = "small"
+    _known: dict[tuple[str, str, float], Comparison] = field(default_factory=dict, repr=False)
+
+    def table(self, dataset: str, table: str, ratio: float) -> Comparison:
+        """The systems of a table on a data set."""
+        key = (dataset, table, ratio)
+        if key not in self._known:
+            systems = TABLES[table].experiments(Experiment(dataset, label_ratio=ratio, preset=self.preset))
+            self._known[key] = compare(systems, self.seeds, source="committed", store=self.store, table=table)
+        return self._known[key]
+
+    def average_map(self, dataset: str, table: str, ratio: float, system: str) -> pd.Series:
+        """Average mAP in percent of a system, by seed.
+
+        Raises:
+            MissingRunError: a seed has no current result.
+        """
+        maps = self._current(dataset, table, ratio, system).maps
+        return maps.xs(system, level="system")["avg"]
+
+    def occupancy(self, dataset: str, ratio: float) -> pd.DataFrame:
+        """Where the truth lies after training with ``ours``: a row a seed, columns of :data:`nontarget.occupancy.Occupancy`.
+
+        Raises:
+            MissingRunError: a seed has no current result.
+        """
+        comparison = self._current(dataset, "table1", ratio, "ours")
+        rows = {seed: r["occupancy"] for (s, seed), r in zip(comparison.maps.index, comparison.records, strict=True) if s == "ours"}
+        return pd.DataFrame(rows).T
+
+    def _current(self, dataset: str, table: str, ratio: float, system: str) -> Comparison:
+        comparison = self.table(dataset, table, ratio)
+        if system not in comparison.mean.index:
+            reason = next(u for u in comparison.unavailable if u.startswith(f"{system}:"))
+            raise MissingRunError(f"{dataset}, {ratio:.0%} labelled: {reason}")
+        return comparison
+
+
+class Quantity(ABC):
+    """Something of which the paper says that it is above 0, in points (percent)."""
+
+    in_map: ClassVar[bool] = True
+    """Whether the points are of average mAP."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What it is, in a few words."""
+
+    def paper(self, dataset: str) -> float | None:
+        """The paper's value on one of its data sets, from its tables; None: it gives no number."""
+        return None
+
+    @abstractmethod
+    def values(self, runs: Runs, dataset: str) -> pd.Series | None:
+        """Our value for each seed; None: the claim is not about this data set.
+
+        Raises:
+            MissingRunError: a run is missing or stale.
+        """
+
+
+@dataclass(frozen=True)
+class Gap(Quantity):
+    """Average mAP of one system minus that of another."""
+
+    better: str
+    worse: str
+    table: str = "table1"
+    ratio: float = 0.1
+
+    @property
+    def name(self) -> str:
+        return f"{self.better} − {self.worse}, {self.ratio:.0%}"
+
+    def paper(self, dataset: str) -> float | None:
+        rows = reported_map(self.table, dataset, self.ratio)
+        methods = METHODS[self.table]
+        if methods.get(self.better) not in rows.index or methods.get(self.worse) not in rows.index:
+            return None
+        return float(rows.loc[methods[self.better], "avg"] - rows.loc[methods[self.worse], "avg"])
+
+    def values(self, runs: Runs, dataset: str) -> pd.Series:
+        better, worse = (runs.average_map(dataset, self.table, self.ratio, system) for system in (self.better, self.worse))
+        return better - worse
+
+
+@dataclass(frozen=True)
+class Fading(Quantity):
+    """How much a gain falls for each further 10 % of labelled videos: minus the least-squares slope over all label ratios."""
+
+    better: str
+    worse: str
+    ratios: tuple[float, ...] = RATIOS
+
+    @property
+    def name(self) -> str:
+        return f"fall of ({self.better} − {self.worse}) for 10 % more labels"
+
+    @property
+    def gaps(self) -> Mapping[float, Gap]:
+        """The gain at each label ratio."""
+        return {ratio: Gap(self.better, self.worse, ratio=ratio) for ratio in self.ratios}
+
+    def paper(self, dataset: str) -> float | None:
+        gains = [gap.paper(dataset) for gap in self.gaps.values()]
+        return None if None in gains else float(self._fall(np.array([gains], dtype=float))[0])
+
+    def values(self, runs: Runs, dataset: str) -> pd.Series:
+        gains = pd.DataFrame({ratio: gap.values(runs, dataset) for ratio, gap in self.gaps.items()})
+        return pd.Series(self._fall(gains.to_numpy()), gains.index)
+
+    def _fall(self, gains: np.ndarray) -> np.ndarray:
+        """From gains [seeds, ratios]."""
+        steps = np.array(self.ratios) * 10
+        steps -= steps.mean()
+        fall: np.ndarray = -(gains @ steps) / (steps @ steps)
+        return fall
+
+
+@dataclass(frozen=True)
+class LargerSpace(Quantity):
+    """A gain on a data set of many classes minus the same on one of few.
+
+    Seeds of different data sets have nothing in common; they are subtracted in order, as independent draws may be.
+    """
+
+    gap: Gap
+    smaller: Mapping[str, str]
+    """Data set of many classes -> the one of few."""
+
+    @property
+    def name(self) -> str:
+        return f"({self.gap.name}) there minus on the smaller label space"
+
+    def paper(self, dataset: str) -> float | None:
+        few, many = self.gap.paper("thumos14"), self.gap.paper("activitynet")
+        return None if dataset != "activitynet" or few is None or many is None else many - few
+
+    def values(self, runs: Runs, dataset: str) -> pd.Series | None:
+        if dataset not in self.smaller:
+            return None
+        return self.gap.values(runs, dataset) - self.gap.values(runs, self.smaller[dataset])
+
+
+@dataclass(frozen=True)
+class NoGain(Quantity):
+    """How far a gain stays below the smallest one that the paper reports (Table 1, both data sets, all label ratios)."""
+
+    gap: Gap
+    datasets: tuple[str, ...]
+    """Those with few videos and few classes."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.margin:.1f} − ({self.gap.name})"
+
+    @property
+    def margin(self) -> float:
+        """The smallest gain of the paper, in points."""
+        reported = [Gap(self.gap.better, self.gap.worse, ratio=ratio).paper(d) for d in PAPER_DATASETS for ratio in RATIOS]
+        return min(gain for gain in reported if gain is not None)
+
+    def values(self, runs: Runs, dataset: str) -> pd.Series | None:
+        return self.margin - self.gap.values(runs, dataset) if dataset in self.datasets else None
+
+
+@dataclass(frozen=True)
+class TruthShare(Quantity):
+    """Share of snippets whose hidden label lies in a subspace, against chance: the mean number of its classes, divided by C + 1."""
+
+    in_map: ClassVar[bool] = False
+
+    subspace: Literal["positive", "negative"]
+    """Of the positive classes, share minus chance; of the negative ones, chance minus share."""
+    snippets: Literal["truth", "action"] = "truth"
+    """All snippets, or those of an action alone. The number of classes is a mean over all snippets in either case."""
+    ratio: float = 0.1
+
+    @property
+    def name(self) -> str:
+        terms = ("share", "chance") if self.subspace == "positive" else ("chance", "share")
+        return f"{terms[0]} − {terms[1]} of the truth in {self.subspace} classes, {self.ratio:.0%}"
+
+    def values(self, runs: Runs, dataset: str) -> pd.Series:
+        found = runs.occupancy(dataset, self.ratio)
+        sizes = found[["size_positive", "size_negative", "size_ambiguous"]]
+        chance = found[f"size_{self.subspace}"] / (1 + sizes.sum(axis=1))  # the target is the class that is added
+        above = 100 * (found[f"{self.snippets}_{self.subspace}"] - chance)
+        return above if self.subspace == "positive" else -above

@@ -1,0 +1,142 @@
+"""The quantitative claims of the paper, each as quantities that it says are above 0."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from nontarget.claims.quantities import Fading, Gap, LargerSpace, NoGain, Quantity, TruthShare
+from nontarget.paper import METHODS, reported_map
+from nontarget.systems import TABLES
+from nontarget.tables import RATIOS
+
+SMALLER_SPACE = {"activitynet-sim": "thumos14-sim", "nips4b": "hapt"}
+"""Data set -> one of the same kind (simulated, real) with fewer classes."""
+SMALL_SETS = ("hapt",)
+"""Few training videos and few classes, both."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the paper says; it holds if every quantity is above 0."""
+
+    text: str
+    quantities: tuple[Quantity, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Claims of one place in the paper."""
+
+    name: str
+    title: str
+    quotation: str
+    """The paper's words, and where they stand."""
+    claims: tuple[Claim, ...]
+
+
+def stated_claims() -> tuple[Group, ...]:
+    """All groups, in the order of the paper."""
+    return (
+        Group(
+            "table1",
+            "Table 1: against the baseline and previous work",
+            '"our method achieves stable performance improvements over previous works across all data splits on both datasets" (Sec. 4.3)',
+            tuple(_table1()),
+        ),
+        Group(
+            "labels",
+            "How much there is to learn from",
+            '"Especially, our method obtains remarkable performance when the number of labeled data is very limited (with only 10% or 20% '
+            'labeled videos)"; "The superiority of the proposed method is more emphasized for ActivityNet v1.3, [...] a larger label '
+            'space" (Sec. 4.3); "it is difficult for the proposed method to achieve significant performance gains when the training '
+            'set and the label space are small" (Sec. 5)',
+            tuple(_labels_and_classes()),
+        ),
+        Group(
+            "table2",
+            "Table 2: the losses of Eq. 12",
+            '"Applying the proposed ℓneg consistently improves the baseline by a large margin on both benchmarks [...] the proposed ℓpos '
+            'also significantly improve the performance" (Sec. 4.4)',
+            (
+                Claim("l_neg adds to l_tgt", (Gap("l_tgt + l_neg", "l_tgt", "table2"),)),
+                Claim("l_pos adds to both", (Gap("l_tgt + l_neg + l_pos", "l_tgt + l_neg", "table2"),)),
+                Claim("Both together add to l_tgt", (Gap("l_tgt + l_neg + l_pos", "l_tgt", "table2"),)),
+            ),
+        ),
+        Group(
+            "table3",
+            "Table 3: another detector",
+            '"the superiority of our method is feature-agnostic and model-agnostic" (Sec. 4.4)',
+            (
+                Claim("NPL above no unlabelled videos", (Gap("ActionFormer, NPL-style", "ActionFormer", "table3"),)),
+                Claim("Ours above NPL", (Gap("ActionFormer, ours", "ActionFormer, NPL-style", "table3"),)),
+                Claim(
+                    "Ours above NPL on both detectors",
+                    (Gap("ours", "NPL-style"), Gap("ActionFormer, ours", "ActionFormer, NPL-style", "table3")),
+                ),
+            ),
+        ),
+        Group(
+            "table4",
+            "Table 4: lambda",
+            '"higher λ choosing fewer positive classes may make it difficult to fully learn the informative semantics via positive '
+            'learning while lower λ [...] may carry the risk of involving unreliable ambiguous classes" (Sec. 4.4)',
+            (Claim("0.85 is the best of four", tuple(_best_lambda())),),
+        ),
+        Group(
+            "table5",
+            "Table 5: other ways to learn from non-target classes",
+            '"verify the superiority of our method over previous semi-supervised technologies" (Table 5)',
+            (
+                Claim("Ours above soft pseudo labels", (Gap("ours", "soft pseudo label", "table5"),)),
+                Claim("Ours above complementary labels", (Gap("ours", "complementary label", "table5"),)),
+                Claim("Complementary above soft", (Gap("complementary label", "soft pseudo label", "table5"),)),
+            ),
+        ),
+        Group(
+            "figure5",
+            "Fig. 5: where the truth lies",
+            '"The key to performance improvement is whether positive classes contain the ground truth label while negative classes run a '
+            'low risk of containing the ground truth label" (Sec. 4.4)',
+            (
+                Claim("Positive classes hold the truth more often than chance", (TruthShare("positive"),)),
+                Claim("Negative classes hold it less often than chance", (TruthShare("negative"),)),
+                Claim("The same among snippets of an action: positive", (TruthShare("positive", "action"),)),
+                Claim("The same among snippets of an action: negative", (TruthShare("negative", "action"),)),
+            ),
+        ),
+    )
+
+
+def _table1() -> Sequence[Claim]:
+    systems = {method: system for system, method in METHODS["table1"].items()}
+    claims = []
+    for ratio in RATIOS:
+        order = reported_map("table1", "thumos14", ratio)["avg"].drop("Baseline").sort_values(ascending=False)
+        ranked = [systems[str(method)] for method in order.index]
+        claims += [
+            Claim(f"{ratio:.0%}: ours above the baseline", (Gap("ours", "baseline", ratio=ratio),)),
+            Claim(f"{ratio:.0%}: ours above NPL", (Gap("ours", "NPL-style", ratio=ratio),)),
+            Claim(f"{ratio:.0%}: {' > '.join(order.index)}", tuple(Gap(a, b, ratio=ratio) for a, b in pairwise(ranked))),
+        ]
+    return claims
+
+
+def _labels_and_classes() -> Sequence[Claim]:
+    return [
+        Claim("The gain over the baseline falls with more labels", (Fading("ours", "baseline"),)),
+        Claim("The gain over NPL falls with more labels", (Fading("ours", "NPL-style"),)),
+        *(
+            Claim(
+                f"{r:.0%}: the gain over the baseline is larger in a larger label space",
+                (LargerSpace(Gap("ours", "baseline", ratio=r), SMALLER_SPACE),),
+            )
+            for r in RATIOS
+        ),
+        Claim("10%: no significant gain on a small set with few classes", (NoGain(Gap("ours", "baseline"), SMALL_SETS),)),
+    ]
+
+
+def _best_lambda() -> Sequence[Gap]:
+    table = TABLES["table4"]
+    return [Gap(table.reference, other, "table4") for other in table.systems if other != table.reference]
