@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help book test check reproduce bench bench-gpu clean
+.PHONY: help book pdf test check reproduce bench bench-gpu clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -20,6 +20,10 @@ $(READY): pyproject.toml constraints.txt
 
 book: $(READY)  ## build the book: _build/html/index.html
 	jupyter-book build book -W -n --keep-going
+
+pdf: $(READY)  ## the book as one file: _build/nontarget.pdf (needs Chromium)
+	jupyter-book build book --builder singlehtml
+	python book/print_pdf.py _build/singlehtml/index.html _build/nontarget.pdf
 
 test: $(READY) check  ## lint, types, unit tests, notebooks, the book
 	pytest

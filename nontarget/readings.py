@@ -9,7 +9,7 @@ import pandas as pd
 from nontarget.experiment import Experiment
 from nontarget.systems import TABLES
 from nontarget.tables import Comparison, compare
-from nontarget.texttable import TextTable
+from nontarget.texttable import TextTable, interval_text, percent
 
 Changes = Mapping[str, Mapping[str, Any]]
 """Name of an alternative -> what it changes in an experiment of ``ours``."""
@@ -145,7 +145,7 @@ READINGS = (
         "Sec. 4.2",
         'The sentence stops: "a learning rate of 10^-4 for ActivityNet v1.3 and 10^-5, and a cosine learning rate decay is used".',
         "1e-4 for ActivityNet and 1e-5 for THUMOS14 with the preset `full`; 1e-4 for all with the preset `small`.",
-        "THUMOS14 is the other data set of that section; the small detector is trained for fewer steps.",
+        "THUMOS14 is the other data set of that section; one rate for the small detector is assumed.",
         _learning_rates,
     ),
     Reading(
@@ -155,7 +155,7 @@ READINGS = (
         "The temporal dimension T is fixed at 100 on ActivityNet and 256 on THUMOS14; whether and how windows overlap is not said.",
         "ActivityNet: the whole video rescaled to T snippets; else sliding windows of T snippets, every T/2. "
         "Twins and small sets have a T of their own.",
-        "it is the convention of the base systems. Training and test clips change together.",
+        "SPOT rescales on ActivityNet and slides on THUMOS14; half a window is assumed. Training and test clips change together.",
         _windows,
     ),
     Reading(
@@ -164,7 +164,7 @@ READINGS = (
         "Sec. 4.2",
         "A threshold of 0.6 (ActivityNet) and 0.4 (THUMOS14); Soft-NMS with gaussian decay has a width, and no such threshold.",
         "the width sigma of the gaussian decay.",
-        "the base systems pass these numbers to gaussian decay. Only inference changes.",
+        "the width is the one number that gaussian decay has. Only inference changes.",
         _nms,
     ),
 )
@@ -194,7 +194,8 @@ class Effects:
 
     comparison: Comparison
     frame: pd.DataFrame
-    """A row an alternative, by name: columns reading, alternative, mean, low, high (points of average mAP; NaN: no current result)."""
+    """A row an alternative, by name: columns reading, alternative, mean, low, high (points of average mAP; NaN: no current result),
+    and panel and row, for :func:`nontarget.plotting.differences`."""
 
     @property
     def title(self) -> str:
@@ -206,12 +207,17 @@ class Effects:
         """One row an alternative."""
         questions = {reading.name: reading for reading in READINGS}
         rows = [
-            {"Reading": r.reading, "Where": questions[r.reading].where, "Alternative": r.alternative, "Δ": _difference(r)}
+            {
+                "Reading": r.reading,
+                "Where": questions[r.reading].where,
+                "Alternative": r.alternative,
+                "Δ": "no current result" if pd.isna(r.mean) else interval_text(r.mean, r.low, r.high),
+            }
             for r in self.frame.itertuples()
         ]
         caption = (
-            f"{self.title} data, {self.comparison.label_ratio:.0%} of the videos labelled: average mAP with another reading minus that "
-            f"with ours, in points, paired by seed, with its 95 % interval; {self.comparison.num_seeds} seeds."
+            f"{self.title} data, {percent(self.comparison.label_ratio)} of the videos labelled: average mAP with another reading minus "
+            f"that with ours, in points, paired by seed, with its 95 % interval; {self.comparison.num_seeds} seeds."
         )
         return TextTable(pd.DataFrame(rows), caption, f"readings-{self.comparison.dataset}")
 
@@ -238,13 +244,8 @@ def measure(plain: Experiment, seeds: int | Sequence[int], **options: Any) -> Ef
     measured = comparison.differences().reindex(columns=["mean", "low", "high"])
     rows = [(name, reading.name, name.removeprefix(f"{reading.name}: ")) for reading, name, _ in alternatives(plain)]
     frame = pd.DataFrame(rows, columns=["name", "reading", "alternative"]).set_index("name")
-    return Effects(comparison, frame.join(measured.astype(float)))
-
-
-def _difference(row: Any) -> str:
-    if pd.isna(row.mean):
-        return "no current result"
-    return f"{row.mean:+.1f}" + ("" if pd.isna(row.low) else f" [{row.low:+.1f}, {row.high:+.1f}]")
+    effects = Effects(comparison, frame.join(measured.astype(float)))
+    return replace(effects, frame=effects.frame.assign(panel=effects.title, row=frame.index))
 
 
 def _named(rows: pd.DataFrame) -> str:

@@ -68,7 +68,7 @@ TABLES = {
             "ActionFormer, ours": {"detector": "actionformer", "rule": "ours"},
         },
         reference="ActionFormer",
-        about="Is the loss tied to one detector? ActionFormer scores each class by itself; see {doc}`../systems` for how it is partitioned.",
+        about="Is the loss tied to one detector? ActionFormer scores each class by itself, without background.",
     ),
     "table4": Table(
         "The bar for positive classes",

@@ -207,6 +207,27 @@ def complete_ratios(name: str = "table1", ratios: Sequence[float] = RATIOS, **op
     return [comparison for comparison in found if not comparison.unavailable]
 
 
+def current_tables(
+    name: str,
+    datasets: Sequence[str],
+    ratios: Sequence[float] = RATIOS,
+    seeds: int | Sequence[int] = 3,
+    *,
+    source: Source = "committed",
+    store: ResultStore | None = None,
+) -> tuple[Comparison, ...]:
+    """:func:`paper_table` for those data sets and label ratios of which at least two of its systems have results.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = [paper_table(name, d, r, seeds, source=source, store=store) for d in datasets for r in ratios]
+    kept = tuple(c for c in found if c.maps.index.unique("system").size > 1)
+    if not kept:
+        raise ValueError(f"no {source} results of {name} for any of {list(datasets)} at the label ratios {list(ratios)}")
+    return kept
+
+
 @dataclass(frozen=True)
 class Tabs:
     """Several comparisons, one a tab."""
@@ -218,6 +239,13 @@ class Tabs:
     def findings(self) -> str:
         """Those of every comparison, each under its name (Markdown)."""
         return "\n\n".join(f"**{c.dataset}, {100 * c.label_ratio:g} %**\n\n{c.findings}" for c in self.comparisons)
+
+    def frame(self) -> pd.DataFrame:
+        """Every run: data set, label ratio, system, seed, mAP (%) by tIoU."""
+        parts = [c.maps.reset_index().assign(dataset=c.dataset, label_ratio=c.label_ratio) for c in self.comparisons]
+        table = pd.concat(parts, ignore_index=True).round(4)
+        first = ["dataset", "label_ratio", "system", "seed"]
+        return table[[*first, *(c for c in table.columns if c not in first)]]
 
     def _repr_markdown_(self) -> str:
         tabs = []

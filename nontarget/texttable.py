@@ -1,7 +1,8 @@
-"""A table of text with a caption, for notebooks and pages."""
+"""Tables of text with a caption, for notebooks and pages, and how intervals are written in them."""
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 
@@ -21,3 +22,13 @@ class TextTable:
 
     def _repr_html_(self) -> str:
         return f"<p>{self.caption}</p>{self.cells.to_html(index=False, border=0, justify='left')}"
+
+
+def interval_text(mean: float, low: float, high: float) -> str:
+    """A difference with its interval, which one seed does not have."""
+    return f"{mean:+.1f}" if np.isnan(low) else f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def percent(share: float) -> str:
+    """A share as "10 %"."""
+    return f"{100 * share:g} %"

@@ -22,13 +22,14 @@
 from IPython.display import Markdown
 
 from nontarget.downloads import CsvLink
-from nontarget.plotting import map_by_value, maps_by_ratio
+from nontarget.plotting import maps_by_ratio
 from nontarget.systems import TABLES
 from nontarget.tables import RATIOS, Tabs, current_tables
 
 # %% [markdown]
 # The parameters: which table (`nontarget.systems.TABLES`), the data sets and label ratios to look for, the number of seeds, and whether to
-# read `committed` results alone or also what was `stored` on this machine. To compute a table for one data set and ratio, on your own features too, see {doc}`../own_features`.
+# read the `committed` results or what was `stored` on this machine. Each of the paper's tables has a notebook that computes it for one data
+# set and ratio, on your own features too: {doc}`../own_features`.
 
 # %% tags=["parameters"]
 table = "table2"
@@ -43,8 +44,8 @@ Markdown(TABLES[table].about)
 # %% [markdown]
 # ## The table
 #
-# A tab for each data set and label ratio. The Δ column is the difference in average mAP to the table's first system, or to the one that the caption names, paired by seed, with its 95 %
-# interval: one that contains 0 says that these seeds cannot tell the two apart.
+# A tab for each data set and label ratio. The Δ column is the difference in average mAP to the system that the
+# caption names, paired by seed, with its 95 % interval: one that contains 0 says that these seeds cannot tell the two apart.
 
 # %%
 found = current_tables(table, datasets, ratios, seeds, source=source)

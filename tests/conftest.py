@@ -40,6 +40,20 @@ def data_root():
     return _outside("NONTARGET_DATA", "data")
 
 
+@pytest.fixture(scope="session")
+def book():
+    """The literal command, from the repository root."""
+    command = shutil.which("jupyter-book")
+    if command is None:
+        pytest.skip("jupyter-book is not installed (extra: book)")
+    environment = {k: v for k, v in os.environ.items() if k not in ("NONTARGET_RESULTS", "TQDM_DISABLE")}
+    done = subprocess.run(
+        [command, "build", "book", "-W", "-n", "--keep-going"], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    return REPOSITORY / "_build" / "html"
+
+
 @pytest.fixture
 def unchecked():
     """No run-time check of shapes: functions as users call them, with the errors that they get."""

@@ -55,7 +55,7 @@ def make(extension, project):
 
 def printed(project, page):
     content = json.loads((project / "book" / "notebooks" / f"{page}.ipynb").read_text())
-    return "".join(content["cells"][-1]["outputs"][0]["text"]).strip()
+    return "".join(content["cells"][-2]["outputs"][0]["text"]).strip()  # the last cell says how the page was made
 
 
 @pytest.mark.slow
@@ -84,6 +84,24 @@ def test_pages_are_run_when_what_they_depend_on_changes(extension, project):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
+def test_a_page_has_its_own_title_and_says_how_it_was_made(extension, project):
+    notebook = project / "notebooks" / "n.ipynb"
+    content = nbformat.read(notebook, 4)
+    content.cells.insert(0, nbformat.v4.new_markdown_cell("# Plain\n\nText."))
+    nbformat.write(content, notebook)
+    parameters = {"x": 2, "name": "two words", "many": [1, 2]}
+    write_pages(project, {"one": {"notebook": "n"}, "two": {"notebook": "n", "title": "Another", "parameters": parameters}})
+    make(extension, project)
+    one, two = (json.loads((project / "book" / "notebooks" / f"{p}.ipynb").read_text())["cells"] for p in ("one", "two"))
+    assert "".join(one[0]["source"]).startswith("# Plain\n")
+    assert "".join(two[0]["source"]) == "# Another\n\nText."
+    command = extension.papermill_command("n.ipynb", parameters)
+    assert command == "papermill notebooks/n.ipynb out.ipynb -p x 2 -p name 'two words' -y '{\"many\": [1, 2]}'"
+    assert command in two[-1]["source"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
 def test_a_failing_notebook_fails_the_build_and_keeps_the_others(extension, project):
     write_pages(project, {"good": {"notebook": "n"}, "bad": {"notebook": "n", "parameters": {"x": 0}}})
     with pytest.raises(Exception, match=r"page bad: n.ipynb, cell \d+: ZeroDivisionError: division by zero"):
@@ -94,20 +112,6 @@ def test_a_failing_notebook_fails_the_build_and_keeps_the_others(extension, proj
 
 
 # --- the book itself
-
-
-@pytest.fixture(scope="module")
-def book():
-    """The literal command, from the repository root."""
-    command = shutil.which("jupyter-book")
-    if command is None:
-        pytest.skip("jupyter-book is not installed (extra: book)")
-    environment = {k: v for k, v in os.environ.items() if k not in ("NONTARGET_RESULTS", "TQDM_DISABLE")}
-    done = subprocess.run(
-        [command, "build", "book", "-W", "-n", "--keep-going"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    return HTML
 
 
 class Page(HTMLParser):

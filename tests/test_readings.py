@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from helpers import TINY_TRAINING, tiny_dataset
+from test_claims import made_up
 
 from nontarget import partition_label_space, rules
 from nontarget.config import TrainingConfig
@@ -12,8 +13,8 @@ from nontarget.data import Normalization, make_clips, make_labeled_clips, split_
 from nontarget.detectors import build_detector, detector_settings
 from nontarget.detectors.base import DetectorOutput, Targets
 from nontarget.experiment import Experiment
-from nontarget.readings import READINGS, readings_experiments
-from nontarget.results import identity_key
+from nontarget.readings import READINGS, measure, readings_experiments
+from nontarget.results import ResultStore, identity_key
 from nontarget.training import TrainingData, train_stage
 
 READ = "ours, read otherwise"
@@ -185,3 +186,35 @@ def test_alternatives_are_relative_to_the_plain_experiment():
     slow = replace(Experiment(), training_settings={"learning_rate": 1e-5})
     rate = readings_experiments(slow)["learning rate: x 3"].training_settings["learning_rate"]
     assert rate == pytest.approx(3e-5)
+
+
+def test_effects_are_paired_and_missing_ones_are_said(tmp_path):
+    store, plain = ResultStore(tmp_path), Experiment("thumos14-sim")
+    store.prepare()
+    experiments = readings_experiments(plain)
+    averages = {
+        "ours": [30.0, 34.0, 31.0],
+        "precedence: positive first": [32.0, 36.0, 33.5],
+        "alpha: 2.0": [28.0, 32.0, 28.5],
+        "teacher: online": [29.0, 35.0, 31.0],
+        "soft-nms: x 2": [29.0, 35.0],
+    }
+    store.commit(made_up(replace(experiments[name], seed=i), v) for name, row in averages.items() for i, v in enumerate(row))
+    effects = measure(plain, 3, source="committed", store=store)
+    cells = effects.table.cells.set_index(["Reading", "Alternative"])["Δ"]
+    assert len(cells) == len(experiments) - 1
+    assert cells["precedence", "positive first"] == "+2.2 [+1.4, +2.9]"
+    assert cells["soft-nms", "x 2"] == "no current result", "a seed is missing"
+    assert cells["windows", "T/2"] == "no current result"
+    better, worse = "1 of 3 alternatives are better than ours (precedence: positive first)", "1 worse (alpha: 2.0)"
+    assert f"{better}, {worse}; of {len(cells) - 3} there is no current result" in effects.findings
+    assert effects.frame.loc["teacher: online", "panel"] == "thumos14-sim (simulated)"
+    nothing = measure(plain, 3, source="committed", store=ResultStore(tmp_path / "empty"))
+    assert set(nothing.table.cells["Δ"]) == {"no current result"}
+
+
+def test_every_reading_says_what_was_asked_and_decided():
+    for reading in READINGS:
+        assert reading.question.endswith("?")
+        assert f"**{reading.question}** ({reading.where})" in reading.markdown
+        assert all((reading.paper, reading.ours, reading.why))

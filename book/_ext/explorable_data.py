@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from nontarget.config import InferenceConfig
 from nontarget.data import LabeledVideo, make_clips
 from nontarget.experiment import Experiment, Training, train
 from nontarget.results import ResultStore
@@ -43,20 +42,21 @@ def postprocessing(experiment: Experiment = DETECTOR_SHOWN, store: ResultStore |
         "classThresholds": list(trained.inference.class_thresholds),
         "maskThresholds": list(trained.inference.mask_thresholds),
         "sigma": trained.protocol.nms_sigma,
-        "minScore": InferenceConfig().min_score,
-        "maxDetections": InferenceConfig().max_detections,
+        "minScore": trained.inference.min_score,
+        "maxDetections": trained.inference.max_detections,
     }
 
 
 def ratio(store: ResultStore | None = None) -> dict[str, Any]:
     """Average mAP in percent of every committed run of the plain systems that is current, by data set and system."""
-    metrics = (store or ResultStore()).metrics()
+    store = store or ResultStore()
+    metrics = store.metrics()
     rows = metrics[(metrics["tiou"] == "avg") & (metrics["detector"] == "spot") & (metrics["settings"] == "{}")]
     points: dict[str, dict[str, list[dict[str, float]]]] = {}
     simulated: dict[str, bool] = {}
     for row in rows.to_dict("records"):
         experiment = Experiment(row["dataset"], row["rule"], float(row["label_ratio"]), int(row["seed"]), row["preset"])
-        found = (store or ResultStore()).committed(experiment.identity(), metrics)
+        found = store.committed(experiment.identity(), metrics)
         if found.record is None:
             continue
         simulated[row["dataset"]] = row["simulated"] in (True, "True")

@@ -1,6 +1,6 @@
 """Run the book's notebooks with papermill before anything is read.
 
-``book/pages.yml`` lists pages: a notebook and its parameters. A page is run when its stamp differs from the hash of everything that its
+``book/pages.yml`` lists pages: a notebook, its parameters, and a title where it is not the notebook's own. A page is run when its stamp differs from the hash of everything that its
 numbers depend on: the notebook, the parameters, the package and the committed results. Pages run side by side; each is put in place and
 stamped by its own worker, so that an interrupted build keeps every finished page. A notebook that fails fails the build.
 """
@@ -8,6 +8,9 @@ stamped by its own worker, so that an interrupted build keeps every finished pag
 import hashlib
 import json
 import os
+import re
+import shlex
+import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -36,10 +39,11 @@ def make_pages(app, config):
     stale = {}
     for name, page in pages.items():
         notebook = book.parent / "notebooks" / f"{page['notebook']}.ipynb"
-        stamp = fingerprint(book.parent, notebook, page.get("parameters") or {})
+        parameters, title = page.get("parameters") or {}, page.get("title")
+        stamp = fingerprint(book.parent, notebook, [parameters, title])
         made = output / f"{name}.stamp"
         if not (output / f"{name}.ipynb").exists() or not made.exists() or made.read_text() != stamp:
-            stale[name] = (notebook, page.get("parameters") or {}, output / f"{name}.ipynb", stamp)
+            stale[name] = (notebook, parameters, output / f"{name}.ipynb", stamp, title)
     if not stale:
         return
     logger.info(f"running {len(stale)} notebooks: {', '.join(stale)}")
@@ -55,8 +59,9 @@ def make_pages(app, config):
         raise ExtensionError("a notebook failed\n" + "\n".join(failures))
 
 
-def run_page(notebook, parameters, target, stamp):
-    """Execute one notebook, put it in place, stamp it."""
+def run_page(notebook, parameters, target, stamp, title=None):
+    """Execute one notebook, say on it how it was made, put it in place, stamp it."""
+    started = time.monotonic()
     os.environ.update(TQDM_DISABLE="1", PYDEVD_DISABLE_FILE_VALIDATION="1")
     import papermill
 
@@ -72,12 +77,51 @@ def run_page(notebook, parameters, target, stamp):
             log_output=False,
             extra_arguments=["--log-level=ERROR"],  # else each kernel warns that its socket, on this machine alone, is not encrypted
         )
+        content = json.loads(unfinished.read_text(encoding="utf-8"))
+        if title:
+            retitle(content, title)
+        content["cells"].append(provenance_cell(notebook.name, parameters, time.monotonic() - started))
+        unfinished.write_text(json.dumps(content), encoding="utf-8")
         os.replace(unfinished, target)
     except papermill.PapermillExecutionError as error:
         raise RuntimeError(f"{notebook.name}, cell {error.cell_index}: {error.ename}: {error.evalue}") from None
     finally:
         unfinished.unlink(missing_ok=True)
     target.with_suffix(".stamp").write_text(stamp)
+
+
+def retitle(content, title):
+    """Give a page its own title: several pages can come from one notebook."""
+    first = next(c for c in content["cells"] if c["cell_type"] == "markdown")
+    first["source"] = re.sub(r"\A# .*", lambda _: f"# {title}", "".join(first["source"]))
+
+
+def provenance_cell(notebook, parameters, seconds):
+    """How a page was made, folded away at its end."""
+    import torch
+
+    from nontarget.provenance import provenance
+
+    about = provenance(torch.device("cuda" if torch.cuda.is_available() else "cpu"), 1)
+    text = f"""````{{dropdown}} How this page was made
+:name: how-this-page-was-made
+:class-container: provenance
+```bash
+{papermill_command(notebook, parameters)}
+```
+Code {about["commit"]}, {about["date"]}, torch {about["torch"]}, {about["device"].split(",")[0]}, in {seconds:.0f} s. Results that the
+page reads carry their own code version, device and date.
+````"""
+    return {"cell_type": "markdown", "id": "provenance", "metadata": {}, "source": text}
+
+
+def papermill_command(notebook, parameters):
+    """What to type to run a page's notebook as the page did."""
+    options = [f"-p {name} {shlex.quote(str(value))}" for name, value in parameters.items() if not isinstance(value, (list, dict))]
+    structured = {name: value for name, value in parameters.items() if isinstance(value, (list, dict))}
+    if structured:
+        options.append(f"-y {shlex.quote(json.dumps(structured))}")
+    return " ".join(["papermill", f"notebooks/{notebook}", "out.ipynb", *options])
 
 
 def fingerprint(root, notebook, parameters):

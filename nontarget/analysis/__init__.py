@@ -1,7 +1,7 @@
 """What the figures compute: hidden snippets as a detector sees them, examples chosen by rule, separability, subspaces, hits and misses."""
 
-from nontarget.analysis.embeddings import Separability, draw_snippets, map_to_plane, separability
-from nontarget.analysis.matching import VideoMatches, match_video
+from nontarget.analysis.embeddings import Separability, draw_snippets, map_to_plane, separability, separability_findings, separability_table
+from nontarget.analysis.matching import VideoMatches, match_video, outcomes
 from nontarget.analysis.selection import (
     MisjudgedSnippet,
     confusable_classes,
@@ -28,7 +28,10 @@ __all__ = [
     "median_videos",
     "misjudged_snippet",
     "occupancy_by_epoch",
+    "outcomes",
     "separability",
+    "separability_findings",
+    "separability_table",
     "subspace_of_classes",
     "with_chance",
 ]

@@ -1,14 +1,18 @@
 """How well snippet embeddings tell groups of snippets apart: a map to look at, and a number with an interval."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from nontarget.tables import paired_interval
 
 
 def draw_snippets(labels: ArrayLike, each: int, seed: int = 0) -> NDArray[np.int64]:
@@ -83,6 +87,39 @@ def separability(
     np.add.at(hits, (video, y), right)
     draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
     return Separability(float(_balanced(hits.sum(axis=0), total.sum(axis=0))), _balanced(draws @ hits, draws @ total), len(y), len(names))
+
+
+def separability_table(scores: Mapping[str, Sequence[Separability]], reference: str) -> pd.DataFrame:
+    """In percent: a row a system and run, with what it gains on the reference's run of the same number (same split, same snippets).
+
+    Args:
+        scores: system -> one result a run.
+        reference: the system that the others are compared with.
+    """
+    rows = []
+    for system, results in scores.items():
+        for run, (result, other) in enumerate(zip(results, scores[reference], strict=True)):
+            row = {"system": system, "run": run, "score": result.score, "low": result.interval[0], "high": result.interval[1]}
+            gain = dict(zip(("gain", "gain low", "gain high"), result.minus(other), strict=True)) if system != reference else {}
+            rows.append(row | gain | {"snippets": result.num_snippets, "videos": result.num_videos})
+    table = pd.DataFrame(rows)
+    shares = [c for c in table if c not in ("system", "run", "snippets", "videos")]
+    table[shares] *= 100
+    return table
+
+
+def separability_findings(scores: Mapping[str, Sequence[Separability]], system: str, reference: str) -> str:
+    """What the numbers say in a sentence (Markdown): both systems, the first run's gain over videos, and the mean gain over several runs."""
+    gain, low, high = (100 * x for x in scores[system][0].minus(scores[reference][0]))
+    means = {name: 100 * float(np.mean([r.score for r in results])) for name, results in scores.items()}
+    text = (
+        f"{means[reference]:.1f} % under *{reference}*, {means[system]:.1f} % under *{system}*. First run: a gain of {gain:+.1f} points "
+        f"({low:+.1f} to {high:+.1f} over {scores[system][0].num_videos} videos)"
+    )
+    if len(scores[system]) > 1:
+        over = paired_interval(100 * (a.score - b.score) for a, b in zip(scores[system], scores[reference], strict=True))
+        text += f"; mean of {len(scores[system])} runs: {over['mean']:+.1f} points ({over['low']:+.1f} to {over['high']:+.1f} over seeds)"
+    return text + "."
 
 
 def _balanced(hits: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:

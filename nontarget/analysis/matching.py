@@ -1,5 +1,6 @@
 """Which detections of a video are right, which are wrong, and which instances are missed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,21 @@ def match_video(
         ranked.assign(right=right).head(keep),
         int((finder < len(ranked)).sum()),
     )
+
+
+def outcomes(matches: Mapping[str, Mapping[str, VideoMatches]]) -> pd.DataFrame:
+    """Every found, missed and false segment in a row (video_id, system, outcome, label, start_s, end_s, score).
+
+    Args:
+        matches: video -> system -> what was matched.
+    """
+    parts = []
+    for video_id, systems in matches.items():
+        for system, m in systems.items():
+            kept = m.detections.assign(outcome=np.where(m.detections["right"], "found", "false"))
+            missed = m.instances[~m.instances["found"]].assign(outcome="missed", score=np.nan)
+            parts += [part.assign(video_id=video_id, system=system) for part in (kept, missed) if len(part)]
+    return pd.concat(parts, ignore_index=True)[["video_id", "system", "outcome", "label", *_SEGMENT, "score"]]
 
 
 def _segments(frame: pd.DataFrame) -> torch.Tensor:

@@ -31,7 +31,7 @@ class Ledger:
             for claim in group.claims:
                 row = {"Claim": claim.text, _PAPER: paper_cell(claim)}
                 rows.append(row | {self._heading(f.dataset): f.cell for f in self.findings if f.group == group and f.claim == claim})
-            yield group, TextTable(pd.DataFrame(rows), f"{group.title}. Points, with 95 % intervals.", f"claims-{group.name}")
+            yield group, TextTable(pd.DataFrame(rows), f"Verdicts, {group.title}. Points, with 95 % intervals.", f"claims-{group.name}")
 
     def counts(self) -> pd.DataFrame:
         """Number of claims by data set and verdict."""
@@ -67,14 +67,11 @@ class Ledger:
             ]
         )
 
-    def chart(self) -> dict[str, pd.DataFrame]:
-        """Claims of one quantity in mAP, for :func:`nontarget.plotting.differences`: a frame a data set."""
+    def chart(self) -> pd.DataFrame:
+        """Claims of one quantity in mAP, for :func:`nontarget.plotting.differences`."""
         details = self.details()
         chosen = details[details["in_map"] & details["single"]]
-        return {
-            self._heading(dataset): chosen[chosen["dataset"] == dataset].set_index("quantity")[["mean", "low", "high", "paper"]]
-            for dataset in self.kinds
-        }
+        return chosen.assign(panel=chosen["dataset"].map(self._heading), row=chosen["quantity"])
 
     def outlook(self) -> str:
         """What would change a verdict (Markdown)."""

@@ -13,6 +13,7 @@ from nontarget.paper import METHODS, reported_map
 from nontarget.results import ResultStore
 from nontarget.systems import TABLES
 from nontarget.tables import RATIOS, Comparison, compare
+from nontarget.texttable import percent
 
 PAPER_DATASETS = {"thumos14": "THUMOS14", "activitynet": "ActivityNet"}
 """Data sets of the paper, and how they are written."""
@@ -62,7 +63,7 @@ class Runs:
         comparison = self.table(dataset, table, ratio)
         if system not in comparison.mean.index:
             reason = next(u for u in comparison.unavailable if u.startswith(f"{system}:"))
-            raise MissingRunError(f"{dataset}, {ratio:.0%} labelled: {reason}")
+            raise MissingRunError(f"{dataset}, {percent(ratio)} labelled: {reason}")
         return comparison
 
 
@@ -101,7 +102,7 @@ class Gap(Quantity):
 
     @property
     def name(self) -> str:
-        return f"{self.better} − {self.worse}, {self.ratio:.0%}"
+        return f"{self.better} over {self.worse}, {percent(self.ratio)}"
 
     def paper(self, dataset: str) -> float | None:
         rows = reported_map(self.table, dataset, self.ratio)
@@ -117,7 +118,7 @@ class Gap(Quantity):
 
 @dataclass(frozen=True)
 class Fading(Quantity):
-    """How much a gain falls for each further 10 % of labelled videos: minus the least-squares slope over all label ratios."""
+    """How much a gain falls from the smallest to the largest label ratio: on the least-squares line over all of them."""
 
     better: str
     worse: str
@@ -125,7 +126,7 @@ class Fading(Quantity):
 
     @property
     def name(self) -> str:
-        return f"fall of ({self.better} − {self.worse}) for 10 % more labels"
+        return f"fall of ({self.better} over {self.worse}), {percent(self.ratios[0])} to {percent(self.ratios[-1])}"
 
     @property
     def gaps(self) -> Mapping[float, Gap]:
@@ -142,10 +143,9 @@ class Fading(Quantity):
 
     def _fall(self, gains: np.ndarray) -> np.ndarray:
         """From gains [seeds, ratios]."""
-        steps = np.array(self.ratios) * 10
-        steps -= steps.mean()
-        fall: np.ndarray = -(gains @ steps) / (steps @ steps)
-        return fall
+        steps = np.array(self.ratios) - np.mean(self.ratios)
+        slopes: np.ndarray = gains @ steps / (steps @ steps)
+        return -slopes * (self.ratios[-1] - self.ratios[0])
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class LargerSpace(Quantity):
 
     @property
     def name(self) -> str:
-        return f"({self.gap.name}) there minus on the smaller label space"
+        return f"({self.gap.name}) minus on fewer classes"
 
     def paper(self, dataset: str) -> float | None:
         few, many = self.gap.paper("thumos14"), self.gap.paper("activitynet")
@@ -183,7 +183,7 @@ class NoGain(Quantity):
 
     @property
     def name(self) -> str:
-        return f"{self.margin:.1f} − ({self.gap.name})"
+        return f"{self.margin:.1f} minus ({self.gap.name})"
 
     @property
     def margin(self) -> float:
@@ -209,8 +209,8 @@ class TruthShare(Quantity):
 
     @property
     def name(self) -> str:
-        terms = ("share", "chance") if self.subspace == "positive" else ("chance", "share")
-        return f"{terms[0]} − {terms[1]} of the truth in {self.subspace} classes, {self.ratio:.0%}"
+        which = "all snippets" if self.snippets == "truth" else "snippets of an action"
+        return f"truth in {self.subspace} classes against chance, {which}, {percent(self.ratio)}"
 
     def values(self, runs: Runs, dataset: str) -> pd.Series:
         found = runs.occupancy(dataset, self.ratio)

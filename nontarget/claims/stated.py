@@ -8,6 +8,7 @@ from nontarget.claims.quantities import Fading, Gap, LargerSpace, NoGain, Quanti
 from nontarget.paper import METHODS, reported_map
 from nontarget.systems import TABLES
 from nontarget.tables import RATIOS
+from nontarget.texttable import percent
 
 SMALLER_SPACE = {"activitynet-sim": "thumos14-sim", "nips4b": "hapt"}
 """Data set -> one of the same kind (simulated, real) with fewer classes."""
@@ -115,9 +116,9 @@ def _table1() -> Sequence[Claim]:
         order = reported_map("table1", "thumos14", ratio)["avg"].drop("Baseline").sort_values(ascending=False)
         ranked = [systems[str(method)] for method in order.index]
         claims += [
-            Claim(f"{ratio:.0%}: ours above the baseline", (Gap("ours", "baseline", ratio=ratio),)),
-            Claim(f"{ratio:.0%}: ours above NPL", (Gap("ours", "NPL-style", ratio=ratio),)),
-            Claim(f"{ratio:.0%}: {' > '.join(order.index)}", tuple(Gap(a, b, ratio=ratio) for a, b in pairwise(ranked))),
+            Claim(f"{percent(ratio)}: ours above the baseline", (Gap("ours", "baseline", ratio=ratio),)),
+            Claim(f"{percent(ratio)}: ours above NPL", (Gap("ours", "NPL-style", ratio=ratio),)),
+            Claim(f"{percent(ratio)}: {' > '.join(order.index)}", tuple(Gap(a, b, ratio=ratio) for a, b in pairwise(ranked))),
         ]
     return claims
 
@@ -128,12 +129,12 @@ def _labels_and_classes() -> Sequence[Claim]:
         Claim("The gain over NPL falls with more labels", (Fading("ours", "NPL-style"),)),
         *(
             Claim(
-                f"{r:.0%}: the gain over the baseline is larger in a larger label space",
+                f"{percent(r)}: the gain over the baseline is larger in a larger label space",
                 (LargerSpace(Gap("ours", "baseline", ratio=r), SMALLER_SPACE),),
             )
             for r in RATIOS
         ),
-        Claim("10%: no significant gain on a small set with few classes", (NoGain(Gap("ours", "baseline"), SMALL_SETS),)),
+        Claim("10 %: no significant gain on a small set with few classes", (NoGain(Gap("ours", "baseline"), SMALL_SETS),)),
     ]
 
 

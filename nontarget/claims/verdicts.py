@@ -10,6 +10,7 @@ from scipy import stats
 from nontarget.claims.quantities import MissingRunError, Quantity, Runs
 from nontarget.claims.stated import Claim, Group
 from nontarget.tables import paired_interval
+from nontarget.texttable import interval_text
 
 Verdict = Literal["reproduced", "not reproduced", "undetermined"]
 SYMBOLS: dict[Verdict, str] = {"reproduced": "✓", "not reproduced": "✗", "undetermined": "?"}
@@ -27,7 +28,7 @@ A quantity is computed for every seed, on the same split, and its 95 % interval 
 |:--|:--|
 | A is better than B | average mAP of A minus that of B, paired by seed |
 | an ordering, or the best of several | that of every two neighbours, or of the best and each other |
-| a gain falls with more labels | minus the slope of a line through the gains of a seed at all four label ratios |
+| a gain falls with more labels | the fall of a line through the gains of a seed at all four label ratios, from the first to the last |
 | a larger label space, a larger gain | the gain on the set of many classes minus that on the one of few, both simulated or both real |
 | no significant gain on a small set | the smallest gain that the paper's Table 1 reports, minus ours |
 | positive classes hold the truth | share of the snippets whose hidden label is in the set, minus the set's mean size divided by C + 1 |
@@ -91,7 +92,7 @@ class Finding:
             above, below = (sum(e.verdict == v for e in self.evidence) for v in ("reproduced", "not reproduced"))
             return f"{text}, {above} of {len(self.evidence)} above 0, {below} below"
         [e] = self.evidence
-        return f"{text}, {e.mean:+.1f}" + ("" if np.isnan(e.low) else f" [{e.low:+.1f}, {e.high:+.1f}]")
+        return f"{text}, {interval_text(e.mean, e.low, e.high)}"
 
 
 def judge(group: Group, claim: Claim, dataset: str, runs: Runs) -> Finding:

@@ -1,46 +1,45 @@
 """Figures of differences with their intervals: of readings of the paper, and of its claims."""
 
-from collections.abc import Mapping
-
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nontarget.plotting.style import STYLE
+from nontarget.plotting.style import COLOURS, STYLE
 
 
-def differences(frames: Mapping[str, pd.DataFrame], axis: str = "difference in average mAP (points)") -> Figure:
-    """A panel for each frame, a line for each of its rows: a dot and its interval; a cross where there is no result.
-
-    A filled dot has an interval that leaves out 0. A row that a frame does not have stays empty in its panel.
+def differences(frame: pd.DataFrame, axis: str = "difference in average mAP (points)") -> Figure:
+    """Panels side by side, a line for each row: a dot with its interval, filled where the interval leaves out 0.
 
     Args:
-        frames: title of the panel -> rows by name, columns mean, low, high and, if there is one, paper (the paper's value, a diamond).
+        frame: columns panel, row (names; each in the order of first appearance), mean, low, high (NaN: no result, and written so) and,
+            if there is one, paper: the paper's value, a diamond. What a panel has no row for stays empty.
         axis: what the differences are of.
 
     Raises:
-        ValueError: there is no frame.
+        ValueError: there is no row.
     """
-    if not frames:
-        raise ValueError("differences needs at least one frame, got none")
-    rows = list(dict.fromkeys(str(name) for frame in frames.values() for name in frame.index))
+    if not len(frame):
+        raise ValueError("differences needs at least one row, got none")
+    rows = list(frame["row"].unique())
+    panels = frame["panel"].unique()
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.0 + 2.2 * len(frames), 1.4 + 0.24 * len(rows)), layout="constrained")
-        panels = figure.subplots(1, len(frames), sharey=True, squeeze=False)[0]
-        for axes, (title, frame) in zip(panels, frames.items(), strict=True):
-            y = np.array([rows.index(str(name)) for name in frame.index])
-            known = frame["mean"].notna().to_numpy()
-            shown = (frame["low"] * frame["high"] > 0).to_numpy()
+        figure = Figure(figsize=(3.0 + 1.9 * len(panels), 1.5 + 0.24 * len(rows)), layout="constrained")
+        for axes, name in zip(figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0], panels, strict=True):
+            part = frame[frame["panel"] == name]
+            part = part.assign(y=[rows.index(row) for row in part["row"]], shown=part["low"] * part["high"] > 0)
             axes.axvline(0, color="0.4", linewidth=0.8)
-            axes.hlines(y, frame["low"], frame["high"], color="black", linewidth=1.2)
-            for chosen, face in ((known & shown, "black"), (known & ~shown, "white")):
-                axes.plot(frame["mean"][chosen], y[chosen], "o", color="black", markerfacecolor=face)
-            axes.plot(np.zeros((~known).sum()), y[~known], "x", color="0.5")
+            axes.hlines(part["y"], part["low"], part["high"], color="black", linewidth=1.2)
+            for shown, face in ((True, "black"), (False, "white")):
+                dots = part[part["shown"] == shown]
+                axes.plot(dots["mean"], dots["y"], "o", color="black", markerfacecolor=face)
+            for y in part.loc[part["mean"].isna(), "y"]:
+                axes.text(0, y, "no result", color="0.4", fontsize=7, ha="center", va="center", backgroundcolor="white")
             if "paper" in frame:
-                axes.plot(frame["paper"].astype(float), y, "D", color="#D55E00", markersize=4)
-            axes.set_title(title, fontsize=10)
-        panels[0].set_yticks(range(len(rows)), rows)
-        panels[0].invert_yaxis()
+                axes.plot(part["paper"].astype(float), part["y"], "D", color=COLOURS["ours"], markersize=4, label="the paper's value")
+            axes.set_title(str(name).replace(" (", "\n("), fontsize=10)
+        figure.axes[0].set_yticks(range(len(rows)), rows)
+        figure.axes[0].invert_yaxis()
+        if "paper" in frame:
+            figure.axes[-1].legend(loc="lower right", fontsize=8)
         figure.supxlabel(axis, fontsize=10)
     return figure

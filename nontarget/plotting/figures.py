@@ -1,5 +1,6 @@
 """The drawings of Figs. 1 and 3 to 6; what they show is computed in :mod:`nontarget.analysis`."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -140,39 +141,44 @@ def subspaces_by_ratio(occupancy: pd.DataFrame, rules: Sequence[str] = ("ours", 
     return figure
 
 
-def hits_and_misses(matches: Mapping[str, Any], duration_s: float, title: str) -> Figure:
-    """What systems found, missed and made up in one video, on its time line: three lanes a system, below the truth.
+def hits_and_misses(videos: Mapping[str, tuple[float, Mapping[str, Any]]]) -> Figure:
+    """What systems found, missed and made up, on the time lines of some videos: three lanes a system, below the truth.
 
     Args:
-        matches: system -> :class:`nontarget.analysis.VideoMatches`.
-        duration_s: of the video.
-        title: above it.
+        videos: title -> duration in seconds, and system -> :class:`nontarget.analysis.VideoMatches`.
     """
-    truth = next(iter(matches.values())).instances
-    labels = list(dict.fromkeys([*truth["label"], *(label for m in matches.values() for label in m.detections["label"])]))
-    key = {label: chr(ord("A") + i) for i, label in enumerate(labels)}
-    lanes = 1 + 3 * len(matches)
-    with one_panel(7.4, 1.3 + 0.27 * lanes) as (figure, axes):
-        _lane(axes, 0, truth, key, color="0.75", edgecolor="black")
-        ticks = ["truth"]
-        for i, (system, m) in enumerate(matches.items()):
-            top = 1 + 3 * i
-            right, wrong = m.detections[m.detections["right"]], m.detections[~m.detections["right"]]
-            missed = m.instances[~m.instances["found"]]
-            _lane(axes, top, right, key, color=_LANES["found"], edgecolor="black")
-            _lane(axes, top + 1, missed, key, color="white", edgecolor=_LANES["missed"], linestyle="--")
-            _lane(axes, top + 2, wrong, key, color=_LANES["false"], edgecolor="white", hatch="////")
-            axes.axhline(top - 0.5, color="0.6", linewidth=0.8)
-            ticks += [f"{system}: found {len(right)}", f"missed {len(missed)}", f"false {len(wrong)}"]
-        axes.set(yticks=range(lanes), yticklabels=ticks, xlim=(0, duration_s), ylim=(lanes - 0.5, -0.5), xlabel="seconds")
-        axes.set_title(title, loc="left", fontsize=9)
-        axes.grid(axis="y", visible=False)
-        meaning = "   ".join(f"{letter} {label}" for label, letter in key.items())
-        figure.supxlabel(meaning, fontsize=8, x=0.01, ha="left", wrap=True)
+    lanes = 1 + 3 * max(len(matches) for _, matches in videos.values())
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.4, (1.2 + 0.27 * lanes) * len(videos)), layout="constrained")
+        panels = figure.subplots(len(videos), 1, squeeze=False)[:, 0]
+        for axes, (title, (duration_s, matches)) in zip(panels, videos.items(), strict=True):
+            _time_line(axes, matches)
+            axes.set_xlim(0, duration_s)
+            axes.set_title(title, loc="left", fontsize=9)
     return figure
 
 
 _SNIPPETS = {"truth": "all snippets", "action": "snippets of an action"}
+
+
+def _time_line(axes: Axes, matches: Mapping[str, Any]) -> None:
+    truth = next(iter(matches.values())).instances
+    labels = list(dict.fromkeys([*truth["label"], *(label for m in matches.values() for label in m.detections["label"])]))
+    key = {label: chr(ord("A") + i) for i, label in enumerate(labels)}
+    _lane(axes, 0, truth, key, color="0.75", edgecolor="black")
+    ticks = ["truth"]
+    for top, (system, m) in enumerate(matches.items()):
+        right, wrong = m.detections[m.detections["right"]], m.detections[~m.detections["right"]]
+        missed = m.instances[~m.instances["found"]]
+        _lane(axes, 3 * top + 1, right, key, color=_LANES["found"], edgecolor="black")
+        _lane(axes, 3 * top + 2, missed, key, color="white", edgecolor=_LANES["missed"], linestyle="--")
+        _lane(axes, 3 * top + 3, wrong, key, color=_LANES["false"], edgecolor="white", hatch="////")
+        axes.axhline(3 * top + 0.5, color="0.6", linewidth=0.8)
+        ticks += [f"{system}: found {len(right)}", f"missed {len(missed)}", f"false {len(wrong)}"]
+    names = textwrap.fill("   ".join(f"{letter}\N{NO-BREAK SPACE}{label}" for label, letter in key.items()), 110)
+    axes.set(yticks=range(len(ticks)), yticklabels=ticks, ylim=(len(ticks) - 0.5, -0.6))
+    axes.set_xlabel(f"seconds\n{names}", fontsize=8)
+    axes.grid(axis="y", visible=False)
 
 
 def _lane(axes: Axes, y: int, segments: pd.DataFrame, key: Mapping[str, str], **style: Any) -> None:

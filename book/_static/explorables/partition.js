@@ -17,7 +17,7 @@
   explorable("partition", (root) => {
     const state = { probs: PRESETS.figure1[1], ratio: 0.85, precedence: "negative" };
     const rows = CLASSES.map((name, c) => makeRow(name, (p, base) => change({ probs: rescaled(base, c, p) }), () => state.probs));
-    const losses = Object.fromEntries(["target", "negative", "positive", "sum"].map((name) => [name, el("dd")]));
+    const losses = Object.fromEntries(["target", "negative", "positive", "sum"].map((name) => [name, el("span", { class: "ex-number" })]));
     const said = status();
 
     function change(changes) {
@@ -49,13 +49,13 @@
         "div",
         { class: "ex-rows" },
         el("div", { class: "ex-row ex-head", "aria-hidden": "true" },
-          el("span", { class: "ex-name" }, "class"), el("span", { class: "ex-bar-cell" }, "probability p: drag a bar"),
+          el("span", { class: "ex-name" }, "class"), el("span", { class: "ex-bar-cell" }, "probability p (drag)"),
           el("span", { class: "ex-kind" }, "subspace"), el("span", { class: "ex-pull" }, "pull on the logit")),
         ...rows.map((row) => row.element),
       ),
-      el("dl", { class: "ex-losses" },
+      el("div", { class: "ex-losses" },
         ...[["target", "ℓ tgt"], ["negative", "ℓ neg"], ["positive", "ℓ pos"], ["sum", "sum"]].map(([name, label]) =>
-          el("div", { class: `ex-loss-${name}` }, el("dt", {}, label), losses[name]))),
+          el("div", { class: `ex-loss-${name}` }, el("span", { class: "ex-term" }, label), " ", losses[name]))),
       said.element,
     );
     draw();
@@ -112,7 +112,7 @@
     }
 
     const element = el("div", { class: "ex-row" }, el("span", { class: "ex-name" }, name),
-      el("div", { class: "ex-bar-cell" }, slider, why), kind, pull);
+      el("div", { class: "ex-bar-cell" }, slider), kind, pull, why);
     return { element, show };
   }
 
@@ -127,7 +127,7 @@
   }
 
   function arrow(force, scale) {
-    const [width, height, middle] = [90, 18, 45];
+    const [width, height, middle] = [72, 18, 36];
     const tip = middle + (force / scale) * (middle - 3);
     const head = Math.sign(force) * Math.min(6, Math.abs(tip - middle));
     const y = height / 2;

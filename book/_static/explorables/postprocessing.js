@@ -9,7 +9,7 @@
   const LISTED = 8;
   const CURVE = 130;
   const ROW = 18;
-  const MARGIN = { left: 44, right: 92 };
+  const MARGIN = { left: 30, right: 92 };
   const METHODS = {
     gaussian: { label: "σ, width of the decay", min: 0.05, max: 2, step: 0.05, value: 0.4 },
     linear: { label: "tIoU from which scores decay", min: 0.05, max: 0.95, step: 0.05, value: 0.3 },
@@ -17,7 +17,7 @@
   };
 
   explorable("postprocessing", (root, data) => {
-    const state = { shown: 0, classThresholds: [0.1, 0.2, 0.3], maskThresholds: [0.5], method: "gaussian", strength: data.sigma };
+    const state = { shown: 0, classThresholds: [0.1, 0.2, 0.3], maskThresholds: [0.2, 0.3], method: "gaussian", strength: data.sigma };
     const plot = el("div", { class: "ex-plot-wide" });
     const said = status();
     let width = 0;
@@ -84,7 +84,7 @@
     const x = (seconds) => MARGIN.left + (seconds / data.duration) * inner;
     const ceiling = Math.max(0.5, Math.ceil(10 * Math.max(...shown.curve, ...classThresholds)) / 10);
     const truthTop = 20;
-    const curveTop = truthTop + 24;
+    const curveTop = truthTop + 36;
     const y = (p) => curveTop + CURVE * (1 - p / ceiling);
     const lanes = packed(candidates);
     const lane = Math.min(7, 70 / Math.max(1, lanes.length));
@@ -104,7 +104,7 @@
       ...shown.truth.map((segment) => bar(segment, truthTop, 8, { class: "ex-truth" })),
       svg("path", { d: `M${x(0)} ${y(0)}${steps}V${y(0)}Z`, class: "ex-curve" }),
       ...[0, ceiling].map((p) => svg("text", { x: MARGIN.left - 6, y: y(p) + 4, "text-anchor": "end" }, String(p))),
-      svg("text", { x: width - MARGIN.right + 6, y: curveTop + 10 }, "probability"),
+      heading("Probability", curveTop - 8),
       ...classThresholds.map((p) => svg("line", { x1: x(0), x2: x(data.duration), y1: y(p), y2: y(p), class: "ex-threshold" })),
       heading(`${candidates.length} candidates`, lanesTop - 8),
       ...lanes.flatMap((row, i) => row.map((c) => bar(c.segment, lanesTop + i * lane, Math.max(lane - 1.5, 1), { class: c.fromMask ? "ex-cand-mask" : "ex-cand" }))),

@@ -21,6 +21,7 @@
       return;
     }
     const state = { dataset: data.datasets[0], shown: [] };
+    const palette = [...data.main, ...data.order.filter((name) => !data.main.includes(name))];
     const systems = el("div");
     const plot = el("div", { class: "ex-plot-wide" });
     const numbers = el("div", { class: "ex-table-box", tabindex: "0", role: "region", "aria-label": "The points as a table" });
@@ -41,7 +42,7 @@
       state.dataset = dataset;
       const wanted = state.shown.length ? state.shown : data.main;
       state.shown = dataset.systems.map((s) => s.name).filter((name) => wanted.includes(name));
-      systems.replaceChildren(anyOf("Systems", dataset.systems.map(({ name }) => [name, name, mark(data.order.indexOf(name))]), state.shown,
+      systems.replaceChildren(anyOf("Systems", dataset.systems.map(({ name }) => [name, name, mark(palette.indexOf(name))]), state.shown,
         (names) => {
           state.shown = names;
           draw();
@@ -51,7 +52,7 @@
 
     function draw() {
       const chosen = state.dataset.systems.filter((s) => state.shown.includes(s.name));
-      if (width) plot.replaceChildren(scatter(chosen, state.dataset, data.order, width));
+      if (width) plot.replaceChildren(scatter(chosen, state.dataset, palette, width));
       numbers.replaceChildren(table(chosen));
       said.say(inWords(chosen, state.dataset));
     }
@@ -85,7 +86,7 @@
       svg("path", { d: shape(4.4) }));
   }
 
-  function scatter(chosen, dataset, order, width) {
+  function scatter(chosen, dataset, palette, width) {
     const ratios = [...new Set(dataset.systems.flatMap((s) => s.points.map((p) => p.ratio)))].sort((a, b) => a - b);
     const top = Math.max(10, ...dataset.systems.flatMap((s) => s.points.map((p) => p.map)));
     const step = top > 40 ? 20 : top > 20 ? 10 : 5;
@@ -97,7 +98,10 @@
     const y = (map) => bottom - (map / ceiling) * (bottom - MARGIN.top);
     const levels = Array.from({ length: ceiling / step + 1 }, (_, i) => i * step);
     // Systems stand beside each other at a ratio, so that equal numbers do not hide one another.
-    const offset = (i) => ((i + 0.5) / chosen.length - 0.5) * Math.min(0.7 * band, 16 * chosen.length);
+    const offset = (ratio, system) => {
+      const there = chosen.filter((s) => s.points.some((p) => p.ratio === ratio));
+      return ((there.indexOf(system) + 0.5) / there.length - 0.5) * Math.min(0.7 * band, 16 * there.length);
+    };
     return svg("svg", { width, height: HEIGHT, role: "img", "aria-label": `Average mAP against label ratio on ${dataset.name}; the text below has the means.` },
       ...levels.flatMap((level) => [
         svg("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: y(level), y2: y(level), class: "ex-grid" }),
@@ -105,13 +109,13 @@
       ...ratios.map((ratio) => svg("text", { x: x(ratio), y: bottom + 18, "text-anchor": "middle" }, percent(ratio))),
       svg("text", { x: MARGIN.left + inner / 2, y: HEIGHT - 6, "text-anchor": "middle" }, "labelled training videos"),
       svg("text", { transform: `translate(12 ${(MARGIN.top + bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, "average mAP (%)"),
-      ...chosen.map((system, i) => {
-        const { hue, shape } = look(order.indexOf(system.name));
+      ...chosen.map((system) => {
+        const { hue, shape } = look(palette.indexOf(system.name));
         const groups = [...byRatio(system)];
-        const line = groups.map(([ratio, points]) => `${x(ratio) + offset(i)} ${y(mean(points.map((p) => p.map)))}`).join("L");
+        const line = groups.map(([ratio, points]) => `${x(ratio) + offset(ratio, system)} ${y(mean(points.map((p) => p.map)))}`).join("L");
         return svg("g", { class: `ex-hue-${hue}` }, svg("path", { d: `M${line}`, class: "ex-mean" }),
           ...system.points.map((p) =>
-            svg("path", { d: shape(4), class: "ex-dot", transform: `translate(${x(p.ratio) + offset(i)} ${y(p.map)})` },
+            svg("path", { d: shape(4), class: "ex-dot", transform: `translate(${x(p.ratio) + offset(p.ratio, system)} ${y(p.map)})` },
               svg("title", {}, `${system.name}, ${percent(p.ratio)}, seed ${p.seed}: ${p.map.toFixed(1)}`))));
       }));
   }

@@ -24,7 +24,7 @@
 
     root.append(
       el("div", { class: "ex-split" },
-        el("div", { class: "ex-split-main" }, plot),
+        el("div", { class: "ex-split-main" }, plot, el("p", { class: "ex-legend" }, ...core.SUBSPACES.map(badge))),
         el("div", { class: "ex-split-side" },
           oneOf("Colour shows the subspace of", CLASSES.map((name, c) => [String(c), name]), "0", (c) => change({ chosen: Number(c) })),
           range("λ, the bar for positives", { min: 0.5, max: 1, step: 0.01, value: state.ratio, format: (v) => v.toFixed(2) },
@@ -169,7 +169,7 @@
         svg("text", { x, y, "text-anchor": anchor, class: c === state.chosen ? "ex-strong" : "" }, CLASSES[c])),
       ...regionMiddles(state).map(({ name, probs }) => {
         const [x, y] = size.at(probs);
-        return svg("g", {}, svg("circle", { cx: x, cy: y, r: 10, class: `ex-disc-${name}` }),
+        return svg("g", {}, svg("circle", { cx: x, cy: y, r: 9, class: `ex-disc-${name}` }),
           svg("text", { x, y: y + 4, "text-anchor": "middle", class: "ex-letter" }, LETTERS[name]));
       }));
   }
@@ -211,6 +211,6 @@
       }
       best.push(deepest);
     }
-    return best.filter((cell) => cell.depth >= 2);
+    return best.filter((cell) => cell.depth >= 1);
   }
 })();

@@ -145,7 +145,7 @@
       }
     };
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-    else start();
+    else queueMicrotask(start); // a deferred script: after the rest of it
   }
 
   window.nontargetUi = { el, svg, range, oneOf, anyOf, select, badge, status, onResize, onDrag, keySteps, explorable, LETTERS };

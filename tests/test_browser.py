@@ -1,0 +1,138 @@
+"""Every page of the book in a real browser, offline: light and dark, wide and on a phone. Screenshots go to ``_build/screenshots``."""
+
+import re
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SCREENSHOTS = ROOT / "_build" / "screenshots"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+VIEWS = {"wide-light": (1280, "light"), "phone-dark": (375, "dark")}
+# Written by the theme, not by this book: what axe finds there is its own.
+THEME = [".bd-header", ".bd-header-article", ".bd-sidebar-primary", ".bd-sidebar-secondary", ".search-button__wrapper", "footer", ".skip-link", "#pst-back-to-top"]
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium")
+    if chromium is None or find_spec("playwright") is None:
+        pytest.skip("needs chromium on the PATH and the Python package playwright (extra: test)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def pages(book):
+    """Pages that a reader comes to: not the listings of source code."""
+    return [p for p in sorted(book.rglob("*.html")) if not {"_modules", "_static"} & set(p.relative_to(book).parts)]
+
+
+class Visit:
+    """A page, opened; what it asked for, and what it complained about."""
+
+    def __init__(self, browser, path, width=1280, scheme="light"):
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+        self.page = self.context.new_page()
+        self.requests, self.errors = [], []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(path.as_uri(), wait_until="load")
+        self.page.evaluate("scheme => document.documentElement.setAttribute('data-theme', scheme)", scheme)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.context.close()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_page_opens_offline_without_an_error(browser, book, pages, view):
+    width, scheme = VIEWS[view]
+    folder = SCREENSHOTS / view
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    problems = []
+    for path in pages:
+        name = path.relative_to(book).as_posix()
+        with Visit(browser, path, width, scheme) as visit:
+            outside = [u for u in visit.requests if not re.match(r"(file|data|blob):", u)]
+            problems += [f"{name}: asked for {u}" for u in outside]
+            problems += [f"{name}: {e}" for e in visit.errors]
+            overflow = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            if overflow > 1:
+                problems.append(f"{name}: {overflow} px wider than the {width} px of the screen")
+            missing = visit.page.eval_on_selector_all("img", "all => all.filter(i => !i.alt.trim()).map(i => i.src)")
+            problems += [f"{name}: an image without a text, {src[:80]}" for src in missing]
+            visit.page.screenshot(path=folder / f"{name.replace('/', '-').removesuffix('.html')}.png", full_page=True)
+    assert not problems, "\n".join(problems)
+
+
+def test_axe_finds_no_serious_violation(browser, book, pages):
+    from axe_playwright_python.sync_playwright import Axe
+
+    problems = []
+    for path in pages:
+        for scheme in ("light", "dark"):
+            with Visit(browser, path, 1280, scheme) as visit:
+                result = Axe().run(visit.page, context={"exclude": [[s] for s in THEME]})
+                for violation in result.response["violations"]:
+                    if violation["impact"] in ("serious", "critical"):
+                        where = "; ".join(str(node["target"][0]) for node in violation["nodes"][:3])
+                        name = path.relative_to(book)
+                        problems.append(f"{name} ({scheme}): {violation['id']}, {len(violation['nodes'])} places: {where}")
+    assert not problems, "\n".join(problems)
+
+
+def test_explorables_answer_keyboard_and_pointer(browser, book):
+    with Visit(browser, book / "explore.html") as visit:
+        names = visit.page.eval_on_selector_all("[data-explorable]", "all => all.map(e => e.dataset.explorable)")
+        assert names == ["partition", "simplex", "postprocessing", "ratio"]
+        for name in names:
+            block = visit.page.locator(f"[data-explorable={name}]")
+            block.scroll_into_view_if_needed()
+            before = block.inner_html()
+            control = block.locator("input[type=range], [role=slider], [tabindex='0']").first if name != "ratio" else block.locator("input[type=checkbox]").first
+            control.focus()
+            visit.page.keyboard.press("Space" if name == "ratio" else "ArrowRight")
+            visit.page.wait_for_timeout(200)
+            after = block.inner_html()
+            state = control.evaluate("e => e.checked ?? e.value ?? e.getAttribute('aria-valuenow')")
+            assert after != before or state is not None, name
+            checks = block.locator("input[type=checkbox], button, select")
+            assert checks.count(), name
+        assert not visit.errors
+
+
+def test_search_finds_a_page(browser, book):
+    with Visit(browser, book / "search.html") as visit:
+        visit.page.goto((book / "search.html").as_uri() + "?q=precedence")
+        visit.page.wait_for_selector("#search-results li", timeout=20_000)
+        assert visit.page.locator("#search-results li").count() >= 1
+
+
+def test_dark_mode_can_be_chosen(browser, book):
+    with Visit(browser, book / "intro.html") as visit:
+        colour = "getComputedStyle(document.body).backgroundColor"
+        light = visit.page.evaluate(colour)
+        visit.page.locator(".theme-switch-button").first.click()
+        visit.page.evaluate("document.documentElement.setAttribute('data-theme', 'dark')")
+        assert visit.page.evaluate(colour) != light
+
+
+def test_the_run_button_leads_to_the_command(browser, book):
+    with Visit(browser, book / "notebooks" / "table2.html") as visit:
+        link = visit.page.locator("a[href='#how-this-page-was-made']")
+        assert link.count() == 1
+        text = visit.page.locator("#how-this-page-was-made").inner_text()
+        assert "How this page was made" in text
