@@ -203,19 +203,20 @@ def read_audit(path: str | Path | None = None) -> pd.DataFrame:
 
 
 def sources(rows: pd.DataFrame) -> str:
-    """Where the files come from, and the checksums of the annotation files behind these rows (a Markdown table)."""
+    """Where the files come from, and the checksums of the annotation files behind these rows (a Markdown list)."""
     checksums = rows.groupby("dataset")["checksum"].first()
-    lines = ["| file | where it comes from | SHA-256 |", "|:--|:--|:--|"]
+    lines = []
     for dataset, files in FILES.items():
         for number, (file, origin) in enumerate(files.items()):
-            lines.append(f"| `{dataset}/{file}` | {origin} | {f'`{checksums[dataset][:16]}…`' if number == 0 else ''} |")
+            checksum = f" (SHA-256 `{checksums[dataset][:16]}…`)" if number == 0 else ""
+            lines.append(f"- `{dataset}/{file}`{checksum}: {origin}")
     return "\n".join(lines)
 
 
 def audit_table(rows: pd.DataFrame, index: Sequence[str]) -> pd.DataFrame:
     """mAP in percent as text, with the standard deviation over seeds where there are several, and what was scored."""
     groups = rows.groupby([*index, "tiou"], sort=False)["mean_ap"]
-    spread = groups.std().mul(100).map(lambda sd: "" if pd.isna(sd) else f" ± {sd:.1f}")
+    spread = groups.std().mul(100).map(lambda sd: "" if pd.isna(sd) else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{sd:.1f}")
     cells = (groups.mean().mul(100).map("{:.1f}".format) + spread).unstack("tiou", sort=False)
     counts = rows.groupby(list(index), sort=False)[["num_videos", "num_instances", "num_detections"]]
     scored = counts.agg(lambda n: f"{n.min():,}" if n.nunique() == 1 else f"{n.min():,} to {n.max():,}")

@@ -143,7 +143,7 @@ READINGS = (
         "learning rate",
         "What is the learning rate of self-training?",
         "Sec. 4.2",
-        'The sentence stops: "a learning rate of 10^-4 for ActivityNet v1.3 and 10^-5, and a cosine learning rate decay is used".',
+        'The sentence stops: "a learning rate of $10^{-4}$ for ActivityNet v1.3 and $10^{-5}$, and a cosine learning rate decay is used".',
         "1e-4 for ActivityNet and 1e-5 for THUMOS14 with the preset `full`; 1e-4 for all with the preset `small`.",
         "THUMOS14 is the other data set of that section; one rate for the small detector is assumed.",
         _learning_rates,

@@ -32,8 +32,8 @@ from nontarget.downloads import CsvLink
 from nontarget.plotting.audit import map_by_protocol
 
 # %% [markdown]
-# The parameters: `source` is `committed` to read `results/audit.csv`, or `run` to compute it from the annotation files, in about a
-# minute; `data` is the folder that holds them (default: `NONTARGET_DATA`); `seeds` is the number of draws where something is drawn.
+# The parameters: `source` is `committed` to read `results/audit.csv`, or `run` to compute it from the annotation files, in a few
+# minutes; `data` is the folder that holds them (default: `NONTARGET_DATA`); `seeds` is the number of draws where something is drawn.
 
 # %% tags=["parameters"]
 source = "committed"
@@ -121,7 +121,8 @@ CsvLink(activitynet, "audit-activitynet.csv")
 
 # %%
 few = thumos14.protocol.isin([REFERENCE, "every published score"])
-audit_table(thumos14[few], ["detector", "protocol"])
+levels = audit_table(thumos14[few], ["detector", "protocol"])
+levels.drop(columns=["0.3", "0.4", "0.6"])
 
 # %% [markdown]
 # - *Out-of-range instances too*: instances of the official text files that begin after the end of their video, most of them in
@@ -140,7 +141,8 @@ effects = protocol_effects(thumos14).loc["jittered truth"]
 jittered = audit_table(
     thumos14[thumos14.detector == "jittered truth"], ["protocol", "setting"]
 )
-jittered.drop(columns=["0.4", "0.6"]).join(effects.round(2))
+counts = jittered[["videos", "instances", "detections"]]
+jittered[["0.5", "avg"]].join(effects.round(2)).join(counts)
 
 # %%
 once = "jittered truth, a cliff dive named once"
@@ -196,5 +198,6 @@ Markdown(
 
 # %% [markdown]
 # The limits: the detectors are trivial or simulated, and a system's own detections would move by other amounts; what a protocol does to
-# the number of instances is the same for all. External scores are those of one publication. Which protocol a published number used is not
+# the number of instances is the same for all. External scores are those of one publication; some of them are equal, and then the
+# order of its file decides. Which protocol a published number used is not
 # known here and nothing is said about it.

@@ -48,17 +48,21 @@ Markdown(RULE)
 
 # %%
 book = ledger(datasets, seeds)
-book.counts()
+book.summary
 
 # %% [markdown]
 # ## The ledger
 #
-# A table for each group of claims, under the paper's words. A cell has the verdict and, for a claim of one quantity, its mean over seeds
+# For each group of claims the paper's words, a table of the simulated sets and one of the real sets. A cell has the verdict and, for a claim of one quantity, its mean over seeds
 # with the 95 % interval. The column *Paper* has the same quantities from the paper's tables, which give no interval.
 
 # %%
+shown = None
 for group, table in book.tables():
-    display(Markdown(f"### {group.title}\n\n> {group.quotation}"), table)
+    if group != shown:
+        display(Markdown(f"**{group.title}**\n\n> {group.quotation}"))
+    shown = group
+    display(table)
 
 # %% [markdown]
 # ## Beside the paper

@@ -63,7 +63,8 @@ kind = "simulated" if training.dataset.simulated else "real"
 Markdown(
     f"**{training.dataset.name} ({kind} data)**, {100 * ratio:g} % labelled, seed {seed}. "
     f"Video `{snippets.video_id[chosen.index]}`, "
-    f"{snippets.time_s[chosen.index]:.1f} s: the target is *{names[p.argmax()]}*, the truth *{names[truth]}*."
+    f"{snippets.time_s[chosen.index]:.1f} s: the target is "
+    f"*{names[p.argmax()]}*, the truth *{names[truth]}*."
 )
 
 # %% [markdown]

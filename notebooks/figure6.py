@@ -98,14 +98,14 @@ CsvLink(outcomes(matches), "figure6.csv")
 # %%
 total = counts.groupby("system", sort=False).sum()
 said = "; ".join(
-    f"*{rule}* finds {row['found']} of {row['instances']} instances, misses {row['missed']} "
-    f"and makes up {row['false positives']} (all test videos: "
+    f"*{rule}* finds {row['found']} of {row['instances']} instances, misses "
+    f"{row['missed']} and makes up {row['false positives']} (all test videos: "
     f"{100 * found[rule][0].average_mean_ap:.1f} average mAP)"
     for rule, row in total.iterrows()
 )
 Markdown(
-    f"{data.name} ({kind} data), {100 * ratio:g} % labelled, seed {seed}, tIoU {min_tiou:g}. "
-    f"On the two videos, {said}."
+    f"{data.name} ({kind} data), {100 * ratio:g} % labelled, seed {seed}, tIoU "
+    f"{min_tiou:g}. On the two videos, {said}."
 )
 
 # %% [markdown]

@@ -243,15 +243,19 @@ TOY = rows_of(
 
 def test_tables():
     table = audit_table(TOY, ["detector", "protocol"])
-    assert table.loc[("drawn", REFERENCE)].tolist() == ["60.0 ± 14.1", "60.0 ± 14.1", "4", "5", "6 to 7"]
+    assert table.loc[("drawn", REFERENCE)].tolist() == ["60.0\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}14.1"] * 2 + ["4", "5", "6 to 7"]
     assert table.loc[("fixed", "long")].tolist() == ["10.0", "10.0", "4", "5", "6"]
     assert table.columns.tolist() == ["0.5", "avg", "videos", "instances", "detections"]
     effects = protocol_effects(TOY)
     assert effects.loc[("drawn", "long", "0.5")].tolist() == pytest.approx([15, 50**0.5])
     assert effects.loc[("fixed", "long", "0.5"), "mean"] == pytest.approx(-10)
     lines = sources(pd.concat([TOY.assign(dataset=name, checksum=name) for name in FILES])).splitlines()
-    assert len(lines) == 2 + 4
-    assert [line.split("|")[-2].strip() for line in lines[2:]] == ["`activitynet…`", "", "`thumos14…`", ""]
+    assert [line.split(":")[0] for line in lines] == [
+        "- `activitynet/activitynet_v1-3.json` (SHA-256 `activitynet…`)",
+        "- `activitynet/external_video_scores.json`",
+        "- `thumos14/thumos14.json` (SHA-256 `thumos14…`)",
+        "- `thumos14/untrimmednet_test_scores_1574x101.npy`",
+    ]
 
 
 def test_figure():

@@ -6,7 +6,6 @@ import pytest
 from matplotlib.figure import Figure
 from scipy import stats
 
-
 from nontarget.claims import RULE, ledger
 from nontarget.claims.ledger import paper_cell
 from nontarget.claims.quantities import Fading, Gap, LargerSpace, NoGain, Runs, TruthShare
@@ -65,9 +64,9 @@ BASELINE = [30.0, 33.0, 31.0]
 @pytest.mark.parametrize(
     ("ours", "verdict", "cell"),
     [
-        ([32.0, 35.0, 33.5], "reproduced", "✓ reproduced, +2.2 [+1.4, +2.9]"),
-        ([28.0, 31.0, 28.5], "not reproduced", "✗ not reproduced, -2.2 [-2.9, -1.4]"),
-        ([28.0, 35.0, 32.5], "undetermined", "? undetermined, +0.5 [-4.9, +5.9]"),
+        ([32.0, 35.0, 33.5], "reproduced", "✓ reproduced: +2.2 [+1.4, +2.9]"),
+        ([28.0, 31.0, 28.5], "not reproduced", "✗ not reproduced: -2.2 [-2.9, -1.4]"),
+        ([28.0, 35.0, 32.5], "undetermined", "? undetermined: +0.5 [-4.9, +5.9]"),
     ],
 )
 def test_a_difference_forces_each_verdict(store, ours, verdict, cell):
@@ -83,7 +82,7 @@ def test_a_missing_run_leaves_a_claim_open(store):
     commit(store, {"baseline": BASELINE, "ours": [40.0, 43.0]})
     found = finding(store, Gap("ours", "baseline"))
     assert found.verdict == "undetermined"
-    assert found.cell == "? undetermined, no current run"
+    assert found.cell == "? undetermined: no current run"
     assert found.evidence[0].missing == "thumos14-sim, 10 % labelled: ours: no current committed result (seed 2 missing)"
     assert finding(store, Gap("ours", "baseline"), seeds=2).verdict == "reproduced"
     assert finding(store, Gap("ours", "baseline"), seeds=1).verdict == "undetermined", "one seed has no interval"
@@ -103,13 +102,14 @@ def test_a_stale_run_is_no_evidence(store, monkeypatch):
 def test_an_ordering_needs_every_pair(store):
     order = (Gap("ours", "NPL-style"), Gap("NPL-style", "SPOT"))
     commit(store, {"SPOT": BASELINE, "NPL-style": [32.0, 35.1, 33.0], "ours": [34.0, 37.1, 35.1]})
-    assert finding(store, *order).cell == "✓ reproduced, 2 of 2 above 0, 0 below"
+    assert finding(store, *order).cell == "✓ reproduced: 2 of 2 above 0, 0 below"
     commit(store, {"ours": [34.0, 34.0, 35.1]})
-    assert finding(store, *order).cell == "? undetermined, 1 of 2 above 0, 0 below"
+    assert finding(store, *order).cell == "? undetermined: 1 of 2 above 0, 0 below"
     commit(store, {"ours": [30.0, 33.1, 31.1]})
-    assert finding(store, *order).cell == "✗ not reproduced, 1 of 2 above 0, 1 below"
+    assert finding(store, *order).cell == "✗ not reproduced: 1 of 2 above 0, 1 below"
     wrong_and_missing = finding(store, *order, Gap("SPOT", "SSTAP"))
-    assert wrong_and_missing.verdict == "not reproduced", "one pair the wrong way round is enough"
+    expected = "✗ not reproduced: 1 of 3 above 0, 1 below, 1 without a run"
+    assert wrong_and_missing.cell == expected, "one pair the wrong way round is enough"
 
 
 def test_a_fading_gain(store):
@@ -206,9 +206,9 @@ def test_the_ledger(store):
     tables = {group.name: table for group, table in book.tables()}
     first = tables["table1"].cells.iloc[0]
     assert first["Paper: THUMOS14 / ActivityNet"] == "+2.1 / +2.4"
-    assert first["thumos14-sim (simulated)"].startswith("✓ reproduced, +2.2")
-    assert first["activitynet-sim (simulated)"].startswith("✗ not reproduced, -2.2")
-    assert "```{table} Verdicts, Table 1" in tables["table1"]._repr_markdown_()
+    assert first["thumos14-sim (simulated)"].startswith("✓ reproduced: +2.2")
+    assert first["activitynet-sim (simulated)"].startswith("✗ not reproduced: -2.2")
+    assert "```{table} Verdicts on simulated data, Table 1: against" in tables["table1"]._repr_markdown_()
     assert "<td>✓ reproduced" in tables["table1"]._repr_html_()
 
     counts = book.counts().set_index("Data set")

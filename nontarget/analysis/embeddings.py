@@ -109,7 +109,7 @@ def separability_table(scores: Mapping[str, Sequence[Separability]], reference: 
 
 
 def separability_findings(scores: Mapping[str, Sequence[Separability]], system: str, reference: str) -> str:
-    """What the numbers say in a sentence (Markdown): both systems, the first run's gain over videos, and the mean gain over several runs."""
+    """The numbers in a sentence (Markdown): both systems, the first run's gain over videos, the mean gain over several runs."""
     gain, low, high = (100 * x for x in scores[system][0].minus(scores[reference][0]))
     means = {name: 100 * float(np.mean([r.score for r in results])) for name, results in scores.items()}
     text = (

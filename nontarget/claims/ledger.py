@@ -7,8 +7,9 @@ import pandas as pd
 
 from nontarget.claims.quantities import PAPER_DATASETS, Runs
 from nontarget.claims.stated import Claim, Group, stated_claims
-from nontarget.claims.verdicts import SYMBOLS, Finding, judge
+from nontarget.claims.verdicts import NOT_ABOUT, SYMBOLS, Finding, judge
 from nontarget.experiment import Experiment
+from nontarget.paper import DATASETS as MODELLED_ON
 from nontarget.results import ResultStore
 from nontarget.texttable import TextTable
 
@@ -25,13 +26,27 @@ class Ledger:
     """Data set -> "simulated" or "real"."""
 
     def tables(self) -> Iterator[tuple[Group, TextTable]]:
-        """A table for each group of claims."""
+        """For each group of claims a table of the simulated sets, beside the paper's numbers, and one of the real sets."""
         for group in {f.group.name: f.group for f in self.findings}.values():
-            rows = []
-            for claim in group.claims:
-                row = {"Claim": claim.text, _PAPER: paper_cell(claim)}
-                rows.append(row | {self._heading(f.dataset): f.cell for f in self.findings if f.group == group and f.claim == claim})
-            yield group, TextTable(pd.DataFrame(rows), f"Verdicts, {group.title}. Points, with 95 % intervals.", f"claims-{group.name}")
+            for kind in dict.fromkeys(self.kinds.values()):
+                found = [f for f in self.findings if f.group == group and self.kinds[f.dataset] == kind]
+                rows = [row for claim in group.claims if (row := self._row(claim, found))]
+                if rows:
+                    caption = f"Verdicts on {kind} data, {group.title}. Points, with 95 % intervals."
+                    yield group, TextTable(pd.DataFrame(rows), caption, f"claims-{group.name}-{kind}")
+
+    def _row(self, claim: Claim, found: Sequence[Finding]) -> dict[str, str]:
+        """A claim's cells; empty if it is about none of the data sets."""
+        cells = {self._heading(f.dataset): f.cell for f in found if f.claim == claim}
+        if set(cells.values()) <= {NOT_ABOUT}:
+            return {}
+        modelled = any(f.dataset in MODELLED_ON for f in found)
+        return {"Claim": claim.text, **({_PAPER: paper_cell(claim)} if modelled else {}), **cells}
+
+    @property
+    def summary(self) -> TextTable:
+        """The counts as a table of text."""
+        return TextTable(self.counts(), "Number of claims by data set and verdict.", "claims-summary")
 
     def counts(self) -> pd.DataFrame:
         """Number of claims by data set and verdict."""
@@ -52,7 +67,7 @@ class Ledger:
                     "quantity": e.quantity.name,
                     "dataset": f.dataset,
                     "kind": self.kinds[f.dataset],
-                    "paper": e.quantity.paper(f.dataset.removesuffix("-sim")),
+                    "paper": e.quantity.paper(MODELLED_ON.get(f.dataset, "")),
                     "mean": e.mean,
                     "low": e.low,
                     "high": e.high,

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -105,7 +106,7 @@ class Gap(Quantity):
         return f"{self.better} over {self.worse}, {percent(self.ratio)}"
 
     def paper(self, dataset: str) -> float | None:
-        rows = reported_map(self.table, dataset, self.ratio)
+        rows = _reported(self.table, dataset, self.ratio)
         methods = METHODS[self.table]
         if methods.get(self.better) not in rows.index or methods.get(self.worse) not in rows.index:
             return None
@@ -218,3 +219,9 @@ class TruthShare(Quantity):
         chance = found[f"size_{self.subspace}"] / (1 + sizes.sum(axis=1))  # the target is the class that is added
         above = 100 * (found[f"{self.snippets}_{self.subspace}"] - chance)
         return above if self.subspace == "positive" else -above
+
+
+@cache
+def _reported(table: str, dataset: str, ratio: float) -> pd.DataFrame:
+    """The paper's rows, read once: the ledger asks for them hundreds of times."""
+    return reported_map(table, dataset, ratio)

@@ -129,12 +129,12 @@ def _labels_and_classes() -> Sequence[Claim]:
         Claim("The gain over NPL falls with more labels", (Fading("ours", "NPL-style"),)),
         *(
             Claim(
-                f"{percent(r)}: the gain over the baseline is larger in a larger label space",
+                f"{percent(r)}: a larger gain with more classes",
                 (LargerSpace(Gap("ours", "baseline", ratio=r), SMALLER_SPACE),),
             )
             for r in RATIOS
         ),
-        Claim("10 %: no significant gain on a small set with few classes", (NoGain(Gap("ours", "baseline"), SMALL_SETS),)),
+        Claim("10 %: no significant gain on a small set of few classes", (NoGain(Gap("ours", "baseline"), SMALL_SETS),)),
     ]
 
 

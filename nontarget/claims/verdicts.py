@@ -14,6 +14,8 @@ from nontarget.texttable import interval_text
 
 Verdict = Literal["reproduced", "not reproduced", "undetermined"]
 SYMBOLS: dict[Verdict, str] = {"reproduced": "✓", "not reproduced": "✗", "undetermined": "?"}
+NOT_ABOUT = "–"
+"""Cell of a claim that is not about a data set."""
 MOST_SEEDS = 1000
 """Beyond this no number of seeds is named."""
 
@@ -84,15 +86,16 @@ class Finding:
     def cell(self) -> str:
         """Verdict and numbers."""
         if not self.evidence:
-            return "–"
+            return NOT_ABOUT
         text = f"{SYMBOLS[self.verdict]} {self.verdict}"
         if self.missing and self.verdict == "undetermined":
-            return f"{text}, no current run"
+            return f"{text}: no current run"
         if len(self.evidence) > 1:
             above, below = (sum(e.verdict == v for e in self.evidence) for v in ("reproduced", "not reproduced"))
-            return f"{text}, {above} of {len(self.evidence)} above 0, {below} below"
+            absent = sum(bool(e.missing) for e in self.evidence)
+            return f"{text}: {above} of {len(self.evidence)} above 0, {below} below" + (f", {absent} without a run" if absent else "")
         [e] = self.evidence
-        return f"{text}, {interval_text(e.mean, e.low, e.high)}"
+        return f"{text}: {interval_text(e.mean, e.low, e.high)}"
 
 
 def judge(group: Group, claim: Claim, dataset: str, runs: Runs) -> Finding:

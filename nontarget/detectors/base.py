@@ -81,7 +81,7 @@ class Detector(nn.Module, ABC):
     """To be raised when a change of the code changes numbers: results of another version are stale."""
     abilities: ClassVar[frozenset[str]] = frozenset()
     """What it can do beyond the common, for rules that need it: ``agreement``, ``consistency``, ``views`` and ``masks`` stand for the
-    methods whose documentation names them."""
+    methods whose documentation names them, ``background`` for one softmax over the classes and background."""
     averages_weights: ClassVar[bool] = False
     """Whether the running average of the weights is the result of training."""
     num_classes: int

@@ -63,7 +63,7 @@ class Spot(Detector):
     """
 
     version = 1
-    abilities = frozenset({"agreement", "consistency", "views", "masks"})
+    abilities = frozenset({"agreement", "background", "consistency", "views", "masks"})
 
     def __init__(self, feature_dim: int, num_classes: int, config: SpotConfig = SPOT_PRESETS["paper"]) -> None:
         super().__init__(feature_dim, num_classes, config)

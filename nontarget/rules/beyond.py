@@ -19,10 +19,9 @@ class OursAmbiguous(Ours):
     """
 
     name: ClassVar[str] = "ours + ambiguous"
+    needs: ClassVar[frozenset[str]] = frozenset({"background"})
 
     def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
-        if activation != "softmax":
-            raise ValueError(f"the rule {self.name!r} needs a softmax over classes, got {activation!r}")
         sets = partition_label_space(pseudo_probs, self.positive_ratio, self.precedence)
         mass = logits.logsumexp(dim=-1) - logits.masked_fill(sets.negative, -float("inf")).logsumexp(dim=-1)
         return super().unlabeled_loss(logits, pseudo_probs, valid, activation) + mean_where(mass, valid)

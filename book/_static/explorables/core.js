@@ -121,9 +121,8 @@
    */
   function candidates(curve, masks, classThresholds, maskThresholds) {
     const base = runsAbove(curve, classThresholds);
-    const meanMasks = base.map(([start, end]) =>
-      curve.map((_, t) => sum(masks.slice(start, end).map((row) => row[t])) / (end - start)),
-    );
+    const total = curve.map((_, t) => prefixSums(masks.map((row) => row[t]))); // over the snippets whose masks they are
+    const meanMasks = base.map(([start, end]) => total.map((sums) => (sums[end] - sums[start]) / (end - start)));
     const found = base.map((segment, origin) => ({ segment, origin, fromMask: false }));
     meanMasks.forEach((mask, origin) => {
       for (const segment of runsAbove(mask, maskThresholds)) found.push({ segment, origin, fromMask: true });

@@ -84,7 +84,7 @@
     const x = (seconds) => MARGIN.left + (seconds / data.duration) * inner;
     const ceiling = Math.max(0.5, Math.ceil(10 * Math.max(...shown.curve, ...classThresholds)) / 10);
     const truthTop = 20;
-    const curveTop = truthTop + 36;
+    const curveTop = truthTop + 40;
     const y = (p) => curveTop + CURVE * (1 - p / ceiling);
     const lanes = packed(candidates);
     const lane = Math.min(7, 70 / Math.max(1, lanes.length));

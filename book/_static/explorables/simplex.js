@@ -24,7 +24,8 @@
 
     root.append(
       el("div", { class: "ex-split" },
-        el("div", { class: "ex-split-main" }, plot, el("p", { class: "ex-legend" }, ...core.SUBSPACES.map(badge))),
+        el("div", { class: "ex-split-main" }, plot, el("p", { class: "ex-legend" }, ...core.SUBSPACES.map((name) =>
+          el("span", {}, el("span", { class: `ex-swatch ex-${name}` }), badge(name))))),
         el("div", { class: "ex-split-side" },
           oneOf("Colour shows the subspace of", CLASSES.map((name, c) => [String(c), name]), "0", (c) => change({ chosen: Number(c) })),
           range("λ, the bar for positives", { min: 0.5, max: 1, step: 0.01, value: state.ratio, format: (v) => v.toFixed(2) },
