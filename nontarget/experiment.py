@@ -1,13 +1,8 @@
 """One experiment: a data set, a label ratio, a detector, a learning rule and a seed; trained, scored, recorded."""
 
 import json
-import multiprocessing
-import os
-import signal
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -27,12 +22,12 @@ from nontarget.data import (
     split_dataset,
 )
 from nontarget.data.clips import CLIPS_VERSION
-from nontarget.devices import cpu_count, cpu_threads, resolve_device
+from nontarget.devices import cpu_threads, resolve_device
 from nontarget.inference import INFERENCE_VERSION, detect_clips, detect_whole_videos
 from nontarget.metrics import METRICS_VERSION, DetectionScores, evaluate_detections
 from nontarget.occupancy import Occupancy, subspace_occupancy
 from nontarget.presets import PRESETS, training_of
-from nontarget.progress import DISABLE_VARIABLE, progress_bar
+from nontarget.progress import progress_bar
 from nontarget.provenance import provenance
 from nontarget.results import Record, ResultStore, identity_key
 from nontarget.rules.base import LearningRule
@@ -186,55 +181,6 @@ def run(
     return record
 
 
-def run_all(
-    experiments: Sequence[Experiment],
-    store: ResultStore | None = None,
-    *,
-    device: str = "auto",
-    workers: int | None = None,
-    recompute: bool = False,
-    progress: bool = True,
-) -> list[Record]:
-    """Records of several experiments, in their order; those that are missing are computed side by side, one a CPU core.
-
-    A finished record is kept whatever happens to the others. On an accelerator they run one after another.
-
-    Args:
-        workers: processes; default: the number of CPU cores at hand.
-    """
-    store = store or ResultStore()
-    keys = [identity_key(e.identity()) for e in experiments]
-    todo = {key: e for key, e in zip(keys, experiments, strict=True) if recompute or store.read(key) is None}
-    if todo:
-        store.prepare()
-    workers = min(workers or cpu_count(), len(todo)) if resolve_device(device).type == "cpu" else 1
-    _check_splits(todo.values())
-    options: dict[str, Any] = {"store": store, "device": device, "recompute": recompute}
-    with progress_bar(len(todo), "experiments", "run", progress and len(todo) > 0) as bar:
-        if workers <= 1:
-            for experiment in todo.values():
-                run(experiment, **options, progress=progress)
-                bar.update()
-        else:
-            # Started afresh rather than forked: a fork of a process with threads can hang.
-            with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare_worker) as pool:
-                futures = [pool.submit(run, e, **options, progress=False) for e in todo.values()]
-                try:
-                    for future in as_completed(futures):
-                        future.result()
-                        bar.update()
-                except BrokenProcessPool as error:
-                    raise RuntimeError(
-                        "a worker process died: out of memory, or started by a script without `if __name__ == '__main__':` "
-                        "(see multiprocessing, spawn); workers=1 needs no such line"
-                    ) from error
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
-    found = [store.read(key) for key in keys]
-    return [record for record in found if record is not None]
-
-
 def train(
     experiment: Experiment,
     store: ResultStore | None = None,
@@ -328,23 +274,6 @@ def truth_in_subspaces(training: Training, rule: LearningRule) -> Occupancy:
     trained = training.trained
     own = {name: getattr(rule, name) for name in ("positive_ratio", "precedence") if hasattr(rule, name)}
     return subspace_occupancy(trained.detector, training.hidden, trained.protocol, trained.normalization, **own)
-
-
-def _check_splits(experiments: Iterable[Experiment]) -> None:
-    """Say what is wrong with data or ratios here and now, not in a worker after hours."""
-    by_dataset: dict[str, list[Experiment]] = {}
-    for e in experiments:
-        by_dataset.setdefault(repr((e.dataset, e.features, e.preset, e.twin_settings)), []).append(e)
-    for group in by_dataset.values():
-        dataset = group[0].load()
-        for label_ratio, seed in {(e.identity()["label_ratio"], e.seed): None for e in group}:  # the same for every rule
-            split_dataset(dataset, label_ratio, seed)
-
-
-def _prepare_worker() -> None:
-    """The bar of all experiments is the parent's; an interrupt from the keyboard ends the worker at once, since it can resume."""
-    os.environ[DISABLE_VARIABLE] = "1"
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _provenance(training: Training, device: torch.device, threads: int, seconds: Mapping[str, float]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from nontarget.data import available
 from nontarget.data.simulate import TWINS
-from nontarget.experiment import Experiment, run_all
+from nontarget.experiment import Experiment
+from nontarget.parallel import run_all
 from nontarget.results import ResultStore, identity_key
 from nontarget.systems import TABLES, table_experiments
 from nontarget.tables import RATIOS, calibration_experiments

@@ -14,8 +14,8 @@
 # %% [markdown]
 # # A table on every data set
 #
-# One of the paper's tables, or of ours, on every data set and at every label ratio of which results are committed, all under one protocol:
-# same features, splits, seeds and training budget. {doc}`../systems` says what each system does, and what was assumed.
+# Does what a table shows on one data set hold on others, and at other label ratios? One of the paper's tables, or of ours, wherever results
+# are committed, all under one protocol: same features, splits, seeds and training budget. {doc}`../systems` says what each system does, and what was assumed.
 
 # %%
 # %matplotlib inline

@@ -12,7 +12,16 @@ SCREENSHOTS = ROOT / "_build" / "screenshots"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 VIEWS = {"wide-light": (1280, "light"), "phone-dark": (375, "dark")}
 # Written by the theme, not by this book: what axe finds there is its own.
-THEME = [".bd-header", ".bd-header-article", ".bd-sidebar-primary", ".bd-sidebar-secondary", ".search-button__wrapper", "footer", ".skip-link", "#pst-back-to-top"]
+THEME = [
+    ".bd-header",
+    ".bd-header-article",
+    ".bd-sidebar-primary",
+    ".bd-sidebar-secondary",
+    ".search-button__wrapper",
+    "footer",
+    ".skip-link",
+    "#pst-back-to-top",
+]
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -102,7 +111,11 @@ def test_explorables_answer_keyboard_and_pointer(browser, book):
             block = visit.page.locator(f"[data-explorable={name}]")
             block.scroll_into_view_if_needed()
             before = block.inner_html()
-            control = block.locator("input[type=range], [role=slider], [tabindex='0']").first if name != "ratio" else block.locator("input[type=checkbox]").first
+            control = (
+                block.locator("input[type=range], [role=slider], [tabindex='0']").first
+                if name != "ratio"
+                else block.locator("input[type=checkbox]").first
+            )
             control.focus()
             visit.page.keyboard.press("Space" if name == "ratio" else "ArrowRight")
             visit.page.wait_for_timeout(200)

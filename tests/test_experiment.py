@@ -14,7 +14,8 @@ from nontarget import experiment as module
 from nontarget import rules
 from nontarget.data import write_feature_folder
 from nontarget.devices import resolve_device
-from nontarget.experiment import Experiment, evaluate, run, run_all, train
+from nontarget.experiment import Experiment, evaluate, run, train
+from nontarget.parallel import run_all
 from nontarget.results import ResultStore, identity_key
 from nontarget.training import train_stage
 

@@ -90,7 +90,9 @@ def test_softmax_is_torch_s(core):
 def test_losses_and_gradient_are_the_library_s(core):
     """Sets from the prediction itself and from another one; saturated logits among them."""
     generator = torch.Generator().manual_seed(0)
-    logits = [torch.randn(n, generator=generator, dtype=torch.float64) * scale for n in (2, 3, 6, 21) for scale in (0.1, 1, 4) for _ in range(4)]
+    logits = [
+        torch.randn(n, generator=generator, dtype=torch.float64) * scale for n in (2, 3, 6, 21) for scale in (0.1, 1, 4) for _ in range(4)
+    ]
     logits += [torch.tensor(z, dtype=torch.float64) for z in ([800.0, 0.0, 0.0], [0.0, 0.0], [40.0, 39.9, -40.0], [0.0, 800.0])]
     teachers = [torch.randn(len(z), generator=generator, dtype=torch.float64).softmax(0) for z in logits]
     cases = [
@@ -287,7 +289,9 @@ def test_a_wrong_name_is_refused(explorables, tmp_path):
     (tmp_path / "index.md").write_text("# Start\n\n```{explorable} partitions\n```\n")
     with errors.open("w") as warning:
         options = {"extensions": ["myst_parser", "explorables"]}
-        app = application.Sphinx(tmp_path, None, tmp_path / "o", tmp_path / "t", "dummy", confoverrides=options, status=None, warning=warning)
+        app = application.Sphinx(
+            tmp_path, None, tmp_path / "o", tmp_path / "t", "dummy", confoverrides=options, status=None, warning=warning
+        )
         app.build()
     assert "unknown explorable 'partitions' (known: partition, simplex, postprocessing, ratio)" in errors.read_text()
 
@@ -308,7 +312,9 @@ def open_page(browser, explorables, video, store, tmp_path):
     contexts, outside, problems = [], [], []
 
     def open_it(*names, width=1200, theme="light", data=data, **options):
-        head = "".join(f'<script defer src="{(SCRIPTS / s).as_uri()}"></script>' for s in (*explorables.SHARED, *(f"{n}.js" for n in names)))
+        head = "".join(
+            f'<script defer src="{(SCRIPTS / s).as_uri()}"></script>' for s in (*explorables.SHARED, *(f"{n}.js" for n in names))
+        )
         body = "".join(f"<h2>{n}</h2>" + explorables.block(n, f"explorable-{n}", data.get(n)) for n in names)
         page_file = tmp_path / "page.html"
         page_file.write_text(

@@ -17,13 +17,10 @@ FOLDER = "explorables"
 SHARED = ("core.js", "ui.js")
 DATA = {"postprocessing": explorable_data.postprocessing, "ratio": explorable_data.ratio}
 WITHOUT_SCRIPTS = {
-    "partition": "Interactive figure: the bars of a class distribution can be dragged; it shows each class's subspace, the losses, and the "
-    "pull on each logit.",
-    "simplex": "Interactive figure: a triangle of all distributions over three classes, coloured by the subspace that one of them falls in.",
-    "postprocessing": "Interactive figure: the class curve of one video, the candidates that thresholds cut from it, and what Soft-NMS makes "
-    "of their scores.",
-    "ratio": "Interactive figure: average mAP against the share of labelled videos, a point for each seed. The tables of this book have the "
-    "same numbers.",
+    "partition": "The bars of a class distribution can be dragged; each class's subspace, the losses and the pull on each logit follow.",
+    "simplex": "A triangle of all distributions over three classes, coloured by the subspace that one of them falls in.",
+    "postprocessing": "The class curve of one video, the candidates that thresholds cut from it, and what Soft-NMS makes of their scores.",
+    "ratio": "Average mAP against the share of labelled videos, a point for each seed. The tables of this book have the same numbers.",
 }
 
 
@@ -59,7 +56,7 @@ def block(name, identifier, data):
     if data is not None:
         text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")  # no tag can end the script
         inline = f'<script type="application/json">{text}</script>'
-    fallback = f"<p>{WITHOUT_SCRIPTS[name]} It needs JavaScript.</p>"
+    fallback = f"<p>Interactive figure: {WITHOUT_SCRIPTS[name]} It needs JavaScript.</p>"
     return f'<div class="explorable" id="{identifier}" data-explorable="{name}">{fallback}{inline}</div>'
 
 

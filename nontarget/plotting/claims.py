@@ -40,6 +40,6 @@ def differences(frame: pd.DataFrame, axis: str = "difference in average mAP (poi
         figure.axes[0].set_yticks(range(len(rows)), rows)
         figure.axes[0].invert_yaxis()
         if "paper" in frame:
-            figure.axes[-1].legend(loc="lower right", fontsize=8)
+            figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower right", fontsize=8)
         figure.supxlabel(axis, fontsize=10)
     return figure
