@@ -1,8 +1,9 @@
 """Run the book's notebooks with papermill before anything is read.
 
-``book/pages.yml`` lists pages: a notebook, its parameters, and a title where it is not the notebook's own. A page is run when its stamp differs from the hash of everything that its
-numbers depend on: the notebook, the parameters, the package and the committed results. Pages run side by side; each is put in place and
-stamped by its own worker, so that an interrupted build keeps every finished page. A notebook that fails fails the build.
+``book/pages.yml`` lists pages: a notebook, its parameters, and a title where it is not the notebook's own. A page is run when its stamp
+differs from the hash of everything that its numbers depend on: the notebook, the parameters, the package and the committed results. Pages
+run side by side; each is put in place and stamped by its own worker, so that an interrupted build keeps every finished page. A notebook
+that fails fails the build.
 """
 
 import hashlib
