@@ -88,7 +88,7 @@ scores = {
     for rule, found in runs.items()
 }
 table = analysis.separability_table(scores, reference="baseline")
-table.round(1).fillna("").style.hide(axis="index").format(precision=1)
+table.style.hide(axis="index").format(precision=1, na_rep="")
 
 # %% [markdown]
 # ## The picture

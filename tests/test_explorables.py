@@ -304,6 +304,16 @@ def test_inline_data_cannot_end_the_script(explorables):
 
 # --- the figures in a browser
 
+PAGE = """<!doctype html>
+<html lang="en" data-theme="{theme}">
+<head><meta charset="utf-8"><title>Explorables</title><meta name="viewport" content="width=device-width">
+<link rel="stylesheet" href="{style}">{head}
+<style>html {{ font-family: sans-serif }} html[data-theme=dark] {{ background: #121212; color: #ced6dd }}
+main {{ max-width: 800px; margin: auto }}</style></head>
+<body><main><h1>Explorables</h1>{body}</main></body>
+</html>
+"""
+
 
 @pytest.fixture
 def open_page(browser, explorables, video, store, tmp_path):
@@ -312,19 +322,12 @@ def open_page(browser, explorables, video, store, tmp_path):
     contexts, outside, problems = [], [], []
 
     def open_it(*names, width=1200, theme="light", data=data, **options):
-        head = "".join(
-            f'<script defer src="{(SCRIPTS / s).as_uri()}"></script>' for s in (*explorables.SHARED, *(f"{n}.js" for n in names))
-        )
+        scripts = (SCRIPTS / name for name in (*explorables.SHARED, *(f"{n}.js" for n in names)))
+        head = "".join(f'<script defer src="{script.as_uri()}"></script>' for script in scripts)
         body = "".join(f"<h2>{n}</h2>" + explorables.block(n, f"explorable-{n}", data.get(n)) for n in names)
+        style = (SCRIPTS / "explorables.css").as_uri()
         page_file = tmp_path / "page.html"
-        page_file.write_text(
-            f'<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Explorables</title>'
-            f'<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="{(SCRIPTS / "explorables.css").as_uri()}">{head}'
-            "<style>html[data-theme=dark] { background: #121212; color: #ced6dd } html { font-family: sans-serif }"
-            "main { max-width: 800px; margin: auto }</style></head>"
-            f"<body><main><h1>Explorables</h1>{body}</main></body></html>",
-            encoding="utf-8",
-        )
+        page_file.write_text(PAGE.format(theme=theme, style=style, head=head, body=body), encoding="utf-8")
         context = browser.new_context(viewport={"width": width, "height": 800}, **options)
         contexts.append(context)
 

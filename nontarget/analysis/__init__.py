@@ -25,7 +25,6 @@ __all__ = [
     "hidden_snippets",
     "map_to_plane",
     "match_video",
-    "median_videos",
     "misjudged_snippet",
     "occupancy_by_epoch",
     "outcomes",
@@ -33,5 +32,6 @@ __all__ = [
     "separability_findings",
     "separability_table",
     "subspace_of_classes",
+    "videos_by_instances",
     "with_chance",
 ]

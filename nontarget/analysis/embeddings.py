@@ -11,6 +11,7 @@ from sklearn.manifold import TSNE
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from nontarget.tables import paired_interval
 
@@ -31,7 +32,9 @@ def map_to_plane(embeddings: ArrayLike, seed: int = 0, perplexity: float = 30.0)
         perplexity: lowered to a third of n where there are few.
     """
     x = StandardScaler().fit_transform(np.asarray(embeddings, dtype=np.float64))
-    return TSNE(init="pca", random_state=seed, perplexity=min(perplexity, (len(x) - 1) / 3)).fit_transform(x)
+    # One thread: on a busy machine several wait for each other, for minutes.
+    with threadpool_limits(1):
+        return TSNE(init="pca", random_state=seed, perplexity=min(perplexity, (len(x) - 1) / 3)).fit_transform(x)
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ def separability(
         raise ValueError(f"labels must be two or more kinds, each in two or more videos; got (label: videos) {found}")
     classifier = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2000))
     split = StratifiedGroupKFold(min(folds, int(shown_in.min())), shuffle=True, random_state=seed)
-    right = cross_val_predict(classifier, x, y, groups=video, cv=split) == y
+    with threadpool_limits(1):
+        right = cross_val_predict(classifier, x, y, groups=video, cv=split) == y
     hits = np.zeros_like(total)
     np.add.at(hits, (video, y), right)
     draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)

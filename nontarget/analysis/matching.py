@@ -88,4 +88,4 @@ def outcomes(matches: Mapping[str, Mapping[str, VideoMatches]]) -> pd.DataFrame:
 
 
 def _segments(frame: pd.DataFrame) -> torch.Tensor:
-    return torch.from_numpy(frame[_SEGMENT].to_numpy(dtype=np.float64))
+    return torch.from_numpy(frame[_SEGMENT].to_numpy(dtype=np.float64, copy=True))

@@ -91,8 +91,8 @@ def confusable_classes(rates: NDArray[np.float64], count: int = 4) -> list[int]:
     return chosen
 
 
-def median_videos(videos: Sequence[LabeledVideo], count: int = 2) -> list[LabeledVideo]:
-    """The videos of Fig. 6: of those with an instance, the ones whose number of instances is nearest to the median, ties by id.
+def videos_by_instances(videos: Sequence[LabeledVideo], count: int = 2, quantile: float = 0.9) -> list[LabeledVideo]:
+    """The videos of Fig. 6: those whose number of instances is nearest to its quantile over the videos that have any, ties by id.
 
     Nothing that a system predicts is looked at.
 
@@ -102,8 +102,8 @@ def median_videos(videos: Sequence[LabeledVideo], count: int = 2) -> list[Labele
     annotated = [v for v in videos if len(v.annotations.labels)]
     if len(annotated) < count:
         raise ValueError(f"count must be at most the number of videos with an instance ({len(annotated)}), got {count!r}")
-    median = float(np.median([len(v.annotations.labels) for v in annotated]))
-    return sorted(annotated, key=lambda v: (abs(len(v.annotations.labels) - median), v.video.video_id))[:count]
+    aim = float(np.quantile([len(v.annotations.labels) for v in annotated], quantile))
+    return sorted(annotated, key=lambda v: (abs(len(v.annotations.labels) - aim), v.video.video_id))[:count]
 
 
 def subspace_of_classes(probs: NDArray[np.float64], positive_ratio: float = 0.85) -> list[str]:

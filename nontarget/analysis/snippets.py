@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from nontarget.data import make_labeled_clips
+from nontarget.devices import cpu_threads
 from nontarget.experiment import Training
 
 
@@ -60,13 +61,14 @@ def hidden_snippets(training: Training, batch_size: int = 64) -> Snippets:
     device = next(detector.parameters()).device
     clips = make_labeled_clips(training.hidden, trained.protocol, trained.normalization, detector.num_classes)
     probs, embeddings = [], []
-    for first in range(0, len(clips), batch_size):
-        part = clips[slice(first, first + batch_size)].to(device)
-        output: Any = detector(part.features, part.valid)
-        if output.distribution.shape[:2] != part.valid.shape or not hasattr(output, "embeddings"):
-            raise ValueError(f"hidden_snippets needs a detector with one embedding a snippet, such as 'spot'; got {trained.name!r}")
-        probs.append(output.distribution[part.valid].double().cpu())
-        embeddings.append(output.embeddings[part.valid].cpu())
+    with cpu_threads(1):
+        for first in range(0, len(clips), batch_size):
+            part = clips[slice(first, first + batch_size)].to(device)
+            output: Any = detector(part.features, part.valid)
+            if output.distribution.shape[:2] != part.valid.shape or not hasattr(output, "embeddings"):
+                raise ValueError(f"hidden_snippets needs a detector with one embedding a snippet, such as 'spot'; got {trained.name!r}")
+            probs.append(output.distribution[part.valid].double().cpu())
+            embeddings.append(output.embeddings[part.valid].cpu())
     clip, step = clips.valid.nonzero(as_tuple=True)
     position = (clips.offset_s[clip] * clips.fps[clip]).round().long() + step
     longest = int(position.max()) + 1

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from nontarget.detectors.base import Detector
+from nontarget.devices import cpu_threads
 from nontarget.experiment import Experiment, train
 from nontarget.occupancy import subspace_occupancy
 from nontarget.partition import LabelPartition
@@ -45,10 +46,11 @@ def occupancy_by_epoch(
         raise ValueError("experiment hides no labels, so there is no truth to look up; use a label ratio below 1")
     rule, trained = experiment.learning_rule(), training.trained
     own = {name: getattr(rule, name) for name in ("positive_ratio", "precedence") if hasattr(rule, name)}
-    rows = [
-        {"stage": stage, "epoch": i, **subspace_occupancy(detector, training.hidden, trained.protocol, trained.normalization, **own)}
-        for i, (stage, detector) in enumerate(kept, start=1)
-    ]
+    rows = []
+    with cpu_threads(1):
+        for epoch, (stage, detector) in enumerate(kept, start=1):
+            found = subspace_occupancy(detector, training.hidden, trained.protocol, trained.normalization, **own)
+            rows.append({"stage": stage, "epoch": epoch, **found})
     return pd.DataFrame(rows)
 
 

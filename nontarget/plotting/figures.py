@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
 from nontarget.plotting.style import HATCHES, STYLE, SUBSPACES, one_panel
@@ -52,7 +53,7 @@ def distribution_of_snippet(probs: ArrayLike, classes: Sequence[str], subspaces:
             names.append(f"{len(rest)} more classes")
         axes.set(yticks=range(len(names)), xlabel="probability", xlim=(0, p.max() * 1.35))
         axes.set_yticklabels(names, fontsize=8)
-        axes.invert_yaxis()
+        axes.set_ylim(len(names) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
         for label in axes.get_yticklabels()[: len(shown)]:
             label.set_fontweight("bold" if label.get_text() == classes[truth] else "normal")
@@ -184,7 +185,8 @@ def _time_line(axes: Axes, matches: Mapping[str, Any]) -> None:
 def _lane(axes: Axes, y: int, segments: pd.DataFrame, key: Mapping[str, str], **style: Any) -> None:
     for row in segments.itertuples():
         axes.barh(y, row.end_s - row.start_s, left=row.start_s, height=0.55, linewidth=0.8, **style)
-        axes.annotate(key[row.label], ((row.start_s + row.end_s) / 2, y - 0.28), fontsize=6, ha="center", va="bottom")
+        letter = axes.annotate(key[row.label], ((row.start_s + row.end_s) / 2, y), fontsize=7, weight="bold", ha="center", va="center")
+        letter.set_path_effects([withStroke(linewidth=2, foreground="white")])
 
 
 def _ratio_lines(axes: Axes, mean: pd.DataFrame, std: pd.DataFrame, kind: str, line: str, shift: int) -> None:

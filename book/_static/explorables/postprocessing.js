@@ -84,7 +84,7 @@
     const x = (seconds) => MARGIN.left + (seconds / data.duration) * inner;
     const ceiling = Math.max(0.5, Math.ceil(10 * Math.max(...shown.curve, ...classThresholds)) / 10);
     const truthTop = 20;
-    const curveTop = truthTop + 40;
+    const curveTop = truthTop + 42;
     const y = (p) => curveTop + CURVE * (1 - p / ceiling);
     const lanes = packed(candidates);
     const lane = Math.min(7, 70 / Math.max(1, lanes.length));
@@ -103,8 +103,8 @@
       heading("Truth", 12),
       ...shown.truth.map((segment) => bar(segment, truthTop, 8, { class: "ex-truth" })),
       svg("path", { d: `M${x(0)} ${y(0)}${steps}V${y(0)}Z`, class: "ex-curve" }),
-      ...[0, ceiling].map((p) => svg("text", { x: MARGIN.left - 6, y: y(p) + 4, "text-anchor": "end" }, String(p))),
-      heading("Probability", curveTop - 8),
+      ...[0, ceiling].map((p) => svg("text", { x: MARGIN.left - 6, y: y(p) + 5, "text-anchor": "end" }, String(p))),
+      heading("Probability", curveTop - 10),
       ...classThresholds.map((p) => svg("line", { x1: x(0), x2: x(data.duration), y1: y(p), y2: y(p), class: "ex-threshold" })),
       heading(`${candidates.length} candidates`, lanesTop - 8),
       ...lanes.flatMap((row, i) => row.map((c) => bar(c.segment, lanesTop + i * lane, Math.max(lane - 1.5, 1), { class: c.fromMask ? "ex-cand-mask" : "ex-cand" }))),
