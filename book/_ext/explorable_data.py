@@ -20,7 +20,7 @@ def postprocessing(experiment: Experiment = DETECTOR_SHOWN, store: ResultStore |
 
     The classes are those in the video and, of the others, the two with the highest probability somewhere.
     """
-    training = train(experiment, store, progress=False)
+    training = train(experiment, store, device="cpu", progress=False)  # seconds; the same page on every machine
     trained, video = training.trained, _video_shown(training)
     clip = make_clips([video.video], trained.protocol, trained.normalization)
     with torch.no_grad():

@@ -6,9 +6,9 @@ from nontarget.analysis.selection import (
     MisjudgedSnippet,
     confusable_classes,
     confusion_rates,
-    median_videos,
     misjudged_snippet,
     subspace_of_classes,
+    videos_by_instances,
 )
 from nontarget.analysis.snippets import Snippets, hidden_snippets
 from nontarget.analysis.subspaces import committed_occupancy, occupancy_by_epoch, with_chance
