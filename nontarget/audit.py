@@ -1,7 +1,7 @@
 """Audit: what a mAP depends on besides the detector. ``python -m nontarget.audit`` writes ``results/audit.csv``.
 
 Trivial detectors are scored under several protocols (:mod:`nontarget.audit_protocols`), always by
-:func:`nontarget.metrics.evaluate_detections`.
+:func:`nontarget.evaluate_detections`.
 """
 
 import argparse

@@ -70,7 +70,7 @@ Markdown(
 # %% [markdown]
 # Look for the triangle: the true class. A pseudo label would push it down together with all others but the target.
 
-# %% mystnb={"figure": {"caption": "Class distribution of an unlabelled snippet whose target is wrong: the subspace of each class, and the truth. The snippet was chosen by the rule above.", "name": "figure-1"}, "image": {"alt": "Bars of the probability of each class of one snippet, coloured and hatched by subspace; the true class is marked and is not the most probable one."}}
+# %% mystnb={"figure": {"caption": "Figure 1. Class distribution of an unlabelled snippet whose target is wrong: the subspace of each class, and the truth. The snippet was chosen by the rule above.", "name": "figure-1"}, "image": {"alt": "Bars of the probability of each class of one snippet, coloured and hatched by subspace; the true class is marked and is not the most probable one."}}
 distribution_of_snippet(p, names, kinds, truth)
 
 # %%

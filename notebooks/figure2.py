@@ -28,7 +28,7 @@ from nontarget.plotting.framework import BOXES, framework
 # %% tags=["parameters"]
 width = "100%"
 
-# %% mystnb={"figure": {"caption": "The framework: self-training with a partition of the label space (top), the detector and its losses (middle), inference (bottom). Every box is a link.", "name": "figure-2"}}
+# %% mystnb={"figure": {"caption": "Figure 2. The framework: self-training with a partition of the label space (top), the detector and its losses (middle), inference (bottom). Every box is a link.", "name": "figure-2"}}
 HTML(f'<div style="width: {width}">{framework()}</div>')
 
 # %% [markdown]
@@ -37,7 +37,8 @@ HTML(f'<div style="width: {width}">{framework()}</div>')
 # learns from three of them; nothing is asked of the *ambiguous* classes. Labelled snippets have annotations instead: their class is the
 # target, all others are negative. The losses below the embedding and behind the masks are the detector's own, and the same for every
 # rule.
-#
+
+# %% [markdown]
 # ## What we saw
 
 # %%

@@ -100,7 +100,7 @@ titles = {
     for rule, found in scores.items()
 }
 
-# %% mystnb={"figure": {"caption": "Embeddings of action and background snippets of unlabelled training videos, without and with learning from non-target classes (t-SNE); above each map, how well a linear classifier separates the kinds.", "name": "figure-3"}, "image": {"alt": "Two scatter plots of snippet embeddings, baseline and ours, with action and background snippets in different colours and markers."}}
+# %% mystnb={"figure": {"caption": "Figure 3. Embeddings of action and background snippets of unlabelled training videos, without and with learning from non-target classes (t-SNE); above each map, how well a linear classifier separates the kinds.", "name": "figure-3"}, "image": {"alt": "Two scatter plots of snippet embeddings, baseline and ours, with action and background snippets in different colours and markers."}}
 embedding_maps(maps, groups, titles)
 
 # %%

@@ -107,7 +107,7 @@ titles = {
     for rule, found in scores.items()
 }
 
-# %% mystnb={"figure": {"caption": "Embeddings of unlabelled snippets of four classes that are easily confused, without and with learning from non-target classes (t-SNE); above each map, how well a linear classifier separates the classes.", "name": "figure-4"}, "image": {"alt": "Two scatter plots of snippet embeddings, baseline and ours, with four classes in different colours and markers."}}
+# %% mystnb={"figure": {"caption": "Figure 4. Embeddings of unlabelled snippets of four classes that are easily confused, without and with learning from non-target classes (t-SNE); above each map, how well a linear classifier separates the classes.", "name": "figure-4"}, "image": {"alt": "Two scatter plots of snippet embeddings, baseline and ours, with four classes in different colours and markers."}}
 embedding_maps(maps, groups, titles)
 
 # %%

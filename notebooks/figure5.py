@@ -56,7 +56,7 @@ note = (
 simulated = ", ".join(d for d in runs.dataset.unique() if d.endswith("-sim")) or "none"
 Markdown(f"{len(runs)} committed runs. Simulated data sets: {simulated}. {note}")
 
-# %% mystnb={"figure": {"caption": "How often the true class of an unlabelled snippet lies in each subspace of the label space after training, by data set and label ratio; mean and standard deviation over seeds. Short ticks: a class drawn at random. Data sets whose names end in -sim are simulated.", "name": "figure-5"}, "image": {"alt": "Share of snippets whose true class is the target, positive, negative or ambiguous against the label ratio, on a logarithmic axis, for all snippets and for action snippets."}}
+# %% mystnb={"figure": {"caption": "Figure 5. How often the true class of an unlabelled snippet lies in each subspace of the label space after training, by data set and label ratio; mean and standard deviation over seeds. Short ticks: a class drawn at random. Data sets whose names end in -sim are simulated.", "name": "figure-5"}, "image": {"alt": "Share of snippets whose true class is the target, positive, negative or ambiguous against the label ratio, on a logarithmic axis, for all snippets and for action snippets."}}
 subspaces_by_ratio(runs)
 
 # %%
@@ -82,7 +82,7 @@ pd.DataFrame(columns).round(1)
 experiment = Experiment(dataset, rule, ratio, seed, preset, features=features)
 epochs = with_chance(occupancy_by_epoch(experiment, ResultStore(), device=device))
 
-# %% mystnb={"figure": {"caption": "The same in one training, after every epoch. Dotted: a class drawn at random.", "name": "figure-5-epochs"}, "image": {"alt": "Share of snippets whose true class is the target, positive, negative or ambiguous against the epoch, on a logarithmic axis, for all snippets and for action snippets."}}
+# %% mystnb={"figure": {"caption": "Figure 5, by epoch. The same in one training, after every epoch. Dotted: a class drawn at random.", "name": "figure-5-epochs"}, "image": {"alt": "Share of snippets whose true class is the target, positive, negative or ambiguous against the epoch, on a logarithmic axis, for all snippets and for action snippets."}}
 subspaces_by_epoch(epochs)
 
 # %%

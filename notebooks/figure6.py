@@ -77,7 +77,7 @@ matches = {
 }
 lines = {f"{v.video_id} ({kind})": (v.duration_s, matches[v.video_id]) for v in videos}
 
-# %% mystnb={"figure": {"caption": "Found, missed and false detections of three systems on two test videos, below the annotated instances. As many detections are kept as there are instances; letters are classes.", "name": "figure-6"}, "image": {"alt": "Time lines of two test videos: annotated instances, and for baseline, SPOT and ours a lane of found, a lane of missed and a lane of false detections."}}
+# %% mystnb={"figure": {"caption": "Figure 6. Found, missed and false detections of three systems on two test videos, below the annotated instances. As many detections are kept as there are instances; letters are classes.", "name": "figure-6"}, "image": {"alt": "Time lines of two test videos: annotated instances, and for baseline, SPOT and ours a lane of found, a lane of missed and a lane of false detections."}}
 hits_and_misses(lines)
 
 # %% [markdown]

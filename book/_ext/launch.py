@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import yaml
+from papermill_pages import anchor
 
 
 def setup(app):
@@ -28,7 +29,7 @@ def add_buttons(app, page, template, context, doctree):
     notebook = app.notebook_of_page.get(page)
     if notebook is None or "header_buttons" not in context:
         return
-    buttons = [button("#how-this-page-was-made", "Run here", "The command that makes this page", "fas fa-terminal")]
+    buttons = [button(f"#{anchor(Path(page).name)}", "Run here", "The command that makes this page", "fas fa-terminal")]
     for title, url in hosted(os.environ.get("LAUNCH_REPOSITORY") or app.config.launch_repository, notebook).items():
         buttons.append(button(url, title, f"Open this notebook on {title}", "fas fa-cloud"))
     group = {"type": "group", "buttons": buttons, "icon": "fas fa-rocket", "tooltip": "Run this page", "label": "launch-buttons"}

@@ -81,7 +81,7 @@ def run_page(notebook, parameters, target, stamp, title=None):
         content = json.loads(unfinished.read_text(encoding="utf-8"))
         if title:
             retitle(content, title)
-        content["cells"].append(provenance_cell(notebook.name, parameters, time.monotonic() - started))
+        content["cells"].append(provenance_cell(target.stem, notebook.name, parameters, time.monotonic() - started))
         unfinished.write_text(json.dumps(content), encoding="utf-8")
         os.replace(unfinished, target)
     except papermill.PapermillExecutionError as error:
@@ -97,7 +97,7 @@ def retitle(content, title):
     first["source"] = re.sub(r"\A# .*", lambda _: f"# {title}", "".join(first["source"]))
 
 
-def provenance_cell(notebook, parameters, seconds):
+def provenance_cell(page, notebook, parameters, seconds):
     """How a page was made, folded away at its end."""
     import torch
 
@@ -105,7 +105,7 @@ def provenance_cell(notebook, parameters, seconds):
 
     about = provenance(torch.device("cuda" if torch.cuda.is_available() else "cpu"), 1)
     text = f"""````{{dropdown}} How this page was made
-:name: how-this-page-was-made
+:name: {anchor(page)}
 :class-container: provenance
 ```bash
 {papermill_command(notebook, parameters)}
@@ -114,6 +114,11 @@ Code {about["commit"]}, {about["date"]}, torch {about["torch"]}, {about["device"
 page reads carry their own code version, device and date.
 ````"""
     return {"cell_type": "markdown", "id": "provenance", "metadata": {}, "source": text}
+
+
+def anchor(page):
+    """Where a page says how it was made; unlike any other page's."""
+    return f"how-{page}-was-made".replace("_", "-")
 
 
 def papermill_command(notebook, parameters):

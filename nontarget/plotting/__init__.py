@@ -1,5 +1,6 @@
 """Figures, one call each: they take data and return a matplotlib figure."""
 
+from nontarget.plotting.claims import differences
 from nontarget.plotting.data import distributions, feature_map, timeline
 from nontarget.plotting.figures import distribution_of_snippet, embedding_maps, hits_and_misses, subspaces_by_epoch, subspaces_by_ratio
 from nontarget.plotting.results import difficulty, map_by_ratio, map_by_tiou, map_by_value, maps_by_ratio, training_curves
@@ -11,6 +12,7 @@ __all__ = [
     "MARKERS",
     "STYLE",
     "SUBSPACES",
+    "differences",
     "difficulty",
     "distribution_of_snippet",
     "distributions",
