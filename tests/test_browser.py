@@ -14,7 +14,14 @@ VIEWS = {"wide-light": (1280, "light"), "phone-dark": (375, "dark")}
 # The theme's own: Chromium loads no font of another file from disk (its icons; nothing of the text depends on them), a script that it
 # includes twice, and a note that no colour mode has been chosen yet.
 KNOWN_ERRORS = re.compile(
-    r"fontawesome.*blocked by CORS policy|Failed to load resource: net::ERR_FAILED|'THEBE_JS_URL' has already been declared|invalid theme mode"
+    "|".join(
+        (
+            "fontawesome.*blocked by CORS policy",
+            "Failed to load resource: net::ERR_FAILED",
+            "'THEBE_JS_URL' has already been declared",
+            "invalid theme mode",
+        )
+    )
 )
 # Written by the theme and by docutils (the list of citations), not by this book: what axe finds there is their own.
 THEME = [

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from nontarget.inference import COLUMNS
 from nontarget.paper import reported_map
 from nontarget.results import ResultStore
 from nontarget.systems import MAIN_SYSTEMS
-from nontarget.tables import Comparison, compare, paired_interval, table1
+from nontarget.tables import Comparison, Tabs, compare, current_tables, paired_interval, table1
 
 SYSTEMS = {name: Experiment(**TINY, rule=name) for name in ("supervised only", "baseline", "ours")}
 
@@ -144,3 +146,33 @@ def test_figures(computed, tmp_path):
     assert "".join(t.get_text() for t in figures["tiou"].axes[0].get_legend().get_texts()).count("ours") == 2, "ours, and the paper's"
     assert len(figures["timeline"].axes[0].patches) == 3, "one instance and two detections, of this video alone"
     assert "simulated" in figures["tiou"].axes[0].get_title()
+
+
+def test_tables_with_external_scores_say_where_they_were_used():
+    comparison = made_up({"baseline": [10.0], "ours": [12.0]})
+    assert "no external video scores" in comparison.scored
+    helped = replace(comparison, helped=("ours",))
+    assert "external video scores (simulated) in ours alone" in helped.scored
+
+
+def test_every_run_of_several_tables_as_one_frame():
+    tabs = Tabs((made_up({"a": [1.0, 2.0]}), made_up({"a": [3.0]}, "activitynet-sim", 0.2)))
+    frame = tabs.frame()
+    assert frame[["dataset", "label_ratio", "system", "seed", "avg"]].values.tolist() == [
+        ["thumos14-sim", 0.1, "a", 0, 1.0],
+        ["thumos14-sim", 0.1, "a", 1, 2.0],
+        ["activitynet-sim", 0.2, "a", 0, 3.0],
+    ]
+
+
+def test_tables_without_results_are_not_shown(tmp_path):
+    with pytest.raises(ValueError, match=r"no committed results of table2 for any of \['thumos14-sim'\]"):
+        current_tables("table2", ["thumos14-sim"], [0.1], store=ResultStore(tmp_path))
+
+
+def test_a_panel_for_each_data_set_and_no_more():
+    comparisons = [made_up({"baseline": [10.0, 11.0]}, d, r) for d in ("x", "y", "z") for r in (0.1, 0.2)]
+    figure = plotting.maps_by_ratio(comparisons)
+    assert [axes.get_title() for axes in figure.axes if axes.get_visible()] == ["x (simulated)", "y (simulated)", "z (simulated)"]
+    with pytest.raises(ValueError, match="nothing to draw"):
+        plotting.maps_by_ratio([])

@@ -1,9 +1,9 @@
 """Run the book's notebooks with papermill before anything is read.
 
-``book/pages.yml`` lists pages: a notebook, its parameters, and a title where it is not the notebook's own. A page is run when its stamp
-differs from the hash of everything that its numbers depend on: the notebook, the parameters, the package and the committed results. Pages
-run side by side; each is put in place and stamped by its own worker, so that an interrupted build keeps every finished page. A notebook
-that fails fails the build.
+``book/pages.yml`` lists pages: a notebook, its parameters, a title where it is not the notebook's own, and whether its code is folded.
+A page is run when its stamp differs from the hash of everything that it depends on: the notebook, the parameters, the package and the
+committed results. Pages run side by side; each is put in place and stamped by its own worker, so that an interrupted build keeps every
+finished page. A notebook that fails fails the build.
 """
 
 import hashlib
@@ -40,11 +40,11 @@ def make_pages(app, config):
     stale = {}
     for name, page in pages.items():
         notebook = book.parent / "notebooks" / f"{page['notebook']}.ipynb"
-        parameters, title = page.get("parameters") or {}, page.get("title")
-        stamp = fingerprint(book.parent, notebook, [parameters, title])
+        parameters, form = page.get("parameters") or {}, {"title": page.get("title"), "fold": page.get("fold", False)}
+        stamp = fingerprint(book.parent, notebook, [parameters, form])
         made = output / f"{name}.stamp"
         if not (output / f"{name}.ipynb").exists() or not made.exists() or made.read_text() != stamp:
-            stale[name] = (notebook, parameters, output / f"{name}.ipynb", stamp, title)
+            stale[name] = (notebook, parameters, output / f"{name}.ipynb", stamp, form)
     if not stale:
         return
     logger.info(f"running {len(stale)} notebooks: {', '.join(stale)}")
@@ -60,7 +60,7 @@ def make_pages(app, config):
         raise ExtensionError("a notebook failed\n" + "\n".join(failures))
 
 
-def run_page(notebook, parameters, target, stamp, title=None):
+def run_page(notebook, parameters, target, stamp, form):
     """Execute one notebook, say on it how it was made, put it in place, stamp it."""
     started = time.monotonic()
     os.environ.update(TQDM_DISABLE="1", PYDEVD_DISABLE_FILE_VALIDATION="1")
@@ -79,8 +79,10 @@ def run_page(notebook, parameters, target, stamp, title=None):
             extra_arguments=["--log-level=ERROR"],  # else each kernel warns that its socket, on this machine alone, is not encrypted
         )
         content = json.loads(unfinished.read_text(encoding="utf-8"))
-        if title:
-            retitle(content, title)
+        if form["title"]:
+            retitle(content, form["title"])
+        if form["fold"]:
+            fold_code(content)
         content["cells"].append(provenance_cell(target.stem, notebook.name, parameters, time.monotonic() - started))
         unfinished.write_text(json.dumps(content), encoding="utf-8")
         os.replace(unfinished, target)
@@ -114,6 +116,13 @@ Code {about["commit"]}, {about["date"]}, torch {about["torch"]}, {about["device"
 page reads carry their own code version, device and date.
 ````"""
     return {"cell_type": "markdown", "id": "provenance", "metadata": {}, "source": text}
+
+
+def fold_code(content):
+    """Show results first: code is one click away."""
+    for cell in content["cells"]:
+        if cell["cell_type"] == "code":
+            cell["metadata"]["tags"] = [*cell["metadata"].get("tags", []), "hide-input"]
 
 
 def anchor(page):

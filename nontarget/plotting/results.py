@@ -73,7 +73,7 @@ def maps_by_ratio(comparisons: Sequence[Any]) -> Figure:
         columns = min(2, len(datasets))
         rows = -(-len(datasets) // columns)
         figure = Figure(figsize=(3.3 * columns, 2.7 * rows + 0.7), layout="constrained")
-        panels = figure.subplots(rows, columns, squeeze=False).flat
+        panels = list(figure.subplots(rows, columns, squeeze=False).flat)
         for axes, (dataset, group) in zip(panels, datasets.items(), strict=False):
             for system in dict.fromkeys(s for c in group for s in c.mean.index):
                 here = [c for c in group if system in c.mean.index]
@@ -82,7 +82,7 @@ def maps_by_ratio(comparisons: Sequence[Any]) -> Figure:
             ratios = [100 * c.label_ratio for c in group]
             kind = "simulated" if group[0].simulated else "real"
             axes.set(title=f"{dataset} ({kind})", xlabel="labelled videos (%)", xticks=ratios, xlim=(min(ratios) - 5, max(ratios) + 5))
-        for axes in list(panels):
+        for axes in panels[len(datasets) :]:
             axes.set_visible(False)
         figure.supylabel("average mAP (%)", fontsize=10)
         handles, labels = figure.axes[0].get_legend_handles_labels()
