@@ -1,6 +1,8 @@
 """Shapes are checked at run time; data and expected values from outside the repository are found, or their tests skipped."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import hypothesis
