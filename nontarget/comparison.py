@@ -10,6 +10,7 @@ from scipy import stats
 from nontarget.paper import DATASETS, METHODS, reported_map
 from nontarget.results import Record
 from nontarget.systems import TABLES
+from nontarget.texttable import interval_text
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Comparison:
             for tiou in mean.columns:
                 spread = "" if pd.isna(std.loc[system, tiou]) else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{std.loc[system, tiou]:.1f}"
                 row[_heading(tiou)] = f"{mean.loc[system, tiou]:.1f}{spread}"
-            row[_GAIN] = _interval_text(gain.loc[system]) if system in gain.index else ""
+            row[_GAIN] = interval_text(**gain.loc[system]) if system in gain.index else ""
             rows.append(row)
             if system in paper.index:
                 reported = {_heading(t): f"*{v:.1f}*" for t, v in paper.loc[system].items() if t in mean.columns}
@@ -127,11 +128,11 @@ class Comparison:
             )
             if pd.isna(row["low"]):
                 shown = "one seed, so no interval"
-            sentences.append(f"- **{system}** against **{self.reference}**: {_interval_text(row)} points of average mAP: {shown}.")
+            sentences.append(f"- **{system}** against **{self.reference}**: {interval_text(**row)} points of average mAP: {shown}.")
         if {"supervised only", "fully supervised"} <= set(mean.index):
             average = self.maps["avg"].unstack("system", sort=False)
             worth = paired_interval(average["fully supervised"] - average["supervised only"])
-            sentences.append(f"- The labels that are missing are worth {_interval_text(pd.Series(worth))} points to *supervised only*.")
+            sentences.append(f"- The labels that are missing are worth {interval_text(**worth)} points to *supervised only*.")
         if "whole-video" in mean.index:
             sentences.append(f"- Not localising at all, one segment a video, earns {mean['whole-video']:.1f}.")
         if self.simulated:
@@ -207,12 +208,6 @@ def _name_of(table: str) -> str:
 
 def _heading(tiou: str) -> str:
     return "Avg." if tiou == "avg" else f"{tiou}"
-
-
-def _interval_text(row: pd.Series) -> str:
-    if pd.isna(row["low"]):
-        return f"{row['mean']:+.1f}"
-    return f"{row['mean']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
 
 
 def _span(values: Iterable[Any]) -> str:

@@ -22,6 +22,7 @@ from nontarget.data import (
     split_dataset,
 )
 from nontarget.data.clips import CLIPS_VERSION
+from nontarget.detectors.base import Detector
 from nontarget.devices import cpu_threads, resolve_device
 from nontarget.inference import INFERENCE_VERSION, detect_clips, detect_whole_videos
 from nontarget.metrics import METRICS_VERSION, DetectionScores, evaluate_detections
@@ -264,16 +265,21 @@ def evaluate(training: Training, rule: LearningRule) -> tuple[DetectionScores, p
     return evaluate_detections(truth, detections, trained.protocol.tiou_thresholds), detections
 
 
-def truth_in_subspaces(training: Training, rule: LearningRule) -> Occupancy:
+def truth_in_subspaces(training: Training, rule: LearningRule, detector: Detector | None = None) -> Occupancy:
     """Where the hidden labels of the unlabelled videos lie in the trained detector's partition (Fig. 5); empty if none are hidden.
 
     The partition is the rule's own where it makes one, else the paper's.
+
+    Args:
+        training: what :func:`train` did.
+        rule: of the training.
+        detector: one of another epoch; default: the trained one.
     """
     if not training.hidden:
         return {}
     trained = training.trained
     own = {name: getattr(rule, name) for name in ("positive_ratio", "precedence") if hasattr(rule, name)}
-    return subspace_occupancy(trained.detector, training.hidden, trained.protocol, trained.normalization, **own)
+    return subspace_occupancy(detector or trained.detector, training.hidden, trained.protocol, trained.normalization, **own)
 
 
 def _provenance(training: Training, device: torch.device, threads: int, seconds: Mapping[str, float]) -> dict[str, Any]:

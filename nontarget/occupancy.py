@@ -8,6 +8,7 @@ from nontarget.config import Protocol
 from nontarget.data import LabeledVideo, Normalization, make_labeled_clips
 from nontarget.detectors.base import Detector
 from nontarget.partition import LabelPartition, Precedence, partition_label_space
+from nontarget.results import OCCUPANCY_COLUMNS
 
 Occupancy = dict[str, float]
 """``truth_*``: share of the snippets whose true class is in that subspace; ``action_*``: the same among snippets of an action;
@@ -63,5 +64,5 @@ def subspace_occupancy(
         f"{kind}_{name}": float(value)
         for kind, values in shares.items()
         for name, value in zip(LabelPartition._fields, values, strict=True)
-        if f"{kind}_{name}" != "size_target"
+        if f"{kind}_{name}" in OCCUPANCY_COLUMNS
     }

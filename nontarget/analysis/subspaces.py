@@ -7,8 +7,7 @@ import pandas as pd
 
 from nontarget.detectors.base import Detector
 from nontarget.devices import cpu_threads
-from nontarget.experiment import Experiment, train
-from nontarget.occupancy import subspace_occupancy
+from nontarget.experiment import Experiment, train, truth_in_subspaces
 from nontarget.partition import LabelPartition
 from nontarget.results import OCCUPANCY_COLUMNS, ResultStore
 from nontarget.training import StageName
@@ -44,13 +43,10 @@ def occupancy_by_epoch(
     )
     if not training.hidden:
         raise ValueError("experiment hides no labels, so there is no truth to look up; use a label ratio below 1")
-    rule, trained = experiment.learning_rule(), training.trained
-    own = {name: getattr(rule, name) for name in ("positive_ratio", "precedence") if hasattr(rule, name)}
-    rows = []
+    rule, rows = experiment.learning_rule(), []
     with cpu_threads(1):
         for epoch, (stage, detector) in enumerate(kept, start=1):
-            found = subspace_occupancy(detector, training.hidden, trained.protocol, trained.normalization, **own)
-            rows.append({"stage": stage, "epoch": epoch, **found})
+            rows.append({"stage": stage, "epoch": epoch, **truth_in_subspaces(training, rule, detector)})
     return pd.DataFrame(rows)
 
 
