@@ -28,6 +28,7 @@ from nontarget.downloads import CsvLink
 from nontarget.experiment import Experiment, train
 from nontarget.plotting import embedding_maps
 from nontarget.results import ResultStore
+from nontarget.texttable import TextTable
 
 # %% [markdown]
 # The parameters: `seeds` is the number of runs, `each` how many snippets of each class are scored, `shown` how many of these are drawn.
@@ -88,7 +89,11 @@ scores = {
     for rule, found in runs.items()
 }
 table = analysis.separability_table(scores, reference="baseline")
-table.style.hide(axis="index").format(precision=1, na_rep="")
+TextTable(
+    table.round(1).astype(object).fillna(""),
+    "Balanced accuracy in percent of four confusable classes, by rule and run.",
+    "figure-4-separability",
+)
 
 # %% [markdown]
 # ## The picture

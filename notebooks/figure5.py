@@ -71,7 +71,7 @@ parts = {"all": "truth", "action": "action", "chance": "chance"}
 columns = {
     (name, k): 100 * ours[f"{c}_{name}"] for name in SUBSPACES for k, c in parts.items()
 }
-pd.DataFrame(columns).round(1)
+pd.DataFrame(columns).round(1).T
 
 # %% [markdown]
 # ## By epoch

@@ -183,9 +183,10 @@ def test_links_lead_somewhere_and_images_have_text(book):
 @pytest.mark.slow
 def test_pages_show_results_and_where_they_come_from(book):
     everything = Page(book / "notebooks" / "table1-all.html").text
-    for dataset, percents in {"thumos14-sim": (10, 20, 40, 60), "activitynet-sim": (10, 20, 40, 60), "hapt": (10,)}.items():
-        for percent in percents:
-            assert f"{dataset}, {percent} %" in everything
+    for dataset in ("thumos14-sim", "activitynet-sim", "hapt", "nips4b"):
+        for percent in (10, 20, 40, 60):
+            if (dataset, percent) != ("nips4b", 10):  # some of its classes would have no label
+                assert f"{dataset}, {percent} %" in everything
     assert "no current committed result" not in everything, "committed results are those of this code"
     for table in ("table2", "table3", "table4", "table5"):
         text = Page(book / "notebooks" / f"{table}.html").text

@@ -83,6 +83,26 @@ class Visit:
         self.context.close()
 
 
+# Words of a table's cells that are broken over two lines; names with a hyphen may be, and long names of code.
+BROKEN = """() => {
+  const broken = [];
+  for (const cell of document.querySelectorAll(".bd-article :is(td, th)")) {
+    const walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+      if (node.parentElement.closest("code, a")) continue;
+      for (const word of node.data.matchAll(/[\\p{L}\\d.]+/gu)) {
+        const range = document.createRange();
+        range.setStart(node, word.index);
+        range.setEnd(node, word.index + word[0].length);
+        const lines = new Set([...range.getClientRects()].filter(r => r.width > 0).map(r => Math.round(r.top)));
+        if (lines.size > 1) broken.push(word[0]);
+      }
+    }
+  }
+  return broken;
+}"""
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_page_opens_offline_without_an_error(browser, book, pages, view):
     width, scheme = VIEWS[view]
@@ -99,6 +119,7 @@ def test_every_page_opens_offline_without_an_error(browser, book, pages, view):
             overflow = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             if overflow > 1:
                 problems.append(f"{name}: {overflow} px wider than the {width} px of the screen")
+            problems += [f"{name}: a column of a table breaks the word {word!r}" for word in visit.page.evaluate(BROKEN)]
             missing = visit.page.eval_on_selector_all("img", "all => all.filter(i => !i.alt.trim()).map(i => i.src)")
             problems += [f"{name}: an image without a text, {src[:80]}" for src in missing]
             whole = visit.page.evaluate("document.documentElement.scrollHeight") < 16_000  # the reference is longer than a picture can be

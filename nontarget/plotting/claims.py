@@ -8,7 +8,7 @@ from nontarget.plotting.style import COLOURS, STYLE
 
 
 def differences(frame: pd.DataFrame, axis: str = "difference in average mAP (points)") -> Figure:
-    """Panels side by side, a line for each row: a dot with its interval, filled where the interval leaves out 0.
+    """Panels two by two, a line for each row: a dot with its interval, filled where the interval leaves out 0.
 
     Args:
         frame: columns panel, row (names; each in the order of first appearance), mean, low, high (NaN: no result, and written so) and,
@@ -22,9 +22,14 @@ def differences(frame: pd.DataFrame, axis: str = "difference in average mAP (poi
         raise ValueError("differences needs at least one row, got none")
     rows = list(frame["row"].unique())
     panels = frame["panel"].unique()
+    columns = min(len(panels), 2)
+    lines = -(-len(panels) // columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.0 + 1.9 * len(panels), 1.5 + 0.24 * len(rows)), layout="constrained")
-        for axes, name in zip(figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0], panels, strict=True):
+        figure = Figure(figsize=(3.0 + 2.1 * columns, 1.0 + lines * (0.6 + 0.21 * len(rows))), layout="constrained")
+        grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for axes in grid[len(panels) :]:
+            axes.set_axis_off()
+        for axes, name in zip(grid, panels, strict=False):
             part = frame[frame["panel"] == name]
             part = part.assign(y=[rows.index(row) for row in part["row"]], shown=part["low"] * part["high"] > 0)
             axes.axvline(0, color="0.4", linewidth=0.8)
@@ -37,6 +42,8 @@ def differences(frame: pd.DataFrame, axis: str = "difference in average mAP (poi
             if "paper" in frame:
                 axes.plot(part["paper"].astype(float), part["y"], "D", color=COLOURS["ours"], markersize=4, label="the paper's value")
             axes.set_title(str(name).replace(" (", "\n("), fontsize=10)
+            axes.tick_params(labelbottom=True)
+            axes.tick_params("y", labelsize=8)
         figure.axes[0].set_yticks(range(len(rows)), rows)
         figure.axes[0].invert_yaxis()
         if "paper" in frame:
