@@ -10,7 +10,7 @@ from scipy import stats
 from nontarget.paper import DATASETS, METHODS, reported_map
 from nontarget.results import Record
 from nontarget.systems import TABLES
-from nontarget.texttable import interval_text
+from nontarget.texttable import TextTable, interval_text
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Comparison:
             rows.append(row)
             if system in paper.index:
                 reported = {_heading(t): f"*{v:.1f}*" for t, v in paper.loc[system].items() if t in mean.columns}
-                rows.append({"System": f"*{METHODS[self.table][system]}, paper on {DATASETS[self.dataset]}*"} | reported)
+                rows.append({"System": f"*{METHODS[self.table][system]} (paper)*"} | reported)
         return pd.DataFrame(rows).fillna("")
 
     @property
@@ -123,11 +123,7 @@ class Comparison:
         for system, row in gain.iterrows():
             if system == "whole-video":
                 continue
-            shown = (
-                "no difference that these seeds can show" if not row["low"] * row["high"] > 0 else "better" if row["mean"] > 0 else "worse"
-            )
-            if pd.isna(row["low"]):
-                shown = "one seed, so no interval"
+            shown = _shown(row)
             sentences.append(f"- **{system}** against **{self.reference}**: {interval_text(**row)} points of average mAP: {shown}.")
         if {"supervised only", "fully supervised"} <= set(mean.index):
             average = self.maps["avg"].unstack("system", sort=False)
@@ -165,9 +161,40 @@ class Tabs:
     name: str = "table1"
 
     @property
+    def summary(self) -> TextTable:
+        """Where each system is better or worse than the reference, and where the seeds cannot tell: a row a system."""
+        found = self._verdicts()
+        columns = [verdict for verdict in VERDICTS if verdict in set(found["shown"])]
+        rows = [
+            {"System": system} | {verdict: _places(part[part["shown"] == verdict]) for verdict in columns}
+            for system, part in found.groupby("system", sort=False)
+        ]
+        reference = " and ".join(dict.fromkeys(c.reference for c in self.comparisons))
+        caption = (
+            f"Average mAP against {reference}, by data set and percentage of labelled videos: better or worse where the 95 % interval "
+        )
+        return TextTable(pd.DataFrame(rows), f"{caption}of the difference leaves out 0.", f"{self.name}-summary")
+
+    @property
     def findings(self) -> str:
-        """Those of every comparison, each under its name (Markdown)."""
-        return "\n\n".join(f"**{c.dataset}, {100 * c.label_ratio:g} %**\n\n{c.findings}" for c in self.comparisons)
+        """How many differences are shown, how many would be by chance, and on which data (Markdown)."""
+        shown = self._verdicts()["shown"]
+        judged = shown[shown != SINGLE]
+        outside = judged.isin([BETTER, WORSE]).sum()
+        made_up = dict.fromkeys(c.dataset for c in self.comparisons if c.simulated)
+        text = f"Of {len(judged)} differences to the reference, {outside} have an interval that leaves out 0; "
+        text += f"were there no difference anywhere, about {0.05 * len(judged):.0f} would, by chance."
+        return text + (f" Simulated data: {', '.join(made_up)}; nothing there is a result on the real set." if made_up else "")
+
+    def _verdicts(self) -> pd.DataFrame:
+        """Every difference to a reference: columns system, dataset, percent, shown (one of :data:`VERDICTS`)."""
+        rows = [
+            {"system": system, "dataset": c.dataset, "percent": f"{100 * c.label_ratio:g}", "shown": _shown(row)}
+            for c in self.comparisons
+            for system, row in c.differences().iterrows()
+            if system != "whole-video"
+        ]
+        return pd.DataFrame(rows, columns=["system", "dataset", "percent", "shown"])
 
     def frame(self) -> pd.DataFrame:
         """Every run: data set, label ratio, system, seed, mAP (%) by tIoU."""
@@ -198,6 +225,21 @@ def paired_interval(differences: Iterable[float]) -> dict[str, float]:
 
 
 _GAIN = "Δ"
+BETTER, WORSE, UNSHOWN, SINGLE = VERDICTS = ("better", "worse", "no difference that these seeds can show", "one seed, so no interval")
+
+
+def _shown(difference: pd.Series) -> str:
+    """What a difference with its interval says: one of ``VERDICTS``."""
+    if pd.isna(difference["low"]):
+        return SINGLE
+    if not difference["low"] * difference["high"] > 0:
+        return UNSHOWN
+    return BETTER if difference["mean"] > 0 else WORSE
+
+
+def _places(rows: pd.DataFrame) -> str:
+    """Data sets and label ratios as text."""
+    return "; ".join(f"{dataset} {', '.join(part['percent'])}" for dataset, part in rows.groupby("dataset", sort=False))
 
 
 def _name_of(table: str) -> str:

@@ -67,6 +67,9 @@ CsvLink(tabs.frame(), f"{table}.csv")
 # ## What we saw
 
 # %%
+tabs.summary
+
+# %%
 Markdown(tabs.findings)
 
 # %% [markdown]

@@ -58,13 +58,13 @@ def test_differences_are_paired_by_seed():
 def test_table_shows_the_paper_and_what_was_scored():
     text = made_up({"baseline": [30.0], "ours": [31.0]}).markdown("table1-x")
     assert "simulated data" in text
-    assert "| *Ours, paper on thumos14* | *34.9* | *33.5* |" in text
+    assert "| *Ours (paper)* | *34.9* | *33.5* |" in text
     assert "all 3 test videos with 7 instances" in text
     assert "no external video scores" in text
     assert "code c0ffee" in text
     assert ":name: table1-x" in text
     assert "| ours | 31.0 | 31.0 | +1.0 |" in text
-    assert "paper on" not in made_up({"baseline": [30.0]}, dataset="hapt").markdown()
+    assert "(paper)" not in made_up({"baseline": [30.0]}, dataset="hapt").markdown()
 
 
 def test_reported_numbers():
@@ -163,6 +163,27 @@ def test_every_run_of_several_tables_as_one_frame():
         ["thumos14-sim", 0.1, "a", 1, 2.0],
         ["activitynet-sim", 0.2, "a", 0, 3.0],
     ]
+
+
+def test_where_systems_differ_is_one_table():
+    """From intervals by hand: +2 to all, -2 to all, and -1, 0, +1 (twice); a single seed has no interval."""
+    base = [10.0, 20.0, 30.0]
+    better, worse, unsure = ([b + g for b, g in zip(base, gain, strict=True)] for gain in ([2, 2, 2], [-2, -2, -2], [-1, 0, 1]))
+    tabs = Tabs(
+        (
+            made_up({"whole-video": [0.0, 0.0, 0.0], "baseline": base, "ours": better, "SPOT": unsure}),
+            made_up({"baseline": base, "ours": better, "SPOT": unsure}, ratio=0.2),
+            replace(made_up({"baseline": base, "ours": worse}, "hapt"), simulated=False),
+        )
+    )
+    assert tabs.summary.cells.set_index("System").to_dict("index") == {
+        "ours": {"better": "thumos14-sim 10, 20", "worse": "hapt 10", "no difference that these seeds can show": ""},
+        "SPOT": {"better": "", "worse": "", "no difference that these seeds can show": "thumos14-sim 10, 20"},
+    }
+    assert tabs.findings.startswith("Of 5 differences to the reference, 3 have an interval that leaves out 0; ")
+    assert tabs.findings.endswith("Simulated data: thumos14-sim; nothing there is a result on the real set.")
+    alone = Tabs((made_up({"baseline": [1.0], "ours": [2.0]}),))
+    assert alone.summary.cells.to_dict("records") == [{"System": "ours", "one seed, so no interval": "thumos14-sim 10"}]
 
 
 def test_tables_without_results_are_not_shown(tmp_path):

@@ -10,6 +10,9 @@ from matplotlib.figure import Figure
 
 from nontarget.plotting.style import COLOURS, STYLE, comparison_title, errorbar, legend_beside, one_panel
 
+_APART = 0.6
+"""How far systems stand apart on the axis of label ratios, in points, so that their bars do not cover each other."""
+
 
 def map_by_tiou(comparison: Any) -> Figure:
     """Mean AP against tIoU, a line a system with the standard deviation over seeds (:class:`nontarget.tables.Comparison`)."""
@@ -62,7 +65,7 @@ def map_by_ratio(comparisons: Sequence[Any]) -> Figure:
 
 
 def maps_by_ratio(comparisons: Sequence[Any]) -> Figure:
-    """Average mAP against the label ratio, a panel for each data set; what has no results is left out."""
+    """Average mAP against the label ratio, a panel for each data set, systems a little apart; what has no results is left out."""
     datasets: dict[str, list[Any]] = {}
     for c in comparisons:
         if len(c.maps):
@@ -75,10 +78,12 @@ def maps_by_ratio(comparisons: Sequence[Any]) -> Figure:
         figure = Figure(figsize=(3.3 * columns, 2.7 * rows + 0.7), layout="constrained")
         panels = list(figure.subplots(rows, columns, squeeze=False).flat)
         for axes, (dataset, group) in zip(panels, datasets.items(), strict=False):
-            for system in dict.fromkeys(s for c in group for s in c.mean.index):
+            systems = list(dict.fromkeys(s for c in group for s in c.mean.index))
+            for place, system in enumerate(systems):
                 here = [c for c in group if system in c.mean.index]
                 mean, std = (pd.Series([getattr(c, kind).loc[system, "avg"] for c in here]) for kind in ("mean", "std"))
-                errorbar(axes, [100 * c.label_ratio for c in here], mean, std, system)
+                aside = _APART * (place - (len(systems) - 1) / 2)
+                errorbar(axes, [100 * c.label_ratio + aside for c in here], mean, std, system)
             ratios = [100 * c.label_ratio for c in group]
             kind = "simulated" if group[0].simulated else "real"
             axes.set(title=f"{dataset} ({kind})", xlabel="labelled videos (%)", xticks=ratios, xlim=(min(ratios) - 5, max(ratios) + 5))
