@@ -65,7 +65,7 @@ class OursReadOtherwise(Ours):
             return sets
         top = probs.amax(dim=-1, keepdim=True)
         everything = probs.masked_fill(sets.target, 0.0).sum(dim=-1, keepdim=True) + top
-        positive = sets.positive | (sets.target if self.positive_ratio <= 1 else sets.target & False)
+        positive = sets.positive | sets.target if self.positive_ratio <= 1 else sets.positive
         return sets._replace(positive=positive, negative=sets.negative | (sets.target & (everything <= top)))
 
     def pretraining_settings(self) -> dict[str, Any]:
