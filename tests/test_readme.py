@@ -31,7 +31,7 @@ def test_the_picture_shows_committed_results():
 
 
 def test_what_it_says_of_the_results():
-    """ "a little below on the twins and a little above on HAPT ... with few labels both are below supervised only"."""
+    """ "a little below on the twins, a little above on HAPT and within a point on NIPS4B ... both are below supervised only"."""
     table = ResultStore(ROOT / "results").metrics()
     rows = table[(table.settings == "{}") & (table.detector == "spot") & (table.tiou == "avg") & (table.label_ratio < 1)]
     mean = 100 * rows.pivot_table(index=["dataset", "label_ratio"], columns="rule", values="mean_ap")
@@ -39,8 +39,10 @@ def test_what_it_says_of_the_results():
     for dataset, sign in (("thumos14-sim", -1), ("activitynet-sim", -1), ("hapt", 1)):
         assert (sign * gain[dataset] > 0).all()
         assert gain[dataset].abs().max() < 2
-        few = mean.loc[dataset, 0.1]
-        assert few[["baseline", "ours"]].max() < few["supervised only"]
+    assert gain["nips4b"].abs().max() < 1
+    behind = mean["supervised only"] > mean[["baseline", "ours"]].max(axis=1)
+    assert behind.drop("hapt").all()
+    assert behind["hapt", 0.1]
 
 
 def test_its_commands_and_links_exist():
