@@ -84,7 +84,6 @@ table = analysis.separability_table(scores, reference="baseline")
 TextTable(
     table.round(1).astype(object).fillna(""),
     "Balanced accuracy in percent of action against background, by rule and run.",
-    "figure-3-separability",
 )
 
 # %% [markdown]

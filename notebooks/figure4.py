@@ -92,7 +92,6 @@ table = analysis.separability_table(scores, reference="baseline")
 TextTable(
     table.round(1).astype(object).fillna(""),
     "Balanced accuracy in percent of four confusable classes, by rule and run.",
-    "figure-4-separability",
 )
 
 # %% [markdown]

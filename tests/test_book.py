@@ -87,17 +87,22 @@ def test_a_page_has_its_own_title_and_says_how_it_was_made(extension, project):
     notebook = project / "notebooks" / "n.ipynb"
     content = nbformat.read(notebook, 4)
     content.cells.insert(0, nbformat.v4.new_markdown_cell("# Plain\n\nText."))
+    content.cells[-1].metadata["mystnb"] = {"figure": {"name": "a-figure", "caption": "x"}}
+    content.cells.append(nbformat.v4.new_markdown_cell("See {numref}`a-figure`, not `a-figure-2`."))
     nbformat.write(content, notebook)
     parameters = {"x": 2, "name": "two words", "many": [1, 2]}
-    write_pages(project, {"one": {"notebook": "n"}, "two": {"notebook": "n", "title": "Another", "parameters": parameters}})
+    write_pages(project, {"n": {"notebook": "n"}, "two": {"notebook": "n", "title": "Another", "parameters": parameters}})
     make(extension, project)
-    one, two = (json.loads((project / "book" / "notebooks" / f"{p}.ipynb").read_text())["cells"] for p in ("one", "two"))
+    one, two = (json.loads((project / "book" / "notebooks" / f"{p}.ipynb").read_text())["cells"] for p in ("n", "two"))
     assert "".join(one[0]["source"]).startswith("# Plain\n")
     assert "".join(two[0]["source"]) == "# Another\n\nText."
     command = extension.papermill_command("n.ipynb", parameters)
     assert command == "papermill notebooks/n.ipynb out.ipynb -p x 2 -p name 'two words' -y '{\"many\": [1, 2]}'"
     for part in ("papermill notebooks/n.ipynb out.ipynb", "-p x 2", "-p name 'two words'", """-y '{"many": [1, 2]}'"""):
         assert part in two[-1]["source"]
+    for cells, name in ((one, "a-figure"), (two, "a-figure-two")):
+        assert cells[-3]["metadata"]["mystnb"]["figure"]["name"] == name
+        assert "".join(cells[-2]["source"]) == f"See {{numref}}`{name}`, not `a-figure-2`."
 
 
 @pytest.mark.slow

@@ -81,6 +81,8 @@ def run_page(notebook, parameters, target, stamp, form):
         content = json.loads(unfinished.read_text(encoding="utf-8"))
         if form["title"]:
             retitle(content, form["title"])
+        if target.stem != notebook.stem:
+            rename_figures(content, target.stem)
         if form["fold"]:
             fold_code(content)
         content["cells"].append(provenance_cell(target.stem, notebook.name, parameters, time.monotonic() - started))
@@ -97,6 +99,16 @@ def retitle(content, title):
     """Give a page its own title: several pages can come from one notebook."""
     first = next(c for c in content["cells"] if c["cell_type"] == "markdown")
     first["source"] = re.sub(r"\A# .*", lambda _: f"# {title}", "".join(first["source"]))
+
+
+def rename_figures(content, page):
+    """Give a page's figures names of their own, in its references to them too: a name belongs to one page of the book."""
+    figures = [f for c in content["cells"] if (f := c["metadata"].get("mystnb", {}).get("figure")) and "name" in f]
+    for figure in figures:
+        old, figure["name"] = figure["name"], f"{figure['name']}-{page}"
+        for cell in content["cells"]:
+            if cell["cell_type"] == "markdown":
+                cell["source"] = re.sub(rf"`{re.escape(old)}`", f"`{figure['name']}`", "".join(cell["source"]))
 
 
 def provenance_cell(page, notebook, parameters, seconds):
