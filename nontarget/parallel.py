@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -76,6 +77,15 @@ def _check_splits(experiments: Iterable[Experiment]) -> None:
 
 
 def _prepare_worker() -> None:
-    """The bar of all experiments is the parent's; an interrupt from the keyboard ends the worker at once, since it can resume."""
+    """The bar of all experiments is the parent's; an interrupt, or the parent's end, ends the worker at once, since it can resume."""
     os.environ[DISABLE_VARIABLE] = "1"
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Else a worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

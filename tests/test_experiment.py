@@ -86,6 +86,33 @@ def test_stages_that_experiments_share_are_trained_once(store, trainings):
 
 
 @pytest.mark.slow
+def test_workers_end_with_their_parent(store):
+    """kill -9 of the process that spread the runs: its workers stop too, so that no epoch is added after a while."""
+    long = {**TINY, "training_settings": {**TINY_TRAINING, "pretrain_epochs": 100_000}}
+    script = "import sys; from nontarget.experiment import *; from nontarget.parallel import *; from nontarget.results import ResultStore\n"
+    script += f"run_all([Experiment(**{long!r}, seed=s) for s in (0, 1)], ResultStore(sys.argv[1]), device='cpu', workers=2)"
+    process = subprocess.Popen([sys.executable, "-c", script, str(store.folder)])
+
+    def written():
+        return {p.name: p.stat().st_mtime_ns for p in store.runs.glob("*.partial.safetensors")} if store.runs.exists() else {}
+
+    deadline = time.monotonic() + 120
+    while len(written()) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    first = written()
+    time.sleep(3)
+    assert written() != first, "they are at work"
+    process.kill()
+    process.wait()
+    time.sleep(2)
+    last = written()
+    time.sleep(5)
+    assert written() == last
+
+
+@pytest.mark.slow
 def test_killed_and_run_again(store, tmp_path):
     """kill -9 in the middle of training: the next run goes on from the last epoch and ends with the same record."""
     long = {**TINY, "training_settings": {**TINY_TRAINING, "pretrain_epochs": 40, "selftrain_epochs": 2}}
