@@ -2,7 +2,8 @@
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -32,7 +33,7 @@ class Protocol:
             check_at_least_one(name, getattr(self, name))
         if self.windowing == "sliding" and self.stride > self.num_snippets:
             raise ValueError(f"stride must be at most num_snippets ({self.num_snippets}), or windows leave gaps; got {self.stride!r}")
-        _check_positive("nms_sigma", self.nms_sigma)
+        check_number("nms_sigma", self.nms_sigma, lambda value: value > 0, "a finite number > 0")
         _check_shares("tiou_thresholds", self.tiou_thresholds)
 
 
@@ -61,7 +62,9 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         check_at_least_one("batch_size", self.batch_size)
         for name in ("pretrain_learning_rate", "learning_rate", "gradient_norm"):
-            _check_positive(name, getattr(self, name))
+            check_number(name, getattr(self, name), lambda value: value > 0, "a finite number > 0")
+        for name in ("weight_decay", "unlabeled_weight"):
+            check_number(name, getattr(self, name), lambda value: value >= 0, "a finite number >= 0")
         if not all(isinstance(n, int) for n in (self.pretrain_epochs, self.selftrain_epochs)):
             raise ValueError(f"epochs must be whole numbers, got {self.pretrain_epochs!r} and {self.selftrain_epochs!r}")
         if self.pretrain_epochs < 0 or self.selftrain_epochs < 0 or self.pretrain_epochs + self.selftrain_epochs == 0:
@@ -93,6 +96,7 @@ class InferenceConfig:
             check_at_least_one(name, getattr(self, name))
         if not isinstance(self.external_scores, bool):
             raise ValueError(f"external_scores must be True or False, got {self.external_scores!r}")
+        check_number("min_score", self.min_score, lambda value: 0 <= value <= 1, "a number in [0, 1]")
         _check_shares("class_thresholds", self.class_thresholds)
         _check_shares("mask_thresholds", self.mask_thresholds)
 
@@ -101,14 +105,16 @@ def from_mapping(config: type[T], values: Mapping[str, Any], where: str) -> T:
     """A config dataclass from plain values, as JSON has them.
 
     Raises:
-        ValueError: an unknown key, with the nearest known one, or a value that the config refuses; ``where`` starts the message.
+        ValueError: an unknown key, with the nearest known one, a value for a float that is no finite number (a result's name cannot hold
+            it), or one that the config refuses; ``where`` starts the message.
     """
-    if not isinstance(values, Mapping):
-        raise ValueError(f"{where}: expected settings by name, got {values!r}")
+    check_mapping(where, values)
     known = {f.name: f for f in dataclasses.fields(config)}  # type: ignore[arg-type]
-    for key in values:
+    for key, value in values.items():
         try:
             check_choice("setting", key, known)
+            if known[key].type is float:
+                check_number(key, value)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
     try:
@@ -126,13 +132,28 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
         raise ValueError(f"unknown {name} {value!r}{hint} (known: {', '.join(map(repr, choices))})")
 
 
-def _check_positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise ValueError(f"{name} must be positive, got {value!r}")
+def check_mapping(where: str, values: Any) -> None:
+    """Raise ValueError unless ``values`` is a mapping; ``where`` starts the message."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{where}: expected a mapping, settings by name, got {values!r}")
+
+
+def is_finite_number(value: Any) -> bool:
+    """Whether ``value`` is a number, or an array or tensor without axes, and neither NaN nor infinite."""
+    try:
+        return math.isfinite(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def check_number(name: str, value: Any, suits: Callable[[float], bool] = lambda value: True, accepted: str = "a finite number") -> None:
+    """Raise ValueError, saying what is ``accepted``, unless ``value`` is a finite number that ``suits``."""
+    if not (is_finite_number(value) and suits(value)):
+        raise ValueError(f"{name} must be {accepted}, got {value!r}")
 
 
 def _check_shares(name: str, values: tuple[float, ...]) -> None:
-    if not (isinstance(values, tuple) and values and all(0 < v <= 1 for v in values)):
+    if not (isinstance(values, tuple) and values and all(is_finite_number(v) and 0 < v <= 1 for v in values)):
         raise ValueError(f"{name} must be one or more numbers in (0, 1], got {values!r}")
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from nontarget import detectors, rules
-from nontarget.config import InferenceConfig, Protocol, TrainingConfig, check_choice, from_mapping
+from nontarget.config import InferenceConfig, Protocol, TrainingConfig, check_choice, check_mapping, from_mapping
 from nontarget.data import (
     Dataset,
     LabeledVideo,
@@ -40,7 +40,11 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Experiment:
-    """What to run. The mappings change single settings of what the presets give."""
+    """What to run. The mappings change single settings of what the presets give.
+
+    Raises:
+        ValueError: settings are no mapping.
+    """
 
     dataset: str = "thumos14-sim"
     rule: str = "ours"
@@ -58,6 +62,11 @@ class Experiment:
     inference_settings: Settings = field(default_factory=dict)
     protocol_settings: Settings = field(default_factory=dict)
     twin_settings: Settings = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if name.endswith("_settings"):
+                check_mapping(name, value)
 
     def identity(self) -> dict[str, Any]:
         """Everything that the result depends on; its hash is the result's name.

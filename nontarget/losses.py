@@ -13,6 +13,8 @@ Term = Literal["target", "negative", "positive"]
 Reduction = Literal["none", "mean", "sum"]
 Activation = Literal["softmax", "sigmoid"]
 
+_ROUNDING = 0.01  # of probabilities that were computed in half precision
+
 
 def non_target_loss(
     logits: Float[Tensor, "*snippets classes"],
@@ -41,8 +43,9 @@ def non_target_loss(
 
     Args:
         logits: class scores before the softmax, background included, or before the sigmoid, without it; any leading shape.
-        pseudo_probs: probabilities that the sets are taken from, used without gradient; as ``logits``, after the activation.
-            Default: the activation of ``logits``.
+        pseudo_probs: probabilities that the sets are taken from, used without gradient; as ``logits``, after the activation. Each is
+            in [0, 1] (checked on the CPU only); a row need not sum to 1, since Eqs. 8 and 10 do not change when it is scaled. Where
+            ``valid`` is False they do not matter. Default: the activation of ``logits``.
         labels: class index of every snippet; for ``sigmoid``, background is index ``classes``. Where ``valid`` is False they do not
             matter.
         valid: False for padding, which then has no effect on value or gradient. Default: all True.
@@ -57,11 +60,13 @@ def non_target_loss(
 
     Raises:
         TypeError: a tensor has the wrong dtype.
-        ValueError: shapes do not agree, an option is unknown, a label is outside ``[0, classes)`` (checked on the CPU only),
-            or both ``labels`` and ``pseudo_probs`` are given.
+        ValueError: shapes do not agree, an option is unknown, a label is outside ``[0, classes)`` or a pseudo probability outside
+            [0, 1] (both checked on the CPU only), or both ``labels`` and ``pseudo_probs`` are given.
     """
     _check_arguments(logits, pseudo_probs, labels, valid, terms, reduction, activation)
     check_partition_arguments(positive_ratio, precedence)
+    if pseudo_probs is not None:
+        _check_probabilities(pseudo_probs, logits, valid)
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
     if valid is not None:
@@ -94,7 +99,7 @@ def mean_where(loss: Float[Tensor, "*snippets"], chosen: Bool[Tensor, "*snippets
 
 def labelled_partition(labels: Int[Tensor, "*snippets"], num_classes: int) -> LabelPartition:
     """Sets of labelled snippets (Sec. 3.6): the label is the target, all other classes are negative."""
-    if labels.device.type == "cpu" and not torch.compiler.is_compiling() and labels.numel():
+    if _can_be_inspected(labels):
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= num_classes:
             raise ValueError(f"labels must be in [0, {num_classes}), got values from {low} to {high}")
@@ -169,6 +174,8 @@ def _check_arguments(
     for name, given in (("pseudo_probs", pseudo_probs), ("labels", labels), ("valid", valid)):
         if given is not None and not isinstance(given, Tensor):
             raise TypeError(f"{name} must be a tensor, got {type(given).__name__}")
+    if pseudo_probs is not None and not pseudo_probs.is_floating_point():
+        raise TypeError(f"pseudo_probs must be a floating-point tensor, got {pseudo_probs.dtype}")
     if pseudo_probs is not None and pseudo_probs.shape != logits.shape:
         raise ValueError(f"pseudo_probs must have the shape of logits, {tuple(logits.shape)}, got {tuple(pseudo_probs.shape)}")
     for name, tensor in (("labels", labels), ("valid", valid)):
@@ -184,3 +191,24 @@ def _check_arguments(
         raise ValueError(f"reduction must be one of {get_args(Reduction)}, got {reduction!r}")
     if activation not in get_args(Activation):
         raise ValueError(f"activation must be one of {get_args(Activation)}, got {activation!r}")
+
+
+def _can_be_inspected(values: Tensor) -> bool:
+    """Whether there are values to look at, and a look neither stops an accelerator nor breaks a compiled graph."""
+    return values.device.type == "cpu" and not torch.compiler.is_compiling() and values.numel() > 0
+
+
+def _check_probabilities(pseudo_probs: Tensor, logits: Tensor, valid: Tensor | None) -> None:
+    if not _can_be_inspected(pseudo_probs) or _range_if_wrong(pseudo_probs) is None:
+        return
+    # Where logits are NaN the loss is too: training that diverges shows as that, also where the teacher is the student.
+    counts = ~logits.isnan().any(dim=-1) if valid is None else valid & ~logits.isnan().any(dim=-1)
+    wrong = _range_if_wrong(pseudo_probs.where(counts.unsqueeze(-1), 0.0))
+    if wrong is not None:
+        raise ValueError(f"pseudo_probs must be in [0, 1] (after the softmax or sigmoid), got values from {wrong[0]:g} to {wrong[1]:g}")
+
+
+def _range_if_wrong(probs: Tensor) -> tuple[float, float] | None:
+    """Lowest and highest value unless both are probabilities; NaN if there is one."""
+    low, high = (float(x) for x in probs.detach().aminmax())
+    return None if low >= -_ROUNDING and high <= 1 + _ROUNDING else (low, high)

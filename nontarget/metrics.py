@@ -52,8 +52,8 @@ def evaluate_detections(
     not taken yet, the one with the highest tIoU if that reaches the threshold, else it is a false positive. AP is the area under
     the interpolated precision-recall curve, mean AP the mean over the classes that occur in the ground truth. Every video counts:
     one without detections is all misses. Among equal scores, and among equal tIoU, the later listed goes first; duplicate
-    instances are kept; an instance and a detection without length match each other, as in the official code. Detections of a class
-    that the ground truth does not have change nothing and are not counted.
+    instances are kept; an instance and a detection without length match each other, as in the official code; what ends before it
+    starts matches nothing. Detections of a class that the ground truth does not have change nothing and are not counted.
 
     Args:
         ground_truth: ActivityNet-style dictionary ``{"database": {video: {"subset", "annotations": [{"label", "segment"}]}}}``, a path to

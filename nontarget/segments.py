@@ -108,7 +108,8 @@ def soft_nms(
 
     Raises:
         TypeError: an argument is no tensor of the right kind.
-        ValueError: an option is unknown or out of range, shapes do not agree, or a segment is not finite or ends before it starts.
+        ValueError: an option is unknown or out of range, shapes do not agree, a segment is not finite or ends before it starts, or a
+            score is NaN.
     """
     _check_nms_arguments(segments, scores, labels, videos, method, sigma, iou_threshold, min_score, max_detections)
     zeros = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
@@ -222,6 +223,8 @@ def _check_nms_arguments(
     wrong = ~((segments[:, 0] <= segments[:, 1]) & segments.isfinite().all(dim=1))
     if wrong.any():
         raise ValueError(f"segments must be finite with start <= end, got {segments[wrong][0].tolist()}")
+    if scores.isnan().any():
+        raise ValueError(f"scores must not be NaN, got {int(scores.isnan().sum())} such of {len(scores)}")
     if not sigma > 0:
         raise ValueError(f"sigma must be positive, got {sigma!r}")
     if not min_score >= 0:

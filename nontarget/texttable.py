@@ -8,7 +8,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class TextTable:
-    """Cells of text (Markdown); on a page of the book a numbered table, in a notebook a plain one."""
+    """Cells of text (Markdown) and numbers; on a page of the book a numbered table, in a notebook a plain one."""
 
     cells: pd.DataFrame
     caption: str
@@ -16,17 +16,27 @@ class TextTable:
     """By which a page refers to it; empty: by nothing."""
 
     def _repr_markdown_(self) -> str:
-        rows = [list(map(str, self.cells.columns)), [":--"] * self.cells.shape[1], *self.cells.astype(str).to_numpy().tolist()]
+        rows = [list(map(str, self.cells.columns)), [":--"] * self.cells.shape[1], *self._text().to_numpy().tolist()]
         label = [f":name: {self.name}"] if self.name else []
         return "\n".join(["```{table} " + self.caption, *label, "", *("| " + " | ".join(row) + " |" for row in rows), "```"])
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.caption}</p>{self.cells.to_html(index=False, border=0, justify='left')}"
+        return f"<p>{self.caption}</p>{self._text().to_html(index=False, border=0, justify='left')}"
+
+    def _text(self) -> pd.DataFrame:
+        """Fractions with one decimal; nothing where there is no number."""
+        return self.cells.map(lambda cell: ("" if np.isnan(cell) else f"{cell:.1f}") if isinstance(cell, float) else str(cell))
 
 
 def interval_text(mean: float, low: float, high: float) -> str:
     """A difference with its interval, which one seed does not have."""
-    return f"{mean:+.1f}" if np.isnan(low) else f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return signed(mean) if np.isnan(low) else f"{signed(mean)} [{signed(low)}, {signed(high)}]"
+
+
+def signed(value: float) -> str:
+    """With sign and one decimal; what rounds to zero has no sign."""
+    text = f"{value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
 
 
 def percent(share: float) -> str:

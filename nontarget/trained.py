@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
-from nontarget.config import InferenceConfig, Protocol, from_mapping
+from nontarget.config import InferenceConfig, Protocol, from_mapping, is_finite_number
 from nontarget.data.clips import Normalization, make_clips
 from nontarget.data.folder import pooled
 from nontarget.data.videos import DataError, Video
@@ -110,15 +111,22 @@ def detect(
     Raises:
         DataError: features have another dimension than in training, or are not finite, or a duration is missing; the message names
             the video.
+        FileNotFoundError: there is no such checkpoint.
         TypeError, ValueError: another argument is wrong.
     """
-    if not 0 < feature_fps < float("inf"):
+    if not (is_finite_number(feature_fps) and feature_fps > 0):
         raise ValueError(f"feature_fps must be a positive number of feature steps per second, got {feature_fps!r}")
     if not isinstance(model_or_checkpoint, (TrainedDetector, str, Path)):
         raise TypeError(f"expected a TrainedDetector or the path of one, got {type(model_or_checkpoint).__name__} (see its .trained?)")
+    if not isinstance(features, Mapping):
+        raise TypeError(f"features must be a mapping of video id -> array [T, D], got {type(features).__name__}")
+    if not isinstance(durations_s, (Mapping, pd.Series, NoneType)):
+        raise TypeError(f"durations_s must be a mapping of video id -> seconds, or None, got {type(durations_s).__name__}")
+    if not isinstance(inference, (InferenceConfig, NoneType)):
+        raise TypeError(f"inference must be an InferenceConfig, or None for that of training, got {type(inference).__name__}")
+    trained = model_or_checkpoint if isinstance(model_or_checkpoint, TrainedDetector) else TrainedDetector.load(model_or_checkpoint)
     if not len(features):
         return pd.DataFrame({name: [] for name in COLUMNS})
-    trained = model_or_checkpoint if isinstance(model_or_checkpoint, TrainedDetector) else TrainedDetector.load(model_or_checkpoint)
     dim = len(trained.normalization.mean)
     videos = []
     for video_id in features:
@@ -128,9 +136,9 @@ def detect(
         if not np.isfinite(array).all():
             raise DataError(f"{video_id}: features must be finite, got NaN or infinity")
         duration = len(array) / feature_fps if durations_s is None else durations_s.get(video_id)
-        if duration is None or not 0 < duration < float("inf"):
+        if duration is None or not (is_finite_number(duration) and duration > 0):
             raise DataError(f"{video_id}: durations_s must give it a positive number of seconds, got {duration!r}")
-        videos.append(pooled(Video(video_id, array, feature_fps, duration), trained.protocol.pool))
+        videos.append(pooled(Video(video_id, array, feature_fps, float(duration)), trained.protocol.pool))
     device = next(trained.detector.parameters()).device
     clips = make_clips(videos, trained.protocol, trained.normalization).to(device)
     return detect_clips(

@@ -106,6 +106,7 @@ def train_stage(
     Raises:
         FloatingPointError: a loss is no longer finite.
         OSError: ``weights`` cannot be written.
+        TypeError: a loss of the rule is not a scalar tensor.
         ValueError: ``weights`` exists and cannot be read.
     """
     if weights is not None and weights.exists():
@@ -191,16 +192,26 @@ def _step_losses(
     output = detector(shown, valid) if learns or unlabeled is None else detector(labeled.features, labeled.valid)
 
     known = detector.targets(labeled.labels, labeled.segments)
-    losses = {"labeled": rule.labeled_loss(detector, output[here], known), **detector.localization_loss(output[here], known)}
+    losses = _scalars(rule, "labelled", {"labeled": rule.labeled_loss(detector, output[here], known)})
+    losses |= detector.localization_loss(output[here], known)
     if learns:
         assert unlabeled is not None
         student = output[slice(len(labeled), None)]
         pseudo = _pseudo_output(teacher, student, unlabeled)
         pseudo = pseudo if view is None else view.follow(pseudo)
-        unsupervised = rule.unlabeled_losses(detector, student, pseudo, survey)
+        unsupervised = _scalars(rule, "unlabelled", rule.unlabeled_losses(detector, student, pseudo, survey))
         losses |= {f"unlabeled_{name}": config.unlabeled_weight * loss for name, loss in unsupervised.items()}
     losses |= detector.label_free_losses(output, features, valid, pretraining)
-    return losses | rule.pretext_losses(detector, features, valid, pretraining)
+    return losses | _scalars(rule, "pretext", rule.pretext_losses(detector, features, valid, pretraining))
+
+
+def _scalars(rule: LearningRule, kind: str, losses: Losses) -> Losses:
+    """A rule's losses, once each is known to be what can be added up."""
+    for name, loss in losses.items():
+        if not isinstance(loss, Tensor) or loss.ndim > 0:
+            got = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
+            raise TypeError(f"learning rule {rule.name!r} must return a scalar tensor as its {kind} loss {name!r}, got {got}")
+    return losses
 
 
 def _teacher(rule: LearningRule, detector: Detector, average: Detector | None) -> Detector | None:

@@ -102,7 +102,7 @@ audit_table(activitynet[activitynet.detector == whole], ["protocol", "setting"])
 
 # %% [markdown]
 # The same for four detectors: one whose segment is worse, one whose class is right, and one that is silent on the videos that it is less
-# sure of. {numref}`audit-protocols` shows the average mAP; the dotted line is the best of them under the reference.
+# sure of. [The figure below](#audit-protocols) shows the average mAP; the dotted line is the best of them under the reference.
 
 # %% mystnb={"figure": {"caption": "Average mAP on ActivityNet of four detectors that localise nothing, under each protocol.", "name": "audit-protocols"}, "image": {"alt": "Average mAP of four trivial detectors on ActivityNet, one row for each protocol, from about 20 with every video to over 90 with the strictest choice of videos."}}
 map_by_protocol(activitynet, [whole, right, middle, silent])

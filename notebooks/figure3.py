@@ -82,7 +82,7 @@ scores = {
 }
 table = analysis.separability_table(scores, reference="baseline")
 TextTable(
-    table.round(1).astype(object).fillna(""),
+    table,
     "Balanced accuracy in percent of action against background, by rule and run.",
 )
 

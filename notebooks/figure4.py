@@ -90,7 +90,7 @@ scores = {
 }
 table = analysis.separability_table(scores, reference="baseline")
 TextTable(
-    table.round(1).astype(object).fillna(""),
+    table,
     "Balanced accuracy in percent of four confusable classes, by rule and run.",
 )
 

@@ -63,7 +63,7 @@ positive_ratio = 0.85
 #
 # $$\Omega^{pos} = \{k : \hat{p}_k \ge \lambda \cdot max(p)\} \tag{10}$$
 #
-# The rest is ambiguous and left alone. All this is {py:func}`nontarget.partition_label_space`; it has no gradient.
+# The rest is ambiguous: it has no loss. All this is {py:func}`nontarget.partition_label_space`; it has no gradient.
 
 # %%
 p = torch.tensor(probs)
@@ -76,8 +76,8 @@ pd.DataFrame(
 # %% [markdown]
 # Three facts follow, each of them a property test of the library:
 #
-# - From $max(p) \ge 1/2$ on, every other class is negative. There is a positive only if $max(p) \le 1/(1+\lambda)$, 0.54 at
-#   $\lambda = 0.85$. So positive learning acts on unsure snippets alone, negative learning mostly on sure ones.
+# - The least probable class is always negative, and from $max(p) \ge 1/2$ on every other class is. So there are positives on unsure snippets
+#   alone: below 1/2, or up to $max(p) = 1/(1+\lambda)$, 0.54 at $\lambda = 0.85$, where positives go first.
 # - Eqs. 8 and 10 can claim the same class, which Eq. 4 forbids. By default the negatives go first, since Sec. 3.5 chooses positives among
 #   the classes that are left; `precedence="positive"` is the other reading.
 # - Read literally, Eq. 10 contains the target, and Eq. 8 does where $max(p) = 1$. It is taken out of both.
@@ -141,7 +141,7 @@ pd.DataFrame(
 #
 # $$\mathcal{L} = \bar{\mathcal{L}}^s + \alpha\,\bar{\mathcal{L}}^u + \mathcal{L}^{m} + \mathcal{L}^{ref} + \mathcal{L}^{rec} \tag{12}$$
 #
-# with $\alpha = 1$, averaged over the valid snippets of the batch; {py:func}`nontarget.training.train_stage` adds it up.
+# with the $\alpha$ of Eq. 1, which is 1, averaged over the valid snippets of the batch; {py:func}`nontarget.training.train_stage` adds it up.
 
 # %%
 label = torch.tensor(0)

@@ -14,8 +14,8 @@
 # %% [markdown]
 # # A table on every data set
 #
-# Does what a table shows on one data set hold on others, and at other label ratios? One of the paper's tables, or of ours, wherever results
-# are committed, all under one protocol: same features, splits, seeds and training budget. {doc}`../systems` says what each system does, and what was assumed.
+# Does what a table shows on one data set hold on others, and at other label ratios? All committed results, under one protocol: same
+# features, splits, seeds and training budget. {doc}`../systems` says what each system does, and what was assumed.
 
 # %%
 # %matplotlib inline
@@ -44,7 +44,7 @@ Markdown(TABLES[table].about)
 # %% [markdown]
 # ## The table
 #
-# A tab for each data set and label ratio. The Δ column is the difference in average mAP to the system that the
+# A tab for each data set and share of labelled videos. The Δ column is the difference in average mAP to the system that the
 # caption names, paired by seed, with its 95 % interval: one that contains 0 says that these seeds cannot tell the two apart.
 
 # %%

@@ -187,5 +187,9 @@ def test_the_run_button_leads_to_the_command(browser, book):
     with Visit(browser, book / "notebooks" / "table2.html") as visit:
         link = visit.page.locator("a[href='#how-table2-was-made']")
         assert link.count() == 1
-        text = visit.page.locator("#how-table2-was-made").inner_text()
-        assert "How this page was made" in text
+        command = visit.page.locator("#how-table2-was-made .highlight").first
+        assert not command.is_visible()
+        link.evaluate("a => a.click()")
+        command.wait_for(state="visible", timeout=5_000)
+        assert "papermill notebooks/tables.ipynb" in command.inner_text()
+        assert len(visit.context.pages) == 1, "on the same page"

@@ -8,7 +8,7 @@ from scipy import stats
 
 from nontarget.claims import RULE, ledger
 from nontarget.claims.ledger import paper_cell
-from nontarget.claims.quantities import Fading, Gap, LargerSpace, NoGain, Runs, TruthShare
+from nontarget.claims.quantities import Fading, Gap, LargerSpace, NoGain, RarelyTrue, Runs, TruthShare
 from nontarget.claims.stated import SMALLER_SPACE, Claim, Group, stated_claims
 from nontarget.claims.verdicts import judge, seeds_to_part_from_zero
 from nontarget.experiment import Experiment
@@ -155,6 +155,8 @@ def test_where_the_truth_lies_against_chance(store):
         (TruthShare("negative"), 1700 / 21 - 5),
         (TruthShare("positive", "action"), 2 - 100 / 21),
         (TruthShare("negative", "action"), 1700 / 21 - 30),
+        (RarelyTrue(), 10 - 5),
+        (RarelyTrue("action"), 10 - 30),
     ):
         assert quantity.values(runs, THUMOS).tolist() == pytest.approx([expected])
     assert finding(store, TruthShare("positive"), seeds=1).verdict == "undetermined"
@@ -220,6 +222,9 @@ def test_the_ledger(store):
 
     needed = seeds_to_part_from_zero(pd.Series([-1.0, 0.0, 0.1]))
     assert f"1 for more seeds; if means and spreads stay as they are, {needed} to {needed} seeds would settle 1 of these" in book.outlook()
+    directions = book.directions.cells.set_index("Quantity")
+    assert directions.loc["ours over baseline"].tolist() == [1, 1, 2]
+    assert directions.loc["ours over NPL-style"].tolist() == [0, 0, 1]
     details = book.details()
     assert set(details["verdict"]) == {"reproduced", "not reproduced", "undetermined"}
     row = details.iloc[0]

@@ -1,8 +1,10 @@
 import hashlib
 import json
+import re
 import shutil
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +86,9 @@ def test_write_then_read_gives_the_same(tmp_path):
     again = read_feature_folder(tmp_path / "twin", "thumos14-sim")
     assert again.classes == dataset.classes
     assert again.protocol == dataset.protocol
+    assert again.simulated
+    assert again.summary()["kind"] == "simulated"
+    assert dataset_identity("ignored", features=tmp_path / "twin")[0]["simulated"] is True
     for subset in ("train", "test"):
         for a, b in zip(getattr(dataset, subset), getattr(again, subset), strict=True):
             assert a.video.video_id == b.video.video_id
@@ -94,6 +99,67 @@ def test_write_then_read_gives_the_same(tmp_path):
         np.testing.assert_array_equal(again.external_scores[video_id], scores)
     written = ["SHA256SUMS", "annotations.json", "classes.txt", "external_scores.json", "features.npz"]
     assert sorted(p.name for p in (tmp_path / "twin").iterdir()) == written
+
+
+def test_real_data_stay_real(tmp_path):
+    write_feature_folder(tmp_path / "copy", read_feature_folder(write_folder(tmp_path / "mine")))
+    assert "simulated" not in json.loads((tmp_path / "copy" / "annotations.json").read_text())
+    assert not read_feature_folder(tmp_path / "copy").simulated
+    assert dataset_identity("ignored", features=tmp_path / "copy")[0]["simulated"] is False
+
+
+def test_the_example_of_the_book_loads(tmp_path):
+    """Its two blocks of JSON, taken literally."""
+    page = (Path(__file__).parents[1] / "book" / "own_features.md").read_text(encoding="utf-8")
+    whole, protocol = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    content, rng = json.loads(whole), np.random.default_rng(0)
+    steps = {video: round(entry["duration"] * content["feature_fps"]) for video, entry in content["database"].items()}
+    np.savez(tmp_path / "features.npz", **{video: rng.normal(size=(n, 8)) for video, n in steps.items()})
+    for more in ({}, json.loads(f"{{{protocol}}}")):
+        (tmp_path / "annotations.json").write_text(json.dumps(content | more))
+        dataset = read_feature_folder(tmp_path)
+        assert (len(dataset.train), len(dataset.test), dataset.feature_dim) == (1, 1, 8)
+        assert dataset.protocol == Protocol(**{k: tuple(v) if isinstance(v, list) else v for k, v in more.get("protocol", {}).items()})
+
+
+def add(content, **subsets):
+    """Further videos, annotated unless the subset is one of those that nobody annotates."""
+    for name, subset in subsets.items():
+        annotations = [] if subset in ("testing", "background", "unlabeled") else content["database"]["t1"]["annotations"]
+        content["database"][name] = {"subset": subset, "duration": 10.0, "annotations": annotations}
+
+
+def test_subsets_that_are_left_out(tmp_path):
+    """Unannotated ones of the published files, and with the key ``subsets`` all that it does not name, but not the unlabelled videos."""
+    features = {"u1": np.ones((20, 4), np.float16)}
+    dataset = read_feature_folder(
+        write_folder(tmp_path / "mine", lambda c: add(c, u1="unlabeled", a="testing", b="background"), features)  # a and b have no features
+    )
+    assert ([v.video.video_id for v in dataset.train], [v.video_id for v in dataset.unlabeled]) == (["t1", "t2"], ["u1"])
+
+    def change(content):
+        add(content, u1="unlabeled", x1="fold_1", x2="fold_2", x3="fold_10")
+        content["subsets"] = {"train": "fold_1", "test": "fold_2"}
+
+    dataset = read_feature_folder(write_folder(tmp_path / "mine", change, features | {v: np.ones((20, 4)) for v in ("x1", "x2")}))
+    assert [v.video.video_id for v in (*dataset.train, *dataset.test)] == ["x1", "x2"]
+    assert [v.video_id for v in dataset.unlabeled] == ["u1"]
+
+
+def test_the_key_subsets_chooses_between_validation_and_test(tmp_path):
+    for test, expected in (("validation", ["v1"]), ("test", ["x1"])):
+
+        def change(content, test=test):
+            add(content, x1="test")
+            content["subsets"] = {"train": "training", "test": test}
+
+        dataset = read_feature_folder(write_folder(tmp_path / "mine", change, {"x1": np.ones((20, 4))}))
+        assert [v.video.video_id for v in dataset.test] == expected
+
+
+def test_other_keys_are_ignored(tmp_path):
+    more = {"taxonomy": [], "version": "1.3", "merge_gap_s": 1, "dataset": "birds", "num_classes": 2}
+    assert read_feature_folder(write_folder(tmp_path / "mine", lambda c: c.update(more) or edit("t1", url="x", fps=3)(c))).num_classes == 2
 
 
 def test_external_scores(tmp_path):
@@ -201,6 +267,54 @@ def instance(label="run", start=0.0, end=1.0):
         ),
         (edit("t1", annotations=[{"label": "run", "segment": [True, 2]}]), None, "t1: segment must be"),
         (edit("t1", subset="trainnig"), None, "subset 'trainnig'; did you mean 'training'"),
+        (
+            edit("t1", subset="foo"),
+            None,
+            r"t1: unknown subset 'foo' \(known: 'training', .*\)\s+to leave videos out .*\"subsets\": {\"train\": name",
+        ),
+        (
+            edit("t1", subset=None),
+            None,
+            "t1: subset must be one of 'training', 'validation', 'test', 'unlabeled', or a name in 'subsets', got None",
+        ),
+        (lambda c: c["database"]["t1"].pop("subset"), None, "t1: subset must be one of .*, got None"),
+        (edit("t1", subset=["training"]), None, r"t1: subset must be one of .*, got \['training'\]"),
+        (edit("t1", subset="testing"), None, "t1: the subset 'testing' is left out, but this video is annotated"),
+        (edit("t1", subset="unlabelled"), None, "t1: unknown subset 'unlabelled'; did you mean 'unlabeled'"),
+        (
+            edit("t1", subset="test"),
+            None,
+            r"has the subsets 'training', 'validation' and 'test'; say which to use: "
+            r'"subsets": {"train": "training", "test": "validation"} or "subsets": {"train": "training", "test": "test"} or ',
+        ),
+        (
+            lambda c: c.update(subsets={"train": "training", "test": "training"}),
+            None,
+            "subsets must be .*, two different names, neither 'unlabeled', got {'train': 'training', 'test': 'training'}",
+        ),
+        (lambda c: c.update(subsets={"train": "unlabeled", "test": "validation"}), None, "subsets must be .*, neither 'unlabeled'"),
+        (lambda c: c.update(subsets={"train": ["training"], "test": "validation"}), None, r"subsets must be .*, got {'train': \['training"),
+        (lambda c: c.update(subsets={"train": "training", "test": "validation", "more": "x"}), None, "subsets must be .*'more': 'x'"),
+        (
+            lambda c: c.update(subsets={"train": "training", "test": "vali"}),
+            None,
+            r"one of \[\('training', 'vali'\)\], or as the key 'subsets'",
+        ),
+        (
+            lambda c: edit("t1", subset="trainnig")(c) or c.update(subsets={"train": "training", "test": "validation"}),
+            None,
+            r"t1: subset 'trainnig'; did you mean 'training'\?$",
+        ),
+        (lambda c: c.update(protcol={"pool": 2}), None, r"unknown key 'protcol'; did you mean 'protocol'\?"),
+        (lambda c: c.update(databse=c.pop("database")), None, r"unknown key 'databse'; did you mean 'database'\?"),
+        (lambda c: c.update(Subset={}, protocols={}), None, r"2 problem\(s\):\s+unknown key 'Subset'; .*\s+unknown key 'protocols'"),
+        (lambda c: c["database"]["t1"].update(anotations=c["database"]["t1"].pop("annotations")), None, "t1: unknown key 'anotations'"),
+        (lambda c: c.update(simulated="yes"), None, "'simulated' must be true or false, got 'yes'"),
+        (
+            None,
+            {"v1": np.pad([[-1e300]], ((3, 16), (2, 1)))},
+            r"v1: features must fit float32, at most 3.4e\+38, got -1e\+300 at step 3, dimension 2",
+        ),
         (edit("v1", annotations=[]), None, "no video of the subset 'validation' has an instance"),
         (None, {"t1": np.array([{}], dtype=object)}, "t1: Object arrays cannot be loaded"),
     ],
@@ -404,6 +518,19 @@ def test_unknown_data_sets(tmp_path, monkeypatch):
         load_dataset("thumos14-sim", "smal")
     with pytest.raises(ValueError, match="unknown setting 'nois'; did you mean 'noise'"):
         load_dataset("thumos14-sim", twin_settings={"nois": 1.0})
+
+
+def test_a_folder_with_the_name_of_a_twin(tmp_path, monkeypatch):
+    monkeypatch.setenv("NONTARGET_DATA", str(tmp_path))
+    (tmp_path / "thumos14-sim").mkdir()  # no feature folder yet
+    dataset_identity("thumos14-sim")
+    write_folder(tmp_path / "thumos14-sim")
+    assert available() == ("thumos14-sim", "activitynet-sim")
+    for function in (load_dataset, dataset_identity):
+        with pytest.raises(DataError, match=r"thumos14-sim: a feature folder must not have the name of a twin .*; rename it"):
+            function("thumos14-sim")
+    assert not read_feature_folder(tmp_path / "thumos14-sim").simulated
+    dataset_identity("activitynet-sim")
 
 
 def test_identity_without_loading(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from nontarget import experiment as module
 from nontarget import rules
+from nontarget.config import InferenceConfig, Protocol, TrainingConfig
 from nontarget.data import write_feature_folder
 from nontarget.devices import resolve_device
 from nontarget.experiment import Experiment, evaluate, run, train
@@ -257,18 +258,46 @@ def test_weights_that_are_cut_off_are_named(store):
         ({"label_ratio": 20, "rule": "fully supervised"}, "label_ratio must be a share"),
         ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
         ({"rule_settings": {"teacher": "onlin"}}, "unknown teacher 'onlin'; did you mean 'online'"),
-        ({"training_settings": {"learning_rate": -1}}, "learning_rate must be positive, got -1"),
+        ({"training_settings": {"learning_rate": -1}}, "learning_rate must be a finite number > 0, got -1"),
         ({"training_settings": {"pretrain_epochs": 1.5}}, "epochs must be whole numbers, got 1.5"),
         ({"inference_settings": {"class_thresholds": []}}, r"class_thresholds must be one or more numbers in \(0, 1\], got \(\)"),
         ({"protocol_settings": {"stride": 300}}, "stride must be at most num_snippets .*, or windows leave gaps; got 300"),
-        ({"protocol_settings": {"nms_sigma": -1}}, "nms_sigma must be positive, got -1"),
+        ({"protocol_settings": {"nms_sigma": -1}}, "nms_sigma must be a finite number > 0, got -1"),
         ({"protocol_settings": {"tiou_thresholds": 0.5}}, "tiou_thresholds must be one or more numbers"),
+        ({"protocol_settings": {"tiou_thresholds": ["0.5"]}}, r"tiou_thresholds must be one or more numbers in \(0, 1\], got \('0.5',\)"),
+        ({"training_settings": {"learning_rate": "1e-3"}}, "training_settings: learning_rate must be a finite number, got '1e-3'"),
+        ({"training_settings": {"unlabeled_weight": -5}}, "training_settings: unlabeled_weight must be a finite number >= 0, got -5"),
+        ({"rule_settings": {"positive_ratio": "x"}}, "learning rule 'ours': positive_ratio must be a finite number, got 'x'"),
+        ({"rule": "SPOT", "rule_settings": {"mask_threshold": float("nan")}}, "'SPOT': mask_threshold must be a finite number, got nan"),
+        ({"detector_settings": {"temperature": float("inf")}}, "detector 'spot': temperature must be a finite number, got inf"),
+        ({"twin_settings": {"noise": None}}, "noise must be a finite number, got None"),
+        ({"rule_settings": [1]}, r"rule_settings: expected a mapping, settings by name, got \[1\]"),
+        ({"training_settings": "learning_rate"}, "training_settings: expected a mapping, settings by name, got 'learning_rate'"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")
 def test_settings_out_of_range(change, message):
     with pytest.raises(ValueError, match=message):
         Experiment(**change).identity()
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "wrong", "accepted"),
+    [
+        (TrainingConfig, "learning_rate", (0, float("inf"), float("nan"), "1e-3", None), "a finite number > 0"),
+        (TrainingConfig, "pretrain_learning_rate", (float("inf"),), "a finite number > 0"),
+        (TrainingConfig, "gradient_norm", (float("inf"),), "a finite number > 0"),
+        (TrainingConfig, "weight_decay", (-1, "a", float("nan")), "a finite number >= 0"),
+        (TrainingConfig, "unlabeled_weight", (-5, float("nan"), float("inf")), "a finite number >= 0"),
+        (InferenceConfig, "min_score", (2, -0.1, float("nan"), "0.1"), r"a number in \[0, 1\]"),
+        (Protocol, "nms_sigma", (0, float("inf"), "0.4"), "a finite number > 0"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_numbers_are_finite_and_in_range(config, name, wrong, accepted):
+    for value in wrong:
+        with pytest.raises(ValueError, match=f"^{name} must be {accepted}, got {value!r}$"):
+            config(**{name: value})
 
 
 def test_an_unwritable_folder_stops_before_training(trainings):
@@ -294,7 +323,7 @@ def test_own_features(store, tmp_path):
     )
     record = run(e, store, device="cpu")
     assert record["identity"]["dataset"]["name"] == "mine"
-    assert not record["identity"]["dataset"]["simulated"]
+    assert record["identity"]["dataset"]["simulated"], "as a twin is, in a folder too"
 
 
 def test_training_and_detecting_apart(store):

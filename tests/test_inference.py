@@ -156,11 +156,33 @@ def test_detect_wrong_arguments(trained):
     for durations in ({}, {"x": -1}):
         with pytest.raises(DataError, match="x: durations_s must give it a positive number of seconds"):
             detect(trained, features, 4.0, durations)
+    with pytest.raises(ValueError, match="feature_fps must be a positive number of feature steps per second, got '5'"):
+        detect(trained, features, "5")
+    with pytest.raises(DataError, match="x: durations_s must give it a positive number of seconds, got '5'"):
+        detect(trained, features, 4.0, {"x": "5"})
+    for durations in ("5", [5.0]):
+        with pytest.raises(TypeError, match="durations_s must be a mapping of video id -> seconds, or None, got (str|list)"):
+            detect(trained, features, 4.0, durations)
+    for wrong in (np.zeros((20, 8)), [np.zeros((20, 8))], []):
+        with pytest.raises(TypeError, match=r"features must be a mapping of video id -> array \[T, D\], got (ndarray|list)"):
+            detect(trained, wrong, 4.0)
+    with pytest.raises(TypeError, match="inference must be an InferenceConfig, or None for that of training, got dict"):
+        detect(trained, features, 4.0, inference={"min_score": 0.1})
+    with pytest.raises(FileNotFoundError, match=r"nothing\.safetensors: no such checkpoint"):
+        detect("nothing.safetensors", {}, 4.0)
     with pytest.raises(TypeError, match="expected a TrainedDetector or the path of one, got dict"):
         detect({}, features, 4.0)
     empty = detect(trained, {}, 4.0)
     assert list(empty.columns) == ["video_id", "label", "start_s", "end_s", "score"]
     assert not len(empty)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_detect_takes_durations_as_numpy_and_pandas_have_them(trained):
+    features = {"x": np.zeros((20, 8))}
+    plain = detect(trained, features, 4.0, {"x": 4.5})
+    for durations in ({"x": np.float32(4.5)}, {"x": np.array(4.5)}, pd.Series({"x": 4.5})):
+        pd.testing.assert_frame_equal(detect(trained, features, np.float32(4), durations), plain)
 
 
 def test_bad_checkpoints(tmp_path):

@@ -162,6 +162,20 @@ def test_nan_is_not_hidden():
     assert non_target_loss(torch.tensor([[0.0, torch.nan, 1.0]])).isnan()
 
 
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_pseudo_probs_that_are_accepted(dtype, activation):
+    """Half precision, rows of another sum, gradients and padding with anything in it; and NaN logits give NaN, not an error."""
+    logits = torch.randn(4, 6, 5, requires_grad=True)
+    probs = (torch.randn(4, 6, 5) * 50).softmax(-1).to(dtype).requires_grad_()
+    valid = torch.arange(6) < torch.tensor([[6], [3], [1], [0]])
+    dirty = torch.where(valid[..., None], probs, torch.tensor([torch.nan, torch.inf, -1, 2, 0], dtype=dtype))
+    loss = non_target_loss(logits, probs, valid=valid, activation=activation)
+    assert loss == non_target_loss(logits, dirty, valid=valid, activation=activation)
+    assert non_target_loss(logits, probs / 2, activation=activation).isfinite()
+    assert non_target_loss(torch.full((2, 3), torch.nan), torch.full((2, 3), torch.nan), activation=activation).isnan()
+
+
 def test_gradcheck():
     logits = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
     pseudo = torch.rand(4, 5, dtype=torch.float64).softmax(-1)
@@ -173,14 +187,14 @@ def test_gradcheck():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_compiles_without_a_graph_break(device):
     torch._dynamo.reset()
-    compiled = torch.compile(lambda x, y, v: (non_target_loss(x, valid=v), non_target_loss(x, labels=y, valid=v)), fullgraph=True)
+
+    def losses(x, p, y, v):
+        return non_target_loss(x, valid=v), non_target_loss(x, p, valid=v), non_target_loss(x, labels=y, valid=v)
+
     logits, labels = torch.randn(8, 6, 5, device=device, requires_grad=True), torch.randint(5, (8, 6), device=device)
-    valid = torch.rand(8, 6, device=device) < 0.8
-    for ours, plain in zip(
-        compiled(logits, labels, valid),
-        (non_target_loss(logits, valid=valid), non_target_loss(logits, labels=labels, valid=valid)),
-        strict=True,
-    ):
+    probs, valid = torch.randn(8, 6, 5, device=device).softmax(-1), torch.rand(8, 6, device=device) < 0.8
+    arguments = (logits, probs, labels, valid)
+    for ours, plain in zip(torch.compile(losses, fullgraph=True)(*arguments), losses(*arguments), strict=True):
         torch.testing.assert_close(ours, plain)
         (gradient,) = torch.autograd.grad(ours, logits, retain_graph=True)
         (expected,) = torch.autograd.grad(plain, logits, retain_graph=True)
@@ -284,6 +298,15 @@ LOGITS = torch.zeros(2, 3)
         ({"logits": torch.zeros(2, 3, dtype=torch.long)}, TypeError, "logits must be a floating-point"),
         ({"logits": torch.zeros(())}, ValueError, "at least one class"),
         ({"pseudo_probs": torch.rand(2, 4)}, ValueError, r"pseudo_probs must have the shape of logits, \(2, 3\), got \(2, 4\)"),
+        ({"pseudo_probs": torch.ones(2, 3, dtype=torch.long)}, TypeError, "pseudo_probs must be a floating-point tensor, got torch.int64"),
+        (
+            {"pseudo_probs": torch.tensor([[0.5, 0.5, 0], [0, torch.nan, 1]])},
+            ValueError,
+            r"pseudo_probs must be in \[0, 1\] .* from nan to nan",
+        ),
+        ({"pseudo_probs": torch.tensor([[0.5, 0.5, 0], [0, torch.inf, 1]])}, ValueError, r"pseudo_probs .* got values from 0 to inf"),
+        ({"pseudo_probs": torch.tensor([[2.0, -1, 0], [0, 1, 0]])}, ValueError, r"pseudo_probs .* got values from -1 to 2"),
+        ({"pseudo_probs": torch.full((2, 3), -0.5), "activation": "sigmoid"}, ValueError, r"pseudo_probs must be in \[0, 1\]"),
         ({"labels": torch.zeros(3, dtype=torch.long)}, ValueError, r"labels must have shape \(2,\), got \(3,\)"),
         ({"labels": torch.zeros(2)}, TypeError, "labels must be integers"),
         ({"labels": torch.tensor([0, 3])}, ValueError, r"labels must be in \[0, 3\), got values from 0 to 3"),

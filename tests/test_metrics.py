@@ -111,6 +111,7 @@ def test_nothing_close_and_nothing_found():
         (TRUTH, {"results": {"a": [{"label": "Run", "segment": [0, float("nan")], "score": 1}]}}, [0.5], None, "must be finite"),
         (TRUTH, pd.DataFrame({"video_id": ["a"]}), [0.5], None, "detections lacks the column"),
         (TRUTH, {"results": {"a": [{"label": "Run", "segment": [0, 1]}]}}, [0.5], None, "must be finite"),
+        (TRUTH, {"results": {"a": [{"label": "Run", "segment": [0, 1], "score": float("nan")}]}}, [0.5], None, "must be finite"),
         (TRUTH, {"results": {"a": [{"segment": [0, 1], "score": 1}]}}, [0.5], None, "detections, a: expected 'label' and 'segment'"),
         (TRUTH, {"results": {"a": [{"label": "Run", "segment": [0, 1, 2], "score": 1}]}}, [0.5], None, "detections, a: expected 'label'"),
         (TRUTH, {"results": {"a": [{"label": "Run", "segment": [0, 1], "score": "x"}]}}, [0.5], None, "must be numbers"),

@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -80,12 +82,14 @@ def test_a_rule_is_one_small_class():
 
 
 def test_a_rule_of_one_s_own_is_registered_for_this_process():
+    @dataclass(frozen=True, kw_only=True)
     class Own(LearningRule):
         name = "own"
 
         def unlabeled_loss(self, logits, pseudo_probs, valid, activation="softmax"):
             return logits.sum() * 0
 
+    @dataclass(frozen=True, kw_only=True)
     class Clash(Own):
         name = "ours"
 
@@ -99,6 +103,44 @@ def test_a_rule_of_one_s_own_is_registered_for_this_process():
             rules.register(Clash)
     finally:
         rules._RULES.remove(Own)
+
+
+def some_rule(rule_name="own", base=LearningRule, decorated=True, complete=True):
+    """A rule of one's own, or something that falls short of one."""
+    body = {"__annotations__": {"threshold": float}, "threshold": 0.5}
+    if rule_name is not None:
+        body["name"] = rule_name
+    if complete:
+        body["unlabeled_loss"] = lambda self, logits, pseudo_probs, valid, activation="softmax": logits.sum() * 0
+    made = type("Mine", (base,), body)
+    return dataclass(frozen=True, kw_only=True)(made) if decorated else made
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda logits, pseudo_probs, valid: 0, "<lambda>: that is no such class"),
+        (some_rule(base=object), "Mine: that is no such class"),
+        (some_rule()(), "Mine"),
+        (some_rule(rule_name=None), "Mine: it has no name"),
+        (some_rule(rule_name=3), "Mine: it has no name"),
+        (some_rule(complete=False), "Mine: it does not define unlabeled_loss"),
+        (some_rule(decorated=False), "Mine: Mine is not decorated with @dataclass, and a result's name would not hold its settings"),
+        (dataclass(frozen=True)(type("Above", (some_rule(decorated=False),), {})), "Above: Mine is not decorated with @dataclass"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_rule_is_not_registered(wrong, message):
+    known = rules.available()
+    needed = r"a learning rule is a subclass of LearningRule with a name .* unlabeled_loss, decorated with .*@dataclass\(.*\); got .*"
+    with pytest.raises(TypeError, match=needed + message):
+        rules.register(wrong)
+    assert rules.available() == known
+
+
+def test_every_rule_of_the_library_could_be_registered():
+    for rule in rules._RULES:
+        rules._check_rule(rule)
 
 
 def test_training_config():

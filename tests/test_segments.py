@@ -122,6 +122,7 @@ def test_soft_nms_bad_input(arguments, message):
     [
         ({"segments": torch.tensor([[torch.nan, 2], [1, 3]])}, ValueError, r"finite with start <= end, got \[nan, 2.0\]"),
         ({"segments": torch.tensor([[3.0, 1.0], [1, 3]])}, ValueError, r"finite with start <= end, got \[3.0, 1.0\]"),
+        ({"scores": torch.tensor([1.0, torch.nan])}, ValueError, "scores must not be NaN, got 1 such of 2"),
         ({"iou_threshold": -3}, ValueError, r"iou_threshold must be in \[0, 1\], got -3"),
         ({"scores": torch.ones(2, dtype=torch.long)}, TypeError, "scores must be a tensor of floats, got torch.int64"),
         ({"labels": torch.ones(2)}, TypeError, "labels must be a tensor of ints, got torch.float32"),

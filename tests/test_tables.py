@@ -58,12 +58,17 @@ def test_differences_are_paired_by_seed():
 def test_table_shows_the_paper_and_what_was_scored():
     text = made_up({"baseline": [30.0], "ours": [31.0]}).markdown("table1-x")
     assert "simulated data" in text
-    assert "| *Ours (paper)* | *34.9* | *33.5* |" in text
+    assert "| *Ours (paper)* | *33.5* |  | *34.9* |" in text
     assert "all 3 test videos with 7 instances" in text
     assert "no external video scores" in text
     assert "code c0ffee" in text
     assert ":name: table1-x" in text
-    assert "| ours | 31.0 | 31.0 | +1.0 |" in text
+    assert "| ours | 31.0 | +1.0 | 31.0 |" in text
+    assert "thresholds" not in text
+    many = made_up({"baseline": [30.0]}, "activitynet-sim")
+    many = replace(many, maps=many.maps.assign(**{f"{t:.2f}".rstrip("0"): 1.0 for t in np.arange(0.5, 0.96, 0.05)}))
+    assert list(many.cells().columns) == ["System", "Avg.", "Δ", "0.5", "0.75", "0.95"]
+    assert "Avg.: over all 10 thresholds from 0.5 to 0.95." in many.caption
     assert "(paper)" not in made_up({"baseline": [30.0]}, dataset="hapt").markdown()
 
 

@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from nontarget import rules
 from nontarget.config import TrainingConfig
 from nontarget.data import Annotations, Dataset, LabeledVideo, Normalization, make_clips, make_labeled_clips, split_dataset
 from nontarget.detectors import build_detector, detector_settings
+from nontarget.rules.base import LearningRule
 from nontarget.training import TrainingData, steps_per_epoch, train_stage
 
 CONFIG = TrainingConfig(**TINY_TRAINING)
@@ -199,6 +202,35 @@ def test_a_loss_that_is_not_finite_stops_training(dataset):
     data.labeled.features[0, 0, 0] = torch.inf
     with pytest.raises(FloatingPointError, match="pretrain, epoch 0: a loss is not finite"):
         train_both(dataset, data)
+
+
+@pytest.mark.parametrize(
+    ("returned", "got"),
+    [
+        (lambda logits: logits.mean(dim=(1, 2)), r"a tensor of shape \(8,\)"),
+        (lambda logits: 0.5, "0.5"),
+        (lambda logits: None, "None"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_a_rule_that_returns_no_scalar_is_named(dataset, returned, got):
+    @dataclass(frozen=True, kw_only=True)
+    class Own(LearningRule):
+        name = "own"
+
+        def unlabeled_loss(self, logits, pseudo_probs, valid, activation="softmax"):
+            return returned(logits)
+
+    with pytest.raises(TypeError, match=rf"^learning rule 'own' must return a scalar tensor as its unlabelled loss 'class', got {got}$"):
+        train_stage("selftrain", fresh(dataset), Own(), prepare(dataset), CONFIG, seed=0)
+
+
+def test_online_training_that_diverges_says_so(dataset):
+    """And not that pseudo labels, which are the student's own, are wrong."""
+    detector = fresh(dataset)
+    next(detector.parameters()).data.fill_(torch.nan)
+    with pytest.raises(FloatingPointError, match="selftrain, epoch 0: a loss is not finite"):
+        train_stage("selftrain", detector, rules.get_rule("ours", teacher="online"), prepare(dataset), CONFIG, seed=0)
 
 
 @pytest.mark.gpu

@@ -58,6 +58,17 @@ class Ledger:
             rows.append(row | {"of these without a current run": sum(f.verdict == "undetermined" and f.missing for f in found)})
         return pd.DataFrame(rows)
 
+    @property
+    def directions(self) -> TextTable:
+        """How many different intervals lie above 0, as the paper says, and below, by what they are about."""
+        found = self.details().dropna(subset=["low"]).drop_duplicates(["quantity", "dataset"])
+        above, below = found["low"] > 0, found["high"] < 0
+        rows = [
+            {"Quantity": about, "above 0": above[part.index].sum(), "below 0": below[part.index].sum(), "of": len(part)}
+            for about, part in found.groupby("about", sort=False)
+        ]
+        return TextTable(pd.DataFrame(rows), "Intervals that leave out 0, over all data sets and label ratios.", "claims-directions")
+
     def details(self) -> pd.DataFrame:
         """Every quantity on every data set, in points, with the paper's value where it has one."""
         return pd.DataFrame(
@@ -65,6 +76,7 @@ class Ledger:
                 {
                     "claim": f"{f.group.title}: {f.claim.text}",
                     "quantity": e.quantity.name,
+                    "about": e.quantity.about,
                     "dataset": f.dataset,
                     "kind": self.kinds[f.dataset],
                     "paper": e.quantity.paper(MODELLED_ON.get(f.dataset, "")),

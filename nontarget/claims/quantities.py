@@ -79,6 +79,11 @@ class Quantity(ABC):
     def name(self) -> str:
         """What it is, in a few words."""
 
+    @property
+    @abstractmethod
+    def about(self) -> str:
+        """The name without label ratios."""
+
     def paper(self, dataset: str) -> float | None:
         """The paper's value on one of its data sets, from its tables; None: it gives no number."""
         return None
@@ -103,7 +108,11 @@ class Gap(Quantity):
 
     @property
     def name(self) -> str:
-        return f"{self.better} over {self.worse}, {percent(self.ratio)}"
+        return f"{self.about}, {percent(self.ratio)}"
+
+    @property
+    def about(self) -> str:
+        return f"{self.better} over {self.worse}"
 
     def paper(self, dataset: str) -> float | None:
         rows = _reported(self.table, dataset, self.ratio)
@@ -127,7 +136,11 @@ class Fading(Quantity):
 
     @property
     def name(self) -> str:
-        return f"fall of ({self.better} over {self.worse}), {percent(self.ratios[0])} to {percent(self.ratios[-1])}"
+        return f"{self.about}, {percent(self.ratios[0])} to {percent(self.ratios[-1])}"
+
+    @property
+    def about(self) -> str:
+        return f"fall of ({self.better} over {self.worse})"
 
     @property
     def gaps(self) -> Mapping[float, Gap]:
@@ -164,6 +177,10 @@ class LargerSpace(Quantity):
     def name(self) -> str:
         return f"({self.gap.name}) minus on fewer classes"
 
+    @property
+    def about(self) -> str:
+        return f"({self.gap.about}) minus on fewer classes"
+
     def paper(self, dataset: str) -> float | None:
         few, many = self.gap.paper("thumos14"), self.gap.paper("activitynet")
         return None if dataset != "activitynet" or few is None or many is None else many - few
@@ -184,7 +201,11 @@ class NoGain(Quantity):
 
     @property
     def name(self) -> str:
-        return f"{self.margin:.1f} minus ({self.gap.name})"
+        return f"{self.margin:.1f}, the smallest gain reported, minus ({self.gap.name})"
+
+    @property
+    def about(self) -> str:
+        return f"smallest gain reported minus ({self.gap.about})"
 
     @property
     def margin(self) -> float:
@@ -194,6 +215,9 @@ class NoGain(Quantity):
 
     def values(self, runs: Runs, dataset: str) -> pd.Series | None:
         return self.margin - self.gap.values(runs, dataset) if dataset in self.datasets else None
+
+
+_WHICH = {"truth": "all snippets", "action": "snippets of an action"}
 
 
 @dataclass(frozen=True)
@@ -210,8 +234,11 @@ class TruthShare(Quantity):
 
     @property
     def name(self) -> str:
-        which = "all snippets" if self.snippets == "truth" else "snippets of an action"
-        return f"truth in {self.subspace} classes against chance, {which}, {percent(self.ratio)}"
+        return f"{self.about}, {_WHICH[self.snippets]}, {percent(self.ratio)}"
+
+    @property
+    def about(self) -> str:
+        return f"truth in {self.subspace} classes against chance"
 
     def values(self, runs: Runs, dataset: str) -> pd.Series:
         found = runs.occupancy(dataset, self.ratio)
@@ -219,6 +246,30 @@ class TruthShare(Quantity):
         chance = found[f"size_{self.subspace}"] / (1 + sizes.sum(axis=1))  # the target is the class that is added
         above = 100 * (found[f"{self.snippets}_{self.subspace}"] - chance)
         return above if self.subspace == "positive" else -above
+
+
+@dataclass(frozen=True)
+class RarelyTrue(Quantity):
+    """How far the share of snippets whose hidden label is a negative class stays below one in ten."""
+
+    in_map: ClassVar[bool] = False
+    margin: ClassVar[float] = 10.0
+    """In percent. Ours: the paper says "highly unlikely" and gives no number."""
+
+    snippets: Literal["truth", "action"] = "truth"
+    """See :class:`TruthShare`."""
+    ratio: float = 0.1
+
+    @property
+    def name(self) -> str:
+        return f"{self.about}, {_WHICH[self.snippets]}, {percent(self.ratio)}"
+
+    @property
+    def about(self) -> str:
+        return f"{self.margin:.0f} minus share with the truth in negative classes"
+
+    def values(self, runs: Runs, dataset: str) -> pd.Series:
+        return self.margin - 100 * runs.occupancy(dataset, self.ratio)[f"{self.snippets}_negative"]
 
 
 @cache

@@ -3,7 +3,8 @@
 import difflib
 import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,12 @@ from nontarget.config import check_choice
 from nontarget.data.videos import Annotations, DataError
 
 AnnotationJson = dict[str, Any]
+UNLABELED = "unlabeled"
+SUBSETS = ("training", "validation", "test", UNLABELED)
+LEFT_OUT = ("testing", "background")
+"""Subsets that are left out, as long as none of their videos is annotated: ActivityNet's, and the recordings of nips4b without a call."""
+_KEYS = ("classes", "database", "feature_fps", "protocol", "subsets", "simulated")
+_ENTRY_KEYS = ("subset", "duration", "annotations")
 _SHOWN = 10
 
 
@@ -38,26 +45,42 @@ class AnnotationFile:
     repaired: tuple[str, ...]
     """Instances that were cut or dropped, a line each."""
     raw: Mapping[str, Any]
-    """The whole file, for its further keys (``protocol``, ``subsets``)."""
+    """The whole file, for its further keys (``protocol``, ``subsets``, ``simulated``)."""
 
     def subsets(self) -> tuple[str, str]:
         """Names of the training and the test subset.
 
         They are what the key ``subsets`` says (``{"train": ..., "test": ...}``), else training/validation, training/test, or, where there
         is no training subset, validation/test (THUMOS14, whose validation videos are the ones to train on: Sec. 4.1).
+
+        Raises:
+            DataError: they are not there, are one and the same or could be either of two; or a video would be left out that nobody meant
+                to: it has another subset, and no key ``subsets`` says that those two are all.
         """
         named = self.raw.get("subsets")
-        if named is not None and not (isinstance(named, dict) and {"train", "test"} <= named.keys()):
-            raise DataError(f'{self.path}: subsets must be {{"train": name, "test": name}}, got {named!r}')
+        if named is not None and not _are_subsets(named):
+            raise DataError(
+                f'{self.path}: subsets must be {{"train": name, "test": name}}, two different names, neither {UNLABELED!r}, got {named!r}'
+            )
         present = {entry.subset for entry in self.videos.values()}
         pairs = [(named["train"], named["test"])] if named else [("training", "validation"), ("training", "test"), ("validation", "test")]
-        for train, test in pairs:
-            if {train, test} <= present:
-                for other in present - {train, test}:
-                    if near := difflib.get_close_matches(other, (train, test), n=1, cutoff=0.85):
-                        raise DataError(f"{self.path}: subset {other!r}; did you mean {near[0]!r}?")
-                return train, test
-        raise DataError(f"{self.path}: needs a training and a test subset, as one of {pairs}; its subsets are {sorted(present)}")
+        found = [pair for pair in pairs if set(pair) <= present]
+        if not found:
+            raise DataError(
+                f"{self.path}: needs a training and a test subset, as one of {pairs}, or as the key 'subsets' says; "
+                f"its subsets are {sorted(present)}"
+            )
+        if len(found) > 1:
+            choices = " or ".join(json.dumps({"subsets": {"train": train, "test": test}})[1:-1] for train, test in found)
+            raise DataError(f"{self.path}: has the subsets 'training', 'validation' and 'test'; say which to use: {choices}")
+        problems = [
+            f"{video}: {problem}"
+            for video, entry in self.videos.items()
+            if (problem := _misnamed(entry.subset, found[0]) if named else _unknown(entry))
+        ]
+        advice = "" if named else 'to leave videos out on purpose, say which to use: "subsets": {"train": name, "test": name}'
+        raise_problems(self.path, problems, advice)
+        return found[0]
 
 
 def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = "error") -> AnnotationFile:
@@ -74,11 +97,12 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: it is not such a file; or a video or class is listed twice, a label is not among the classes, or an instance has no
-            length or lies outside its video. All such places are collected in one message.
+        DataError: it is not such a file; or a key is mistyped, a video or class is listed twice, a video has no subset, a label is not
+            among the classes, or an instance has no length or lies outside its video. All such places are collected in one message.
     """
     path = Path(path)
     raw = load_json(path)
+    raise_problems(path, _mistyped(raw, _KEYS) if isinstance(raw, dict) else [])
     database = raw.get("database") if isinstance(raw, dict) else None
     if not isinstance(database, dict) or not database:
         raise DataError(f"{path}: expected a JSON object with a non-empty 'database' (ActivityNet style)")
@@ -103,6 +127,10 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
         if instances is None:
             problems.append(f"{video}: must be an object whose 'annotations', if any, are a list of objects")
             continue
+        problems += [f"{video}: {problem}" for problem in _mistyped(entry, [key for key in _ENTRY_KEYS if key not in entry])]
+        subset = entry.get("subset")
+        if not (isinstance(subset, str) and subset):
+            problems.append(f"{video}: subset must be one of {', '.join(map(repr, SUBSETS))}, or a name in 'subsets', got {subset!r}")
         duration = entry.get("duration")
         if not _is_number(duration) or not 0 < duration < math.inf:
             problems.append(f"{video}: duration must be a positive number of seconds, got {duration!r}")
@@ -127,7 +155,7 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
                 labels.append(index[a["label"]])
                 segments.append((start, min(end, duration)))
         found = Annotations(np.array(labels, dtype=np.int64), np.array(segments, dtype=np.float64).reshape(-1, 2))
-        videos[video] = AnnotatedEntry(str(entry.get("subset")), float(duration), found)
+        videos[video] = AnnotatedEntry(str(subset), float(duration), found)
     raise_problems(path, problems)
     return AnnotationFile(path, tuple(classes), videos, fps, tuple(repaired), raw)
 
@@ -179,11 +207,47 @@ def read_thumos14_text(
     return {"classes": sorted(classes), "database": database}, left_out
 
 
-def raise_problems(path: Path, problems: Sequence[str]) -> None:
-    """Raise one DataError that lists what is wrong with a file, if anything is."""
+def raise_problems(path: Path, problems: Sequence[str], advice: str = "") -> None:
+    """Raise one DataError that lists what is wrong with a file, if anything is, with advice at its end."""
     if problems:
-        more = f"\n  ... and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise DataError(f"{path}: {len(problems)} problem(s):\n  " + "\n  ".join(problems[:_SHOWN]) + more)
+        more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        lines = [f"{path}: {len(problems)} problem(s):", *problems[:_SHOWN], *more, *([advice] if advice else [])]
+        raise DataError("\n  ".join(lines))
+
+
+def _mistyped(given: Iterable[str], known: Sequence[str]) -> list[str]:
+    """One problem for every key that is nearly a known one; other keys are the file's own business."""
+    close = {key: difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.82) for key in given if key not in known}
+    return [f"unknown key {key!r}; did you mean {near[0]!r}?" for key, near in close.items() if near]
+
+
+def _are_subsets(named: object) -> bool:
+    """Whether a file's key ``subsets`` is as it should be."""
+    if not isinstance(named, dict) or named.keys() != {"train", "test"}:
+        return False
+    names = list(named.values())
+    return all(isinstance(name, str) and name != UNLABELED for name in names) and names[0] != names[1]
+
+
+def _misnamed(subset: str, pair: tuple[str, str]) -> str | None:
+    """A subset that is nearly one of those in use, where others are left out; ``fold_10`` is no misspelt ``fold_1``."""
+    if subset in (*pair, *SUBSETS, *LEFT_OUT):
+        return None
+    near = difflib.get_close_matches(subset, (*pair, UNLABELED), n=1, cutoff=0.85)
+    if not near or re.sub(r"\d", "", near[0]) == re.sub(r"\d", "", subset):
+        return None
+    return f"subset {subset!r}; did you mean {near[0]!r}?"
+
+
+def _unknown(entry: AnnotatedEntry) -> str | None:
+    """A subset that has no meaning of its own, where no key ``subsets`` gives it one."""
+    if entry.subset in LEFT_OUT:
+        return f"the subset {entry.subset!r} is left out, but this video is annotated" if len(entry.annotations.labels) else None
+    try:
+        check_choice("subset", entry.subset, SUBSETS)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _instances(entry: Any) -> list[dict[str, Any]] | None:

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nontarget.config import Protocol, from_mapping
-from nontarget.data.annotations import AnnotationFile, load_json, raise_problems, read_annotations
+from nontarget.data.annotations import UNLABELED, AnnotationFile, load_json, raise_problems, read_annotations
 from nontarget.data.videos import DataError, Dataset, LabeledVideo, Video
 from nontarget.files import atomic_write
 
 FILES = ("annotations.json", "features.npz")
 EXTERNAL = "external_scores.json"
-UNLABELED = "unlabeled"
 
 
 def read_feature_folder(folder: str | Path, name: str | None = None, protocol: Protocol | None = None) -> Dataset:
@@ -26,9 +25,10 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
 
     ``annotations.json`` (see :func:`nontarget.data.read_annotations`) with the further key ``feature_fps``; ``features.npz``, one array
     [T, D] a video, whose step t is centred on ``(t + 0.5) / feature_fps`` seconds. Optional: ``SHA256SUMS``, which is verified; the key
-    ``protocol`` of ``annotations.json``, settings of :class:`nontarget.config.Protocol`; the key ``subsets``; ``external_scores.json``,
-    class scores of the test videos from a classifier of whole videos, ``{video: {class: score}}``, 0 for what is not named. Videos of
-    the subset ``unlabeled`` are trained on without labels at every label ratio; their annotations, if any, are not read.
+    ``protocol`` of ``annotations.json``, settings of :class:`nontarget.config.Protocol`; the keys ``subsets`` and ``simulated``;
+    ``external_scores.json``, class scores of the test videos from a classifier of whole videos, ``{video: {class: score}}``, 0 for what
+    is not named. Videos of the subset ``unlabeled`` are trained on without labels at every label ratio; their annotations, if any, are
+    not read. Whether videos of a further subset are left out or refused, :meth:`nontarget.data.AnnotationFile.subsets` says.
 
     Args:
         folder: the folder.
@@ -46,7 +46,8 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
     fps = annotations.feature_fps
     if fps is None:
         raise DataError(f"{path}: lacks 'feature_fps', the number of feature steps per second")
-    protocol = protocol or folder_protocol(folder)
+    stated, simulated = folder_settings(folder)
+    protocol = protocol or stated
     train, test = annotations.subsets()
     for subset in (train, test):
         if not any(len(entry.annotations.labels) for entry in annotations.videos.values() if entry.subset == subset):
@@ -66,7 +67,17 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
     tested = videos(test)
     path = folder / EXTERNAL
     external = read_external_scores(path, [v.video.video_id for v in tested], annotations.classes) if path.is_file() else None
-    return Dataset(name, annotations.classes, videos(train), tested, protocol, checksum, unlabeled=unlabeled, external_scores=external)
+    return Dataset(
+        name,
+        annotations.classes,
+        videos(train),
+        tested,
+        protocol,
+        checksum,
+        simulated=simulated,
+        unlabeled=unlabeled,
+        external_scores=external,
+    )
 
 
 def read_external_scores(path: str | Path, videos: Sequence[str], classes: Sequence[str]) -> dict[str, NDArray[np.float64]]:
@@ -102,15 +113,24 @@ def read_external_scores(path: str | Path, videos: Sequence[str], classes: Seque
     return found
 
 
-def folder_protocol(folder: str | Path, default: Protocol | None = None) -> Protocol:
-    """The protocol that a feature folder states; if it states none, the default, else that of THUMOS14."""
+def folder_settings(folder: str | Path, default: Protocol | None = None) -> tuple[Protocol, bool]:
+    """The protocol that a feature folder states, else the default, else that of THUMOS14; and whether its data are simulated.
+
+    Raises:
+        DataError: one of the two is not as it should be.
+    """
     path = Path(folder) / FILES[0]
-    stated = load_json(path).get("protocol")
+    content = load_json(path)
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected a JSON object, got a {type(content).__name__}")
+    stated, simulated = content.get("protocol"), content.get("simulated", False)
+    if not isinstance(simulated, bool):
+        raise DataError(f"{path}: 'simulated' must be true or false, got {simulated!r}")
     if stated is None:
-        return default or Protocol()
+        return default or Protocol(), simulated
     if not isinstance(stated, dict):
         raise DataError(f"{path}: 'protocol' must be an object, got {stated!r}")
-    return from_mapping(Protocol, stated, f"{path}: protocol")
+    return from_mapping(Protocol, stated, f"{path}: protocol"), simulated
 
 
 def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike = np.float16) -> None:
@@ -145,6 +165,7 @@ def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike 
     database |= {v.video_id: {"subset": UNLABELED, "duration": v.duration_s, "annotations": []} for v in dataset.unlabeled}
     protocol = asdict(dataset.protocol) | {"pool": 1}  # pooled already
     content = {"classes": dataset.classes, "feature_fps": rates.pop(), "protocol": protocol, "database": database}
+    content |= {"simulated": True} if dataset.simulated else {}
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / FILES[0]) as file:
         file.write(json.dumps(content, indent=1).encode())
@@ -222,6 +243,12 @@ def _feature_problem(array: NDArray[np.generic], duration_s: float, fps: float) 
     if not finite.all():
         step, dim = np.argwhere(~finite)[0]
         return f"features must be finite, got {array[step, dim]} at step {step}, dimension {dim}"
+    with np.errstate(over="ignore"):
+        fits = np.isfinite(array.astype(np.float32, copy=False))
+    if not fits.all():
+        step, dim = np.argwhere(~fits)[0]
+        largest = np.finfo(np.float32).max
+        return f"features must fit float32, at most {largest:.2g}, got {array[step, dim]:g} at step {step}, dimension {dim}"
     expected = duration_s * fps
     if abs(len(array) - expected) > max(2, 0.1 * expected):
         return f"{len(array)} feature steps for {duration_s:g} s; at feature_fps {fps:g} about {expected:.0f} are expected"

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nontarget.config import Protocol, check_choice, from_mapping
-from nontarget.data.folder import FILES, folder_checksum, folder_protocol, read_feature_folder
+from nontarget.data.folder import FILES, folder_checksum, folder_settings, read_feature_folder
 from nontarget.data.simulate import TWINS, TwinConfig, simulate_twin, twin_checksum
-from nontarget.data.videos import Dataset
+from nontarget.data.videos import DataError, Dataset
 
 DATA_VARIABLE = "NONTARGET_DATA"
 
@@ -25,8 +25,8 @@ FOLDER_PROTOCOLS: dict[str, Protocol] = {
 def available(root: str | Path | None = None) -> tuple[str, ...]:
     """Names that :func:`load_dataset` accepts here: the twins, and the feature folders under ``root`` (default: NONTARGET_DATA)."""
     folder = _data_root(root)
-    found = sorted(p.name for p in folder.iterdir() if all((p / f).is_file() for f in FILES)) if folder and folder.is_dir() else []
-    return (*TWINS, *found)
+    found = sorted(p.name for p in folder.iterdir() if _is_feature_folder(p)) if folder and folder.is_dir() else []
+    return tuple(dict.fromkeys((*TWINS, *found)))
 
 
 def load_dataset(
@@ -47,12 +47,14 @@ def load_dataset(
 
     Raises:
         ValueError: no such data set; the message names the nearest known one and says where was looked.
-        FileNotFoundError, DataError: see :func:`read_feature_folder`.
+        FileNotFoundError: see :func:`read_feature_folder`.
+        DataError: see there; also a feature folder under ``root`` that has the name of a twin.
     """
     if not features and name in TWINS:
+        _check_name_is_free(name, root)
         return simulate_twin(name, _twin_config(name, preset, twin_settings))
     folder = Path(features) if features else _folder_of(name, root)
-    return read_feature_folder(folder, protocol=_protocol_of(folder))
+    return read_feature_folder(folder, protocol=_settings_of(folder)[0])
 
 
 def dataset_identity(
@@ -66,6 +68,7 @@ def dataset_identity(
     The checksum of a known data set whose folder is not at hand is None. Errors as for :func:`load_dataset`.
     """
     if not features and name in TWINS:
+        _check_name_is_free(name, None)
         config = _twin_config(name, preset, twin_settings)
         return {"name": str(name), "checksum": twin_checksum(config), "simulated": True}, config.protocol
     try:
@@ -74,12 +77,24 @@ def dataset_identity(
         if name not in FOLDER_PROTOCOLS:
             raise
         return {"name": str(name), "checksum": None, "simulated": False}, FOLDER_PROTOCOLS[name]
-    about = {"name": folder.resolve().name, "checksum": folder_checksum(folder), "simulated": False}
-    return about, _protocol_of(folder)
+    checksum = folder_checksum(folder)
+    protocol, simulated = _settings_of(folder)
+    return {"name": folder.resolve().name, "checksum": checksum, "simulated": simulated}, protocol
 
 
-def _protocol_of(folder: Path) -> Protocol:
-    return folder_protocol(folder, FOLDER_PROTOCOLS.get(folder.resolve().name))
+def _settings_of(folder: Path) -> tuple[Protocol, bool]:
+    return folder_settings(folder, FOLDER_PROTOCOLS.get(folder.resolve().name))
+
+
+def _is_feature_folder(path: Path) -> bool:
+    return all((path / file).is_file() for file in FILES)
+
+
+def _check_name_is_free(twin: str, root: str | Path | None) -> None:
+    """Refuse a feature folder that a twin would shadow."""
+    folder = _data_root(root)
+    if folder and _is_feature_folder(folder / twin):
+        raise DataError(f"{folder / twin}: a feature folder must not have the name of a twin ({', '.join(TWINS)}); rename it")
 
 
 def _twin_config(name: str, preset: str, settings: Mapping[str, object] | None) -> TwinConfig:

@@ -26,7 +26,7 @@ def differences(frame: pd.DataFrame, axis: str = "difference in average mAP (poi
     lines = -(-len(panels) // columns)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.0 + 2.1 * columns, 1.0 + lines * (0.6 + 0.21 * len(rows))), layout="constrained")
-        grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        grid = figure.subplots(lines, columns, sharex="row", sharey=True, squeeze=False).ravel()
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
         for axes, name in zip(grid, panels, strict=False):

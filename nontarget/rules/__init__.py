@@ -48,8 +48,10 @@ def register(rule: type[LearningRule]) -> type[LearningRule]:
     """Make a rule of your own known by its name, for this process; a class decorator. One of the same name is replaced.
 
     Raises:
+        TypeError: it is no class that a rule can be.
         ValueError: the name is that of a rule of this library.
     """
+    _check_rule(rule)
     for known in _RULES:
         if known.name == rule.name and known.__module__.startswith(f"{__name__}."):
             raise ValueError(
@@ -57,6 +59,23 @@ def register(rule: type[LearningRule]) -> type[LearningRule]:
             )
     _RULES[:] = [known for known in _RULES if known.name != rule.name] + [rule]
     return rule
+
+
+def _check_rule(rule: Any) -> None:
+    if not (isinstance(rule, type) and issubclass(rule, LearningRule)):
+        lacks = "that is no such class"
+    elif not isinstance(getattr(rule, "name", None), str):
+        lacks = "it has no name"
+    elif rule.__abstractmethods__:
+        lacks = f"it does not define {', '.join(sorted(rule.__abstractmethods__))}"
+    elif bare := [c.__name__ for c in rule.__mro__ if issubclass(c, LearningRule) and "__dataclass_fields__" not in vars(c)]:
+        lacks = f"{bare[0]} is not decorated with @dataclass, and a result's name would not hold its settings"
+    else:
+        return
+    raise TypeError(
+        "a learning rule is a subclass of LearningRule with a name (a string) and unlabeled_loss, decorated with @rules.register and, "
+        f"below it, @dataclass(frozen=True, kw_only=True); got {getattr(rule, '__qualname__', repr(rule))}: {lacks}"
+    )
 
 
 def get_rule(name: str, **settings: Any) -> LearningRule:
