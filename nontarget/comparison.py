@@ -73,7 +73,7 @@ class Comparison:
                 spread = "" if pd.isna(std.loc[system, tiou]) else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{std.loc[system, tiou]:.1f}"
                 row[_heading(tiou)] = f"{mean.loc[system, tiou]:.1f}{spread}"
                 if tiou == "avg":
-                    row[_GAIN] = interval_text(**gain.loc[system]) if system in gain.index else ""
+                    row[_GAIN] = interval_text(**gain.loc[system]).replace(", ", ",\N{NO-BREAK SPACE}") if system in gain.index else ""
             rows.append(row)
             if system in paper.index:
                 reported = {_heading(t): f"*{v:.1f}*" for t, v in paper.loc[system].items() if t in ("avg", *tious)}

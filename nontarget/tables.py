@@ -77,13 +77,13 @@ def current_tables(
     source: Source = "committed",
     store: ResultStore | None = None,
 ) -> tuple[Comparison, ...]:
-    """:func:`paper_table` for those data sets and label ratios of which at least two of its systems have results.
+    """:func:`paper_table` for those data sets and label ratios of which every system has results; if there are none, two systems at least.
 
     Raises:
         ValueError: there is none.
     """
     found = [paper_table(name, d, r, seeds, source=source, store=store) for d in datasets for r in ratios]
-    kept = tuple(c for c in found if c.maps.index.unique("system").size > 1)
+    kept = tuple(c for c in found if not c.unavailable) or tuple(c for c in found if c.maps.index.unique("system").size > 1)
     if not kept:
         raise ValueError(f"no {source} results of {name} for any of {list(datasets)} at the label ratios {list(ratios)}")
     return kept

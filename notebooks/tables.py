@@ -44,7 +44,7 @@ Markdown(TABLES[table].about)
 # %% [markdown]
 # ## The table
 #
-# A tab for each data set and share of labelled videos. The Δ column is the difference in average mAP to the system that the
+# A tab for each data set and share of labelled videos with results of every system. The Δ column is the difference in average mAP to the system that the
 # caption names, paired by seed, with its 95 % interval: one that contains 0 says that these seeds cannot tell the two apart.
 
 # %%

@@ -50,7 +50,7 @@ def test_differences_are_paired_by_seed():
     comparison = made_up({"baseline": [10.0, 20.0, 30.0], "ours": [12.0, 22.0, 32.0]})
     gain = comparison.differences().loc["ours"]
     assert gain.tolist() == pytest.approx([2, 2, 2])
-    assert "+2.0 [+2.0, +2.0]" in comparison.markdown()
+    assert "+2.0 [+2.0,\N{NO-BREAK SPACE}+2.0]" in comparison.markdown()
     assert comparison.mean.loc["baseline", "avg"] == 20
     assert comparison.std.loc["baseline", "avg"] == pytest.approx(10)
 
@@ -189,6 +189,14 @@ def test_where_systems_differ_is_one_table():
     assert tabs.findings.endswith("Simulated data: thumos14-sim; nothing there is a result on the real set.")
     alone = Tabs((made_up({"baseline": [1.0], "ours": [2.0]}),))
     assert alone.summary.cells.to_dict("records") == [{"System": "ours", "one seed, so no interval": "thumos14-sim 10"}]
+
+
+def test_whole_tables_are_shown_before_parts(tmp_path, monkeypatch):
+    parts = {"thumos14-sim": ("baseline: missing",), "hapt": ()}
+    both = {"ours": [1.0], "SPOT": [2.0]}
+    monkeypatch.setattr("nontarget.tables.paper_table", lambda _, d, *__, **___: replace(made_up(both, d), unavailable=parts[d]))
+    assert [c.dataset for c in current_tables("table1", list(parts), [0.1])] == ["hapt"]
+    assert [c.dataset for c in current_tables("table1", ["thumos14-sim"], [0.1])] == ["thumos14-sim"]
 
 
 def test_tables_without_results_are_not_shown(tmp_path):
