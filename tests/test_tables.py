@@ -208,5 +208,11 @@ def test_a_panel_for_each_data_set_and_no_more():
     comparisons = [made_up({"baseline": [10.0, 11.0]}, d, r) for d in ("x", "y", "z") for r in (0.1, 0.2)]
     figure = plotting.maps_by_ratio(comparisons)
     assert [axes.get_title() for axes in figure.axes if axes.get_visible()] == ["x (simulated)", "y (simulated)", "z (simulated)"]
+    whole, part = made_up({"a": [1.0], "b": [2.0], "c": [3.0]}), made_up({"c": [3.0], "d": [4.0]}, "hapt")
+    figure = plotting.maps_by_ratio([whole, part])
+    colours = [{c.get_label(): c.lines[0].get_color() for c in axes.containers} for axes in figure.axes[:2]]
+    assert colours[0]["c"] == colours[1]["c"], "a system has one colour in all panels"
+    assert len(set((colours[0] | colours[1]).values())) == 4
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "c", "d"]
     with pytest.raises(ValueError, match="nothing to draw"):
         plotting.maps_by_ratio([])

@@ -72,6 +72,7 @@ def maps_by_ratio(comparisons: Sequence[Any]) -> Figure:
             datasets.setdefault(c.dataset, []).append(c)
     if not datasets:
         raise ValueError("nothing to draw: no comparison has current results")
+    colours = {system: f"C{i}" for i, system in enumerate(dict.fromkeys(s for c in comparisons for s in c.mean.index))}
     with mpl.rc_context(STYLE):
         columns = min(2, len(datasets))
         rows = -(-len(datasets) // columns)
@@ -83,15 +84,15 @@ def maps_by_ratio(comparisons: Sequence[Any]) -> Figure:
                 here = [c for c in group if system in c.mean.index]
                 mean, std = (pd.Series([getattr(c, kind).loc[system, "avg"] for c in here]) for kind in ("mean", "std"))
                 aside = _APART * (place - (len(systems) - 1) / 2)
-                errorbar(axes, [100 * c.label_ratio + aside for c in here], mean, std, system)
+                errorbar(axes, [100 * c.label_ratio + aside for c in here], mean, std, system, colours[system])
             ratios = [100 * c.label_ratio for c in group]
             kind = "simulated" if group[0].simulated else "real"
             axes.set(title=f"{dataset} ({kind})", xlabel="labelled videos (%)", xticks=ratios, xlim=(min(ratios) - 5, max(ratios) + 5))
         for axes in panels[len(datasets) :]:
             axes.set_visible(False)
         figure.supylabel("average mAP (%)", fontsize=10)
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2 if max(map(len, labels)) > 18 else 3)
+        lines = {label: h for axes in figure.axes for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        figure.legend(lines.values(), lines, loc="outside lower center", ncols=2 if max(map(len, lines)) > 18 else 3)
     return figure
 
 

@@ -58,13 +58,13 @@ def one_panel(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
         yield figure, figure.subplots()
 
 
-def errorbar(axes: Axes, x: ArrayLike, mean: pd.Series, std: pd.Series, system: str) -> None:
-    """A line through means with the standard deviations, in the colour and with the marker of a system."""
+def errorbar(axes: Axes, x: ArrayLike, mean: pd.Series, std: pd.Series, system: str, colour: str | None = None) -> None:
+    """A line through means with the standard deviations, in the colour (or another if it has none) and with the marker of a system."""
     axes.errorbar(
         np.asarray(x),
         mean,
         std.fillna(0),
-        color=COLOURS.get(system),
+        color=COLOURS.get(system, colour),
         marker=MARKERS.get(system, "."),
         capsize=2,
         linewidth=1.4,
