@@ -1,6 +1,7 @@
 """Figures of results: mean AP of systems, losses of a training, difficulty of a twin."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -12,6 +13,10 @@ from nontarget.plotting.style import COLOURS, STYLE, comparison_title, errorbar,
 
 _APART = 0.6
 """How far systems stand apart on the axis of label ratios, in points, so that their bars do not cover each other."""
+
+
+_OTHER_COLOURS = ("tab:purple", "tab:cyan", "tab:brown", "tab:olive", "tab:red", "tab:blue", "tab:green", "tab:gray", "tab:pink", "black")
+"""Of systems without a colour of their own; none is near those of baseline and ours."""
 
 
 def map_by_tiou(comparison: Any) -> Figure:
@@ -72,7 +77,8 @@ def maps_by_ratio(comparisons: Sequence[Any]) -> Figure:
             datasets.setdefault(c.dataset, []).append(c)
     if not datasets:
         raise ValueError("nothing to draw: no comparison has current results")
-    colours = {system: f"C{i}" for i, system in enumerate(dict.fromkeys(s for c in comparisons for s in c.mean.index))}
+    others = dict.fromkeys(s for c in comparisons for s in c.mean.index if s not in COLOURS)
+    colours = dict(zip(others, cycle(_OTHER_COLOURS)))
     with mpl.rc_context(STYLE):
         columns = min(2, len(datasets))
         rows = -(-len(datasets) // columns)
@@ -84,7 +90,7 @@ def maps_by_ratio(comparisons: Sequence[Any]) -> Figure:
                 here = [c for c in group if system in c.mean.index]
                 mean, std = (pd.Series([getattr(c, kind).loc[system, "avg"] for c in here]) for kind in ("mean", "std"))
                 aside = _APART * (place - (len(systems) - 1) / 2)
-                errorbar(axes, [100 * c.label_ratio + aside for c in here], mean, std, system, colours[system])
+                errorbar(axes, [100 * c.label_ratio + aside for c in here], mean, std, system, colours.get(system))
             ratios = [100 * c.label_ratio for c in group]
             kind = "simulated" if group[0].simulated else "real"
             axes.set(title=f"{dataset} ({kind})", xlabel="labelled videos (%)", xticks=ratios, xlim=(min(ratios) - 5, max(ratios) + 5))
