@@ -46,7 +46,7 @@ source = "run"
 # %% [markdown]
 # ## The table
 #
-# Look at the last column first: the difference to the baseline in average mAP, paired by seed. An interval that contains 0 says that
+# Look at the column Δ first: the difference to the baseline in average mAP, paired by seed. An interval that contains 0 says that
 # these seeds cannot tell the two apart.
 
 # %%
