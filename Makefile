@@ -23,7 +23,7 @@ book: $(READY)  ## build the book: _build/html/index.html
 
 pdf: $(READY)  ## the book as one file: _build/nontarget.pdf (needs Chromium)
 	jupyter-book build book --builder singlehtml
-	python book/print_pdf.py _build/singlehtml/index.html _build/nontarget.pdf
+	python book/print_pdf.py _build/singlehtml/intro.html _build/nontarget.pdf
 
 test: $(READY) check  ## lint, types, unit tests, notebooks, the book
 	pytest

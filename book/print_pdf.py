@@ -17,6 +17,7 @@ def main(page_path: str, pdf_path: str) -> None:
         page = browser.new_page()
         page.goto(Path(page_path).resolve().as_uri(), wait_until="load", timeout=120_000)
         page.wait_for_function("() => !window.MathJax?.startup || window.MathJax.startup.promise.then(() => true)", timeout=120_000)
+        page.wait_for_function("() => document.readyState === 'complete' && [...document.images].every(i => i.complete)", timeout=120_000)
         page.emulate_media(media="print", color_scheme="light")
         page.pdf(path=pdf_path, format="A4", print_background=True, margin=dict.fromkeys(("top", "bottom", "left", "right"), "15mm"))
         figures = page.eval_on_selector_all("img", "all => new Set(all.map(i => i.src).filter(src => !src.endsWith('.svg'))).size")
