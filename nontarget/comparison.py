@@ -65,25 +65,29 @@ class Comparison:
     def cells(self) -> pd.DataFrame:
         """The table as text: a row a system, the paper's below it in italics."""
         mean, std, paper, gain = self.mean, self.std, self.paper(), self.differences()
-        tious = self._shown_tious
+        shown = ["avg", *self._shown_tious]
         rows = []
         for system in mean.index:
-            row = {"System": system}
-            for tiou in ["avg", *tious]:
+            difference = interval_text(**gain.loc[system]).replace(", ", ",\N{NO-BREAK SPACE}") if system in gain.index else ""
+            row = {"System": system, _heading("avg"): "", _GAIN: difference}
+            for tiou in shown:
                 spread = "" if pd.isna(std.loc[system, tiou]) else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{std.loc[system, tiou]:.1f}"
                 row[_heading(tiou)] = f"{mean.loc[system, tiou]:.1f}{spread}"
-                if tiou == "avg":
-                    row[_GAIN] = interval_text(**gain.loc[system]).replace(", ", ",\N{NO-BREAK SPACE}") if system in gain.index else ""
             rows.append(row)
             if system in paper.index:
-                reported = {_heading(t): f"*{v:.1f}*" for t, v in paper.loc[system].items() if t in ("avg", *tious)}
+                reported = {_heading(t): f"*{v:.1f}*" for t, v in paper.loc[system].items() if t in shown}
                 rows.append({"System": f"*{METHODS[self.table][system]} (paper)*"} | reported)
         return pd.DataFrame(rows).fillna("")
 
     @property
+    def tious(self) -> list[str]:
+        """The tIoU thresholds, as the columns of ``maps`` name them."""
+        return [t for t in self.maps.columns if t != "avg"]
+
+    @property
     def _shown_tious(self) -> list[str]:
         """Thresholds that have a column: all if they are few, else those that ActivityNet's tables show."""
-        tious = [t for t in self.mean.columns if t != "avg"]
+        tious = self.tious
         return tious if len(tious) <= 6 else [t for t in tious if t in ("0.5", "0.75", "0.95")]
 
     @property
@@ -94,9 +98,8 @@ class Comparison:
         text = f"{_name_of(self.table)}mAP (%) on {self.dataset} ({kind}), {100 * self.label_ratio:g} % of the videos labelled; {seeds}. "
         if len(self.differences()):
             text += f"{_GAIN}: difference in average mAP to {self.reference}, paired by seed, with its 95 % interval. "
-        tious = [t for t in self.mean.columns if t != "avg"]
-        if tious != self._shown_tious:
-            text += f"Avg.: over all {len(tious)} thresholds from {tious[0]} to {tious[-1]}. "
+        if self.tious != self._shown_tious:
+            text += f"Avg.: over all {len(self.tious)} thresholds from {self.tious[0]} to {self.tious[-1]}. "
         if len(self.paper()):
             text += f"In italics: the paper's numbers, on {DATASETS[self.dataset]} itself, with its own features."
         return text.strip()
@@ -134,8 +137,7 @@ class Comparison:
         for system, row in gain.iterrows():
             if system == "whole-video":
                 continue
-            shown = _shown(row)
-            sentences.append(f"- **{system}** against **{self.reference}**: {interval_text(**row)} points of average mAP: {shown}.")
+            sentences.append(f"- **{system}** against **{self.reference}**: {interval_text(**row)} points of average mAP: {_shown(row)}.")
         if {"supervised only", "fully supervised"} <= set(mean.index):
             average = self.maps["avg"].unstack("system", sort=False)
             worth = paired_interval(average["fully supervised"] - average["supervised only"])

@@ -217,24 +217,29 @@ class NoGain(Quantity):
         return self.margin - self.gap.values(runs, dataset) if dataset in self.datasets else None
 
 
-_WHICH = {"truth": "all snippets", "action": "snippets of an action"}
+class TruthQuantity(Quantity):
+    """A quantity of where the hidden labels lie after training with ``ours``."""
+
+    in_map: ClassVar[bool] = False
+
+    snippets: Literal["truth", "action"]
+    """All snippets, or those of an action alone. The number of classes is a mean over all snippets in either case."""
+    ratio: float
+
+    @property
+    def name(self) -> str:
+        which = "all snippets" if self.snippets == "truth" else "snippets of an action"
+        return f"{self.about}, {which}, {percent(self.ratio)}"
 
 
 @dataclass(frozen=True)
-class TruthShare(Quantity):
+class TruthShare(TruthQuantity):
     """Share of snippets whose hidden label lies in a subspace, against chance: the mean number of its classes, divided by C + 1."""
-
-    in_map: ClassVar[bool] = False
 
     subspace: Literal["positive", "negative"]
     """Of the positive classes, share minus chance; of the negative ones, chance minus share."""
     snippets: Literal["truth", "action"] = "truth"
-    """All snippets, or those of an action alone. The number of classes is a mean over all snippets in either case."""
     ratio: float = 0.1
-
-    @property
-    def name(self) -> str:
-        return f"{self.about}, {_WHICH[self.snippets]}, {percent(self.ratio)}"
 
     @property
     def about(self) -> str:
@@ -249,20 +254,14 @@ class TruthShare(Quantity):
 
 
 @dataclass(frozen=True)
-class RarelyTrue(Quantity):
+class RarelyTrue(TruthQuantity):
     """How far the share of snippets whose hidden label is a negative class stays below one in ten."""
 
-    in_map: ClassVar[bool] = False
     margin: ClassVar[float] = 10.0
     """In percent. Ours: the paper says "highly unlikely" and gives no number."""
 
     snippets: Literal["truth", "action"] = "truth"
-    """See :class:`TruthShare`."""
     ratio: float = 0.1
-
-    @property
-    def name(self) -> str:
-        return f"{self.about}, {_WHICH[self.snippets]}, {percent(self.ratio)}"
 
     @property
     def about(self) -> str:

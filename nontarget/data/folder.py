@@ -3,10 +3,11 @@
 import hashlib
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -46,7 +47,7 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
     fps = annotations.feature_fps
     if fps is None:
         raise DataError(f"{path}: lacks 'feature_fps', the number of feature steps per second")
-    stated, simulated = folder_settings(folder)
+    stated, simulated = _settings(path, annotations.raw)
     protocol = protocol or stated
     train, test = annotations.subsets()
     for subset in (train, test):
@@ -123,6 +124,11 @@ def folder_settings(folder: str | Path, default: Protocol | None = None) -> tupl
     content = load_json(path)
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a JSON object, got a {type(content).__name__}")
+    return _settings(path, content, default)
+
+
+def _settings(path: Path, content: Mapping[str, Any], default: Protocol | None = None) -> tuple[Protocol, bool]:
+    """:func:`folder_settings` of what has been read from ``path``."""
     stated, simulated = content.get("protocol"), content.get("simulated", False)
     if not isinstance(simulated, bool):
         raise DataError(f"{path}: 'simulated' must be true or false, got {simulated!r}")

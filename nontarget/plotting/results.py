@@ -13,8 +13,6 @@ from nontarget.plotting.style import COLOURS, STYLE, comparison_title, errorbar,
 
 _APART = 0.6
 """How far systems stand apart on the axis of label ratios, in points, so that their bars do not cover each other."""
-
-
 _OTHER_COLOURS = ("tab:purple", "tab:cyan", "tab:brown", "tab:olive", "tab:red", "tab:blue", "tab:green", "tab:gray", "tab:pink", "black")
 """Of systems without a colour of their own; none is near those of baseline and ours."""
 
@@ -22,7 +20,7 @@ _OTHER_COLOURS = ("tab:purple", "tab:cyan", "tab:brown", "tab:olive", "tab:red",
 def map_by_tiou(comparison: Any) -> Figure:
     """Mean AP against tIoU, a line a system with the standard deviation over seeds (:class:`nontarget.tables.Comparison`)."""
     mean, std = comparison.mean, comparison.std
-    tious = [t for t in mean.columns if t != "avg"]
+    tious = comparison.tious
     with one_panel(6.4, 3.8) as (figure, axes):
         for system in mean.index:
             errorbar(axes, [float(t) for t in tious], mean.loc[system, tious], std.loc[system, tious], system)
