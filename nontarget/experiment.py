@@ -33,7 +33,18 @@ from nontarget.provenance import provenance
 from nontarget.results import Record, ResultStore, identity_key
 from nontarget.rules.base import LearningRule
 from nontarget.trained import TrainedDetector
-from nontarget.training import TRAINING_VERSION, EpochCallback, Stage, StageName, TrainingData, partial_of, steps_per_epoch, train_stage
+from nontarget.training import (
+    TRAINING_VERSION,
+    EpochCallback,
+    Stage,
+    StageName,
+    TrainingData,
+    epochs_of,
+    mean_gradient_shares,
+    partial_of,
+    steps_per_epoch,
+    train_stage,
+)
 
 Settings = Mapping[str, Any]
 
@@ -56,6 +67,9 @@ class Experiment:
     detector: str = "spot"
     features: str | None = None
     """A feature folder to use instead of a data set's name."""
+    held_out: bool = False
+    """Development data, on which settings are chosen and the instrument is judged: of a folder a third of the training videos takes the
+    place of the test videos, which stay unseen; of a twin another world is generated."""
     rule_settings: Settings = field(default_factory=dict)
     detector_settings: Settings = field(default_factory=dict)
     training_settings: Settings = field(default_factory=dict)
@@ -84,12 +98,14 @@ class Experiment:
         preset = PRESETS[self.preset]
         rule = self.learning_rule()
         detectors.check_abilities(self.detector, rule.needs, f"learning rule {rule.name!r}")
-        dataset, protocol = dataset_identity(self.dataset, self.preset, self.features, self.twin_settings)
+        dataset, protocol = dataset_identity(self.dataset, self.preset, self.features, self.twin_settings, self.held_out)
         protocol = from_mapping(Protocol, asdict(protocol) | dict(self.protocol_settings), "protocol_settings")
         training = training_of(self.preset, self.detector, protocol)
         training = from_mapping(TrainingConfig, asdict(training) | dict(self.training_settings), "training_settings")
         inference = from_mapping(InferenceConfig, asdict(preset.inference) | dict(self.inference_settings), "inference_settings")
-        changed = {name: dict(value) for name, value in vars(self).items() if name.endswith("_settings") and value}
+        changed: dict[str, Any] = {name: dict(value) for name, value in vars(self).items() if name.endswith("_settings") and value}
+        if self.held_out:
+            changed["held_out"] = True
         identity = {
             "dataset": dataset,
             "protocol": asdict(protocol),
@@ -117,7 +133,7 @@ class Experiment:
 
     def load(self) -> Dataset:
         """The data set, under the experiment's protocol."""
-        dataset = load_dataset(self.dataset, self.preset, self.features, twin_settings=self.twin_settings)
+        dataset = load_dataset(self.dataset, self.preset, self.features, twin_settings=self.twin_settings, held_out=self.held_out)
         return dataset.with_protocol(**self.protocol_settings)
 
     def learning_rule(self) -> LearningRule:
@@ -185,6 +201,7 @@ def run(
         "scored": counts | training.counts,
         "occupancy": occupancy,
         "provenance": _provenance(training, resolve_device(device), threads, seconds),
+        "gradient_share": {name: mean_gradient_shares(stage.curve) for name, stage in training.stages.items()},
         "curves": {name: stage.curve for name, stage in training.stages.items()},
     }
     store.write(record)
@@ -228,9 +245,10 @@ def train(
         detector.to(target)
 
     stages = {}
-    steps = steps_per_epoch(data, config) * (config.pretrain_epochs + config.selftrain_epochs)
+    stage_identities = _stage_identities(identity, rule)
+    steps = steps_per_epoch(data, config) * sum(epochs_of(name, config) for name in stage_identities)
     with progress_bar(steps, f"{rule.name}, {dataset.name}", "step", progress) as bar, cpu_threads(threads):
-        for name, depends_on in _stage_identities(identity, rule).items():
+        for name, depends_on in stage_identities.items():
             weights = (
                 store.runs / f"weights-{identity_key({**depends_on, 'device': target.type})}.safetensors" if on_epoch is None else None
             )
@@ -303,10 +321,11 @@ def _stage_identities(identity: Mapping[str, Any], rule: LearningRule) -> dict[S
     common = {name: identity[name] for name in ("dataset", "protocol", "label_ratio", "seed", "detector")}
     common["versions"] = {name: identity["versions"][name] for name in ("clips", "detector", "training")}
     pretraining = {name: value for name, value in identity["training"].items() if name not in _SELFTRAINING_ONLY}
-    return {
+    stages: dict[StageName, dict[str, Any]] = {
         "pretrain": {**common, "rule": rule.pretraining_settings(), "training": pretraining},
         "selftrain": {**common, "rule": rule.training_settings(), "rule_version": rule.version, "training": identity["training"]},
     }
+    return stages if rule.self_trains else {"pretrain": stages["pretrain"]}
 
 
-_SELFTRAINING_ONLY = ("selftrain_epochs", "learning_rate", "unlabeled_weight")
+_SELFTRAINING_ONLY = ("selftrain_epochs", "generations", "learning_rate", "unlabeled_weight")

@@ -102,12 +102,12 @@ TABLES = {
     "teacher": Table(
         "Where pseudo labels come from",
         {
-            f"{rule}, {teacher}": {"rule": rule} | ({"rule_settings": {"teacher": teacher}} if teacher == "online" else {})
+            f"{rule}, {teacher}": {"rule": rule} | ({"rule_settings": {"teacher": teacher}} if teacher != "generations" else {})
             for rule in ("baseline", "ours")
-            for teacher in ("iterative", "online")
+            for teacher in ("generations", "epochs", "online")
         },
-        reference="baseline, iterative",
-        about="A frozen copy of the model that is renewed every epoch (iterative), or the model's own prediction at each step (online)?",
+        reference="baseline, generations",
+        about="The frozen pre-trained model (generations), a copy that is renewed every epoch (epochs), or the model's own prediction (online)?",
     ),
     "external": Table(
         "Class scores of whole videos from outside",

@@ -1,9 +1,11 @@
 """What the rest of the library expects of a detector."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -54,6 +56,16 @@ class DetectorOutput:
     def __getitem__(self, index: slice) -> Self:
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
+    @classmethod
+    def concatenated(cls, parts: Sequence[Self]) -> Self:
+        """The outputs on several batches as one."""
+        return type(parts[0])(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(parts[0])})
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that its tensors take."""
+        return sum(getattr(self, f.name).nbytes for f in fields(self))
+
     def detach(self) -> Self:
         return type(self)(**{f.name: getattr(self, f.name).detach() for f in fields(self)})
 
@@ -85,6 +97,8 @@ class Detector(nn.Module, ABC):
     averages_weights: ClassVar[bool] = False
     """Whether the running average of the weights is the result of training."""
     num_classes: int
+    embedding: nn.Module
+    """What all losses share: its parameters are those on which their gradients are compared."""
     embed_dim: int
     """Width of ``output.embeddings``."""
     pretext: nn.Module | None

@@ -15,10 +15,11 @@ from nontarget.rules.soft import SoftPseudoLabel
 from nontarget.rules.spot import SpotRule
 from nontarget.rules.ssp import Ssp
 from nontarget.rules.sstap import Sstap
-from nontarget.rules.supervised import FullySupervised, SupervisedOnly, WholeVideo
+from nontarget.rules.supervised import FullySupervised, PreTrainedOnly, SupervisedOnly, WholeVideo
 
 _RULES: list[type[LearningRule]] = [
     WholeVideo,
+    PreTrainedOnly,
     SupervisedOnly,
     Ssp,
     Sstap,

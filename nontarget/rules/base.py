@@ -12,7 +12,7 @@ from nontarget.config import check_choice
 from nontarget.detectors.base import Detector, DetectorOutput, Losses, Targets
 from nontarget.losses import Activation, Term, non_target_loss
 
-Teacher = Literal["iterative", "online", "average"]
+Teacher = Literal["generations", "epochs", "online", "average"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class LearningRule(ABC):
     """To be raised when a change of the code changes numbers: results of another version are stale."""
     uses_unlabeled: ClassVar[bool] = True
     """Whether unlabelled videos take part in training at all."""
+    self_trains: ClassVar[bool] = True
+    """Whether there is a second stage; else the pre-trained detector is the result."""
     labels_all: ClassVar[bool] = False
     """Whether every training video is labelled, whatever the label ratio (full supervision)."""
     whole_video: ClassVar[bool] = False
@@ -45,9 +47,10 @@ class LearningRule(ABC):
     labeled_terms: ClassVar[tuple[Term, ...]] = ("target",)
     """Terms of the loss on labelled snippets; ``("target",)`` is the detector's own class loss (Eq. 2)."""
 
-    teacher: Teacher = "iterative"
-    """Where pseudo labels come from: ``iterative``, a frozen evaluation-mode copy of the model, renewed every epoch; ``online``, the
-    student's own prediction, without gradient; ``average``, the running average of the student's weights (mean teacher)."""
+    teacher: Teacher = "generations"
+    """Where pseudo labels come from: ``generations``, the model as it was when self-training began, frozen and in evaluation mode (with
+    several generations: as the last one left it); ``epochs``, the same, renewed every epoch; ``online``, the student's own prediction,
+    without gradient; ``average``, the running average of the student's weights (mean teacher)."""
 
     def __post_init__(self) -> None:
         check_choice("teacher", self.teacher, get_args(Teacher))
