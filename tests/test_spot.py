@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from helpers import clips_of
 from torch.nn import functional as F
 
 from nontarget import detectors
@@ -41,21 +42,18 @@ def test_padding_has_no_effect_and_batched_is_single(spot, device):
 def test_padding_has_no_effect_on_losses_and_gradients(spot, device):
     features, valid = batch(device, lengths=(6, 3))
     longer, longer_valid = F.pad(features, (0, 0, 0, 4)), F.pad(valid, (0, 4))
-    labels = torch.randint(4, valid.shape, device=device).masked_fill(~valid, 3)
-    segments = torch.stack((torch.zeros_like(labels), torch.full_like(labels, 2)), dim=-1).float()
-    segments = segments.masked_fill((labels == 3)[..., None], 0.0)
+    instances = [[(0, 0.0, 2.0), (1, 3.0, 5.5)], [(2, 1.0, 3.0)]]
 
-    def gradients(x, real, y, s):
+    def gradients(x, real):
         spot.zero_grad()
         output = spot(x, real)
-        losses = spot.localization_loss(output, spot.targets(y, s))
+        losses = spot.localization_loss(output, spot.targets(clips_of(instances, x.shape[1], lengths=(6, 3), device=device)))
         background = output.class_logits.detach().softmax(-1)[..., -1]
         refinement = refinement_loss(spot.contrast(output.embeddings), background, real, 1, 2, 0.07)
         (losses["mask"] + refinement).backward()
         return losses["mask"].item(), refinement.item(), spot.embedding.project.weight.grad.clone()
 
-    plain = gradients(features, valid, labels, segments)
-    padded = gradients(longer, longer_valid, F.pad(labels, (0, 4), value=3), F.pad(segments, (0, 0, 0, 4)))
+    plain, padded = gradients(features, valid), gradients(longer, longer_valid)
     for a, b in zip(plain, padded, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
@@ -72,9 +70,9 @@ def test_mask_head_is_equivariant_in_time(device):
 
 def test_targets(spot, device):
     # One instance covers snippets 1 and 2; another is too short for any centre and claims snippet 4.
-    labels = torch.tensor([[3, 0, 0, 3, 1]], device=device)
-    segments = torch.tensor([[[0, 0], [0.8, 2.9], [0.8, 2.9], [0, 0], [4.1, 4.3]]], device=device)
-    masks = spot.targets(labels, segments).localization[0]
+    targets = spot.targets(clips_of([[(0, 0.8, 2.9), (1, 4.1, 4.3)]], 5, device=device))
+    assert targets.labels.tolist() == [[3, 0, 0, 3, 1]]
+    masks = targets.localization[0]
     assert masks.int().tolist() == [[0] * 5, [0, 1, 1, 0, 0], [0, 1, 1, 0, 0], [0] * 5, [0, 0, 0, 0, 1]]
 
 
