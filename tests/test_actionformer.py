@@ -168,6 +168,80 @@ def test_the_shortest_instance_wins(detector):
     assert 0 in targets.labels[0][strides == 2].tolist(), "the longer one has points on its own level"
 
 
+def released_targets(points, segments, labels, num_classes):
+    """label_points_single_video of the released code, without its division by the stride, in its own words.
+
+    points: rows (centre, low, high, stride); ranges are half open here, as in ours.
+    """
+    lens = (segments[:, 1] - segments[:, 0])[None].repeat(len(points), 1)
+    left, right = points[:, :1] - segments[None, :, 0], segments[None, :, 1] - points[:, :1]
+    reg_targets = torch.stack((left, right), dim=-1)
+    center_pts = 0.5 * (segments[None, :, 0] + segments[None, :, 1])
+    t_mins, t_maxs = center_pts - points[:, 3:] * 1.5, center_pts + points[:, 3:] * 1.5
+    cb_dist_left = points[:, :1] - torch.maximum(t_mins, segments[None, :, 0])
+    cb_dist_right = torch.minimum(t_maxs, segments[None, :, 1]) - points[:, :1]
+    inside = torch.stack((cb_dist_left, cb_dist_right), -1).min(-1)[0] > 0
+    farthest = reg_targets.max(-1)[0]
+    in_range = (farthest >= points[:, 1:2]) & (farthest < points[:, 2:3])
+    lens = lens.masked_fill(~inside | ~in_range, float("inf"))
+    min_len, min_len_inds = lens.min(dim=1)
+    min_len_mask = ((lens <= min_len[:, None] + 1e-3) & (lens < float("inf"))).float()
+    classes = (min_len_mask @ F.one_hot(labels, num_classes).float()).clamp(0, 1)
+    return classes, reg_targets[range(len(points)), min_len_inds]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_targets_are_those_of_the_released_code(detector, seed):
+    """With instances that share their ends, as CliffDiving and Diving do, overlap and cross the borders of the clip."""
+    rng = torch.Generator().manual_seed(seed)
+    start = torch.rand(12, generator=rng) * 70 - 10
+    instances = torch.stack((start, start + 1 + 40 * torch.rand(12, generator=rng) ** 3), dim=1)
+    instances[6:9] = instances[:3]
+    instances[3:5] = torch.tensor([[-20.0, 10.0], [50.0, 90.0]])  # cut to less than half
+    labels = torch.randint(3, (12,), generator=rng)
+    window = torch.stack((instances[:, 0].clamp(min=0), instances[:, 1].clamp(max=60)), dim=1)
+    kept = (window.diff(dim=1) / instances.diff(dim=1))[:, 0] >= 0.5
+    assert not kept[3:5].any()
+    clips = clips_of([[(int(c), *s.tolist()) for c, s in zip(labels, instances, strict=True)]], 60, offset_s=5.0, goes_on=True)
+    targets = detector.targets(clips)
+    centres, strides, level = points_of(detector, 60)
+    low = torch.where(level > 0, 2 * strides, 0.0)
+    points = torch.stack((centres, low, torch.where(level < 5, 4 * strides, torch.inf), strides), dim=1)
+    classes, distances = released_targets(points, window[kept], labels[kept], 3)
+    positive = classes.any(dim=1)
+    assert positive.any()
+    assert (classes.sum(dim=1) > 1).any() or seed > 0
+    assert torch.equal(targets.classes[0], classes.bool())
+    assert torch.equal(targets.labels[0] != 3, positive)
+    assert targets.classes[0][positive].gather(1, targets.labels[0][positive][:, None]).all()
+    torch.testing.assert_close(targets.localization[0][positive], distances[positive])
+
+
+def test_an_instance_between_two_points_has_the_snippet_that_it_claims(detector):
+    targets = detector.targets(clips_of([[(1, 2.6, 3.4), (0, 0.0, 8.0)], [(2, 7.9, 8.2)]], 8))
+    _, strides, _ = points_of(detector, 8)
+    assert targets.labels[0][strides == 1].tolist()[3] == 1
+    assert (targets.labels[0] == 1).sum() == 1
+    assert targets.localization[0, 3].tolist() == pytest.approx([0.9, 0.0])
+    assert (targets.labels[1] == 2).nonzero().squeeze(1).tolist() == [7], "after the last snippet of its video"
+    elsewhere = detector.targets(clips_of([[(2, 7.9, 8.2)]], 8, goes_on=True))
+    assert (elsewhere.labels == 3).all(), "the neighbouring clip has it"
+
+
+def test_points_of_two_classes(detector):
+    targets = detector.targets(clips_of([[(0, 2.0, 8.0), (2, 2.0, 8.0005), (1, 0.0, 12.0)]], 12))
+    positive = targets.labels[0] != 3
+    assert set(targets.labels[0][positive].tolist()) == {0, 1}, "the shortest that its level takes"
+    shortest = targets.labels[0] == 0
+    assert (targets.classes[0][shortest] == torch.tensor([True, False, True])).all()
+    logits = torch.randn(1, len(positive), 3)
+    output = ActionFormerOutput(logits, torch.ones(1, len(positive)).bool(), targets.localization, targets.localization[..., 0])
+    entropy = F.binary_cross_entropy_with_logits(logits, targets.classes.float(), reduction="none")
+    missing = torch.where(targets.classes, 1 - logits.sigmoid(), logits.sigmoid())
+    expected = (torch.where(targets.classes, 0.25, 0.75) * missing**2 * entropy).sum() / positive.sum()
+    torch.testing.assert_close(detector.class_loss(output, targets), expected)
+
+
 def test_clips_without_instances(detector):
     targets = detector.targets(clips_of([[]], 16))
     assert (targets.labels == 3).all()

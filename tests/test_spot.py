@@ -5,7 +5,7 @@ import torch
 from helpers import clips_of
 from torch.nn import functional as F
 
-from nontarget import detectors
+from nontarget import detectors, rules
 from nontarget.config import InferenceConfig
 from nontarget.detectors.spot import MaskHead, Spot, SpotConfig, spot_candidates
 from nontarget.detectors.spot_losses import mask_loss, reconstruction_loss, refinement_loss
@@ -74,6 +74,25 @@ def test_targets(spot, device):
     assert targets.labels.tolist() == [[3, 0, 0, 3, 1]]
     masks = targets.localization[0]
     assert masks.int().tolist() == [[0] * 5, [0, 1, 1, 0, 0], [0, 1, 1, 0, 0], [0] * 5, [0, 0, 0, 0, 1]]
+
+
+def test_a_snippet_has_the_classes_of_all_its_instances(spot, device):
+    instances = [[(0, 0.0, 3.0), (1, 0.0, 3.0), (2, 1.0, 2.0), (1, 4.1, 4.3)], [(2, 2.0, 4.0)]]
+    targets = spot.targets(clips_of(instances, 5, lengths=[5, 3], device=device))
+    assert targets.labels.tolist() == [[0, 2, 0, 3, 1], [3, 3, 2, 3, 3]], "that of the shortest"
+    expected = [[{0, 1}, {0, 1, 2}, {0, 1}, {3}, {1}], [{3}, {3}, {2}, {3}, {3}]]
+    assert [[set(row.nonzero().squeeze(1).tolist()) for row in clip] for clip in targets.classes] == expected
+    features, valid = batch(device, (5, 3), 5)
+    output = spot(features, valid)
+    log_p = output.class_logits.log_softmax(-1)
+    losses = [-sum(log_p[i, t, c] for c in classes) / len(classes) for i, t, classes in ((0, 0, {0, 1}), (0, 1, {0, 1, 2}), (0, 2, {0, 1}))]
+    losses += [-log_p[i, t, c] for i, t, c in ((0, 3, 3), (0, 4, 1), (1, 0, 3), (1, 1, 3), (1, 2, 2))]
+    torch.testing.assert_close(spot.class_loss(output, targets), torch.stack(losses).mean())
+    rest = torch.log1p(-output.class_probs)
+    negative = -sum(rest[i, t][~targets.classes[i, t]].sum() for i, t in valid.nonzero().tolist()) / 8
+    for rule in ("ours", "ours, read otherwise"):
+        loss = rules.get_rule(rule).labeled_loss(spot, output, targets)
+        torch.testing.assert_close(loss, torch.stack(losses).mean() + negative)
 
 
 def test_pseudo_targets_keep_probabilities_and_clear_background(spot, device):
