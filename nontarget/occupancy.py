@@ -50,7 +50,7 @@ def subspace_occupancy(
         part = clips[slice(first, first + batch_size)].to(device)
         output = detector(part.features, part.valid)
         sets = torch.stack(partition_label_space(output.distribution, positive_ratio, precedence), dim=-2)[output.valid]
-        labels = detector.targets(part.labels, part.segments).labels[output.valid]
+        labels = detector.targets(part).labels[output.valid]
         truth = sets.gather(-1, labels[:, None, None].expand(-1, sets.shape[1], 1)).squeeze(-1)
         inside.append(torch.cat((truth, (labels != detector.num_classes)[:, None]), dim=1).cpu())
         sizes.append(sets.sum(dim=-1).cpu())

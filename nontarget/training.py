@@ -224,7 +224,7 @@ def _step_losses(
     # In pre-training nothing is asked of the heads on unlabelled clips.
     output = detector(shown, valid) if learns or unlabeled is None else detector(shown[here], labeled.valid)
 
-    known = detector.targets(labeled.labels, labeled.segments)
+    known = detector.targets(labeled)
     losses = _scalars(rule, "labelled", {"labeled": rule.labeled_loss(detector, output[here], known)})
     losses |= detector.localization_loss(output[here], known)
     if learns:

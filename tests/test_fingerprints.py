@@ -46,16 +46,17 @@ def components():
     clips = make_labeled_clips(split.labeled, dataset.protocol, normalization, dataset.num_classes)
     others = make_clips(split.unlabeled, dataset.protocol, normalization)
     ids = [int(v.video.video_id[-5:]) for v in split.labeled]
-    found["clips"] = (CLIPS_VERSION, [*ids, clips.labels.sum(), clips.segments.sum(), clips.features.abs().mean(), others.valid.sum()])
+    numbers = [clips.labels, clips.segments, clips.instance_labels, clips.instance_segments, clips.features.abs(), others.valid]
+    found["clips"] = (CLIPS_VERSION, [*ids, *(x.float().sum() for x in numbers)])
 
     def numbers_of(name, **settings):
         settings = detectors.detector_settings(name, "tiny", **settings)
         detector = detectors.build_detector(name, dataset.feature_dim, dataset.num_classes, settings).eval()
         output = detector(clips.features, clips.valid)
-        losses = detector.localization_loss(output, detector.targets(clips.labels, clips.segments))
+        losses = detector.localization_loss(output, detector.targets(clips))
         losses |= detector.label_free_losses(output, clips.features, clips.valid, pretraining=False)
         if type(detector).class_loss is not Detector.class_loss:
-            losses["class"] = detector.class_loss(output, detector.targets(clips.labels, clips.segments))
+            losses["class"] = detector.class_loss(output, detector.targets(clips))
         candidates = detector.candidates(output, clips.valid, InferenceConfig(class_thresholds=(0.1, 0.2), mask_thresholds=(0.3,)))
         found[f"detector {name}"] = (detector.version, [*losses.values(), len(candidates.scores), candidates.scores.sum()])
         return detector

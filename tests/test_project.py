@@ -19,8 +19,8 @@ PACKAGE = sorted((ROOT / "nontarget").rglob("*.py"))
 # Who may import whom: a module may import from lower layers and from its own.
 LAYERS = [
     {"devices", "downloads", "texttable", "files", "partition", "segments", "config", "paper", "progress", "provenance"},
-    {"losses", "metrics", "presets", "results"},
-    {"data", "detectors", "inference", "plotting"},
+    {"data", "losses", "metrics", "presets", "results"},
+    {"detectors", "inference", "plotting"},
     {"audit_protocols", "occupancy", "rules", "trained"},
     {"audit", "training"},
     {"experiment"},

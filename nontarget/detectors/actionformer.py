@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nontarget.config import InferenceConfig
-from nontarget.detectors.actionformer_losses import diou_loss, focal_loss, point_targets
+from nontarget.data import LabeledClips, random_crop
+from nontarget.detectors.actionformer_losses import cut_instances, diou_loss, focal_loss, point_targets
 from nontarget.detectors.base import Candidates, Detector, DetectorOutput, Losses, Targets
 from nontarget.segments import tiou
 
@@ -53,6 +54,9 @@ class ActionFormerConfig:
     """Weight of a right class in the focal loss; wrong ones have 1 - alpha (ActionFormer's released code)."""
     focal_gamma: float = 2.0
     """ActionFormer's released code."""
+    shortest_crop: float = 0.9
+    """Shortest random window of a labelled clip that training may see in its place, as a share of the clip; 1: no windows
+    (ActionFormer's released code)."""
 
 
 ACTIONFORMER_PRESETS = {
@@ -135,13 +139,24 @@ class ActionFormer(Detector):
         distances = (distances * self.level_scales[level, None]).relu() * strides[:, None]
         return ActionFormerOutput(logits, torch.cat(reals, dim=1), distances, centres.expand(len(valid), -1))
 
-    def targets(self, labels: Int[Tensor, "clips snippets"], segments: Float[Tensor, "clips snippets 2"]) -> Targets:
+    def targets(self, clips: LabeledClips) -> Targets:
         c = self.config
-        centres, strides, level = self._points(labels.shape[1], labels.device)
+        centres, strides, level = self._points(clips.valid.shape[1], clips.valid.device)
         high = c.first_range * strides
         low, high = (high / 2).where(level > 0, 0.0), high.where(level < c.num_levels - 1, torch.inf)
+        # Where the video begins or ends with the clip, nothing is cut: there is no other clip that shows the rest.
+        begin = torch.where(clips.offset_s == 0, -torch.inf, 0.0).float()
+        end = torch.where(clips.goes_on, clips.valid.sum(dim=1), torch.inf).float()
+        segments, counts = cut_instances(clips.instance_segments, begin, end)
+        counts &= clips.instance_labels != self.num_classes
         ranges = torch.stack((low, high), dim=1)
-        return Targets(*point_targets(labels, segments.float(), centres, strides, ranges, self.num_classes, c.center_radius))
+        labels, covers = clips.instance_labels, clips.instance_snippets
+        found = point_targets(labels, segments, counts, covers, centres, strides, ranges, self.num_classes, c.center_radius)
+        return Targets(found.labels, found.distances, classes=found.classes)
+
+    def augmented(self, clips: LabeledClips) -> LabeledClips:
+        """A random window of each clip, as in ActionFormer's released code."""
+        return random_crop(clips, (self.config.shortest_crop, 1.0)) if self.config.shortest_crop < 1 else clips
 
     def pseudo_targets(self, output: ActionFormerOutput) -> Targets:
         return Targets(output.distribution.argmax(dim=-1), output.distances)
@@ -149,7 +164,7 @@ class ActionFormer(Detector):
     def class_loss(self, output: ActionFormerOutput, targets: Targets) -> Float[Tensor, ""]:
         """Sigmoid focal loss of all points, divided by the number of positive ones."""
         weights, positive = self._weights(output, targets)
-        loss = focal_loss(output.class_logits, targets.labels, self.config.focal_alpha, self.config.focal_gamma)
+        loss = focal_loss(output.class_logits, targets.truth, self.config.focal_alpha, self.config.focal_gamma)
         return (loss * weights).sum() / positive.sum().clamp(min=1)
 
     def localization_loss(self, output: ActionFormerOutput, targets: Targets) -> Losses:

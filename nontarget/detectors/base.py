@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nontarget.config import InferenceConfig
+from nontarget.data import LabeledClips
 from nontarget.losses import Activation, distribution_of_scores, non_target_loss
 
 Losses = dict[str, Tensor]
@@ -75,11 +76,19 @@ class Targets:
     """What a detector is trained towards, from annotations or from a prediction (pseudo targets)."""
 
     labels: Int[Tensor, "clips snippets"]
-    """Class of each snippet, background last."""
+    """Class of each snippet, background last; of several, that of the shortest instance."""
     localization: Any
     """Whatever :meth:`Detector.localization_loss` wants; SPOT: the mask of each snippet's instance, [clips, snippets, snippets]."""
     weights: Float[Tensor, "clips snippets"] | None = None
     """Weight of each snippet in the losses; default: 1."""
+    classes: Bool[Tensor, "clips snippets classes"] | None = None
+    """For each class of ``class_logits`` whether the snippet has it: a snippet of CliffDiving is also one of Diving. None: it has the
+    class of ``labels`` alone."""
+
+    @property
+    def truth(self) -> Int[Tensor, "clips snippets"] | Bool[Tensor, "clips snippets classes"]:
+        """All that is known of the classes, in the form that :func:`nontarget.non_target_loss` takes from a softmax detector."""
+        return self.labels if self.classes is None else self.classes
 
 
 class Detector(nn.Module, ABC):
@@ -112,8 +121,12 @@ class Detector(nn.Module, ABC):
     def forward(self, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"]) -> DetectorOutput: ...
 
     @abstractmethod
-    def targets(self, labels: Int[Tensor, "clips snippets"], segments: Float[Tensor, "clips snippets 2"]) -> Targets:
-        """Targets of labelled clips, see :class:`nontarget.data.LabeledClips`."""
+    def targets(self, clips: LabeledClips) -> Targets:
+        """Targets of labelled clips."""
+
+    def augmented(self, clips: LabeledClips) -> LabeledClips:
+        """Labelled clips as one training step is shown them; at random where the detector's own recipe has an augmentation."""
+        return clips
 
     @abstractmethod
     def pseudo_targets(self, output: Any) -> Targets:
@@ -121,7 +134,7 @@ class Detector(nn.Module, ABC):
 
     def class_loss(self, output: Any, targets: Targets) -> Float[Tensor, ""]:
         """Loss of the class logits where the classes are known: cross-entropy (Eq. 2), averaged by ``targets.weights``."""
-        loss = non_target_loss(output.class_logits, labels=targets.labels, valid=output.valid, terms=("target",), reduction="none")
+        loss = non_target_loss(output.class_logits, labels=targets.truth, valid=output.valid, terms=("target",), reduction="none")
         weights = output.valid.to(loss.dtype) if targets.weights is None else targets.weights * output.valid
         return (loss * weights).sum() / weights.sum().clamp(min=1e-6)
 
@@ -166,3 +179,11 @@ class Detector(nn.Module, ABC):
 def taken_from(x: Float[Tensor, "clips snippets dim"], source: Int[Tensor, "clips snippets"]) -> Float[Tensor, "clips snippets dim"]:
     """Snippet t of the result is snippet ``source[t]`` of ``x``."""
     return x.gather(1, source[..., None].expand(-1, -1, x.shape[-1]))
+
+
+def snippet_classes(clips: LabeledClips, num_classes: int) -> Bool[Tensor, "clips snippets classes_and_background"]:
+    """For each class whether an instance of it covers the snippet; background, the last one, where none does."""
+    label_space = torch.arange(num_classes, device=clips.labels.device)
+    of_class = (clips.instance_labels[..., None] == label_space).float()  # [clips, instances, classes]
+    actions = (clips.instance_snippets.float().transpose(1, 2) @ of_class) > 0
+    return torch.cat((actions, ~actions.any(dim=-1, keepdim=True)), dim=-1)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nontarget.config import InferenceConfig
-from nontarget.detectors.base import Candidates, Detector, DetectorOutput, Losses, Targets, taken_from
+from nontarget.data import LabeledClips
+from nontarget.detectors.base import Candidates, Detector, DetectorOutput, Losses, Targets, snippet_classes, taken_from
 from nontarget.detectors.spot_losses import mask_loss, reconstruction_loss, refinement_loss
 from nontarget.segments import runs
 
@@ -93,13 +94,15 @@ class Spot(Detector):
         embeddings = self.embedding(features, valid)
         return SpotOutput(self.class_head(embeddings), valid, self.mask_head(embeddings, valid), embeddings)
 
-    def targets(self, labels: Int[Tensor, "clips snippets"], segments: Float[Tensor, "clips snippets 2"]) -> Targets:
+    def targets(self, clips: LabeledClips) -> Targets:
+        labels = clips.labels
         centres = torch.arange(labels.shape[-1], device=labels.device) + 0.5
-        start, end = segments[..., None].unbind(-2)  # [clips, snippets, 1]
+        start, end = clips.segments[..., None].unbind(-2)  # [clips, snippets, 1]
         inside = (start <= centres) & (centres < end)
         # An instance too short to cover a centre still claims the snippet that it was assigned to.
         itself = torch.eye(labels.shape[-1], dtype=torch.bool, device=labels.device)
-        return Targets(labels, (inside | itself) & (labels != self.num_classes)[..., None])
+        masks = (inside | itself) & (labels != self.num_classes)[..., None]
+        return Targets(labels, masks, classes=snippet_classes(clips, self.num_classes))
 
     def pseudo_targets(self, output: SpotOutput) -> Targets:
         # Deviation: Sec. 4.2 sharpens labels as SPOT does. Mask probabilities stay as they are here: cut to 0 and 1, the masks'
