@@ -133,8 +133,14 @@ class Experiment:
 
     def load(self) -> Dataset:
         """The data set, under the experiment's protocol."""
-        dataset = load_dataset(self.dataset, self.preset, self.features, twin_settings=self.twin_settings, held_out=self.held_out)
-        return dataset.with_protocol(**self.protocol_settings)
+        return load_dataset(
+            self.dataset,
+            self.preset,
+            self.features,
+            twin_settings=self.twin_settings,
+            held_out=self.held_out,
+            protocol_settings=self.protocol_settings,
+        )
 
     def learning_rule(self) -> LearningRule:
         return rules.get_rule(self.rule, **self.rule_settings)

@@ -208,7 +208,7 @@ def test_no_forward_pass_in_vain(spot, device, monkeypatch):
     output = spot(features, valid)
     losses = spot.label_free_losses(output, features, valid, pretraining=True)
     assert len(calls) == 2
-    assert set(losses) == {"reconstruction"}
+    assert set(losses) == {"reconstruction", "refinement"}
 
 
 def test_detectors_by_name():

@@ -1,4 +1,5 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from nontarget.config import TrainingConfig
 from nontarget.data import Annotations, Dataset, LabeledVideo, Normalization, make_clips, make_labeled_clips, split_dataset
 from nontarget.detectors import build_detector, detector_settings
 from nontarget.rules.base import LearningRule
-from nontarget.training import TrainingData, steps_per_epoch, train_stage
+from nontarget.training import TrainingData, _update_average, gradient_shares, mean_gradient_shares, steps_per_epoch, train_stage
 
 CONFIG = TrainingConfig(**TINY_TRAINING)
 
@@ -159,21 +160,73 @@ def test_seed_and_global_random_state(dataset):
     torch.set_rng_state(before)
 
 
-def test_online_pseudo_labels_differ_from_iterative(dataset):
+def test_online_pseudo_labels_differ_from_frozen(dataset):
     data = prepare(dataset)
-    results = []
-    for teacher in ("iterative", "online"):
-        detector = fresh(dataset)
-        train_stage("selftrain", detector, rules.get_rule("ours", teacher=teacher), data, CONFIG, seed=5)
-        results.append(detector)
-    assert not same_weights(*results)
+    results = {}
+    for teacher in ("generations", "epochs", "online", "average"):
+        results[teacher] = fresh(dataset)
+        train_stage("selftrain", results[teacher], rules.get_rule("ours", teacher=teacher), data, CONFIG, seed=5)
+    for one, other in combinations(results.values(), 2):
+        assert not same_weights(one, other)
+
+
+def test_a_generation_starts_from_the_last_one(dataset):
+    """Two generations are two runs of self-training, the second from the weights of the first; the teacher is frozen in each."""
+    data, rule, two = prepare(dataset), rules.get_rule("baseline"), replace(CONFIG, generations=2)
+    epochs = CONFIG.selftrain_epochs
+    whole = fresh(dataset)
+    stage = train_stage("selftrain", whole, rule, data, two, seed=5)
+    assert stage.epoch == 2 * epochs
+    rates = [entry["learning_rate"] for entry in stage.curve]
+    assert rates[:epochs] == rates[epochs:], "the cosine starts anew"
+    renewed = fresh(dataset)
+    train_stage("selftrain", renewed, replace(rule, teacher="epochs"), data, two, seed=5)
+    assert not same_weights(whole, renewed)
+
+
+def test_a_frozen_teacher_says_the_same_from_memory(dataset, monkeypatch):
+    data, results = prepare(dataset), []
+    for limit in (2**30, 0):
+        monkeypatch.setattr("nontarget.training._CACHE_BYTES", limit)
+        results.append(fresh(dataset))
+        train_stage("selftrain", results[-1], rules.get_rule("baseline"), data, CONFIG, seed=5)
+    for a, b in zip(results[0].parameters(), results[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
+
+
+def test_shares_of_the_gradient_add_up_to_one(dataset):
+    _, stages = train_both(dataset, prepare(dataset))
+    for stage in stages:
+        shares = mean_gradient_shares(stage.curve)
+        assert set(shares) == {name for name in stage.curve[0] if name != "learning_rate" and not name.startswith("share of ")}
+        assert sum(shares.values()) == pytest.approx(1)
+        assert all(share > 0 for share in shares.values())
+
+
+def test_gradient_share_of_a_known_case():
+    w = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    shares = gradient_shares({"a": (w * torch.tensor([3.0, 4.0])).sum(), "b": 15 * w[0], "none": torch.zeros(())}, [w])
+    assert shares == pytest.approx({"a": 0.25, "b": 0.75, "none": 0.0})
+
+
+def test_running_average_forgets_where_it_began(dataset):
+    """After 100 steps a thousandth of the initial weights is left; a momentum fixed at 0.999 keeps nine tenths."""
+    average, moved = fresh(dataset), fresh(dataset)
+    with torch.no_grad():
+        for a, b in zip(average.parameters(), moved.parameters(), strict=True):
+            a.fill_(1.0)
+            b.zero_()
+    for step in range(100):
+        _update_average(average, moved, step)
+    assert all(p.max() < 1e-3 for p in average.parameters())
 
 
 def test_losses_are_those_of_equation_12(dataset):
     _, (pretraining, selftraining) = train_both(dataset, prepare(dataset))
-    assert set(pretraining.curve[0]) == {"learning_rate", "labeled", "mask", "reconstruction"}
-    expected = {"learning_rate", "labeled", "mask", "unlabeled_class", "unlabeled_mask", "refinement", "reconstruction"}
-    assert set(selftraining.curve[0]) == expected
+    expected = {"learning_rate", "labeled", "mask", "reconstruction", "refinement"}
+    assert {name for name in pretraining.curve[0] if not name.startswith("share of ")} == expected
+    expected |= {"unlabeled_class", "unlabeled_mask"}
+    assert {name for name in selftraining.curve[0] if not name.startswith("share of ")} == expected
     assert pretraining.curve[-1]["learning_rate"] < pretraining.curve[0]["learning_rate"], "cosine decay"
 
 

@@ -42,6 +42,7 @@ def load_dataset(
     root: str | Path | None = None,
     twin_settings: Mapping[str, object] | None = None,
     held_out: bool = False,
+    protocol_settings: Mapping[str, object] | None = None,
 ) -> Dataset:
     """Load a data set.
 
@@ -53,6 +54,7 @@ def load_dataset(
         twin_settings: changed fields of the twin's :class:`nontarget.data.simulate.TwinConfig`.
         held_out: development data: of a folder see :func:`nontarget.data.splits.held_out_part`; of a twin the world of seed
             1000 above its own.
+        protocol_settings: changed fields of the data set's :class:`nontarget.config.Protocol`.
 
     Raises:
         ValueError: no such data set; the message names the nearest known one and says where was looked.
@@ -61,9 +63,11 @@ def load_dataset(
     """
     if not features and name in TWINS:
         _check_name_is_free(name, root)
-        return simulate_twin(name, _twin_config(name, preset, twin_settings, held_out))
+        twin = simulate_twin(name, _twin_config(name, preset, twin_settings, held_out))
+        return twin.with_protocol(**(protocol_settings or {}))
     folder = Path(features) if features else _folder_of(name, root)
-    dataset = read_feature_folder(folder, protocol=_settings_of(folder)[0])
+    protocol = _settings_of(folder)[0]
+    dataset = read_feature_folder(folder, protocol=replace(protocol, **(protocol_settings or {})))  # type: ignore[arg-type]
     return held_out_part(dataset) if held_out else dataset
 
 

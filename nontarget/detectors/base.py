@@ -54,7 +54,7 @@ class DetectorOutput:
         """Class distribution of each snippet, background last, whatever the activation."""
         return self.class_probs if self.activation == "softmax" else distribution_of_scores(self.class_probs)
 
-    def __getitem__(self, index: slice) -> Self:
+    def __getitem__(self, index: slice | Tensor) -> Self:
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     @classmethod
