@@ -63,7 +63,7 @@ class Spot(Detector):
     the embeddings it undoes part of what the class head has learnt.
     """
 
-    version = 1
+    version = 2
     abilities = frozenset({"agreement", "background", "consistency", "views", "masks"})
 
     def __init__(self, feature_dim: int, num_classes: int, config: SpotConfig = SPOT_PRESETS["paper"]) -> None:
