@@ -84,19 +84,25 @@ class ActionFormerOutput(DetectorOutput):
 class ActionFormer(Detector):
     """Class head and regression head on a pyramid of transformer blocks.
 
-    The running average of the weights is the result, as in the released code. The budget needs no change for it: an epoch has as many
-    steps as all training clips make batches, labelled or not, so that a small label ratio does not starve it.
+    The running average of the weights is the result, as in the released code. It needs two things of training. Its momentum has to warm
+    up, or the average of a short training is mostly the weights that it began with. And the budget has to be large enough: on a
+    simulated world for development, with every label, 1,600 steps in place of 400 raised the average mAP of the preset ``tiny`` from
+    49 to 65.
+
+    Point targets come from the list of a clip's instances. An instance is cut where its clip ends and the video goes on, and dropped
+    if less than half is left, as the released code does with its random windows (:meth:`augmented`).
 
     Pseudo targets: a point is of its best class where that scores above 1/2, where it beats the background's ``1 - max``. The focal loss
     raises scores slowly from ``prior``, so at first every point is background, and localisation learns nothing from unlabelled clips
     until labelled ones have made some points sure: few pseudo labels, late, rather than many wrong ones.
 
-    Deviation: released code has its own data augmentation, learning rates, warm-up and voting; here all detectors share training and
-    Soft-NMS. The losses are divided by the positive points of the batch, not by a running mean of their number. A range of distances
-    is half open, so that each distance is of one level. There is nothing that is learnt without labels.
+    Deviation: released code has its own learning rates and voting; here all detectors share training and Soft-NMS. It cuts random
+    windows out of whole videos; here videos are in clips already, and a window is 0.9 to 1 of a clip. The losses are divided by the
+    positive points of the batch, not by a running mean of their number. A range of distances is half open, so that each distance is
+    of one level. There is nothing that is learnt without labels.
     """
 
-    version = 1
+    version = 2
     abilities = frozenset({"agreement"})
     averages_weights = True
 
