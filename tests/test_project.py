@@ -21,7 +21,7 @@ LAYERS = [
     {"devices", "downloads", "texttable", "files", "partition", "segments", "config", "paper", "progress", "provenance"},
     {"losses", "metrics", "presets", "results"},
     {"data", "detectors", "inference", "plotting"},
-    {"audit_protocols", "occupancy", "rules", "trained"},
+    {"audit_protocols", "calibration", "occupancy", "rules", "trained"},
     {"audit", "training"},
     {"experiment"},
     {"parallel", "systems"},

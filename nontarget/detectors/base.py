@@ -1,7 +1,7 @@
 """What the rest of the library expects of a detector."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 from jaxtyping import Bool, Float, Int
@@ -56,6 +56,10 @@ class DetectorOutput:
 
     def detach(self) -> Self:
         return type(self)(**{f.name: getattr(self, f.name).detach() for f in fields(self)})
+
+    def tempered(self, temperature: float) -> Self:
+        """The same output with its class logits divided by ``temperature``: above 1 less sure, below 1 surer; no argmax changes."""
+        return self if temperature == 1.0 else replace(self, class_logits=self.class_logits / temperature)
 
 
 @dataclass(frozen=True)
