@@ -2,19 +2,23 @@
 
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
 from nontarget import detectors, rules
+from nontarget.calibration import CALIBRATION_VERSION, FOLDS, Calibration, fold_temperature
 from nontarget.config import InferenceConfig, Protocol, TrainingConfig, check_choice, check_mapping, from_mapping
 from nontarget.data import (
     Dataset,
+    LabeledClips,
     LabeledVideo,
     Normalization,
+    Video,
     dataset_identity,
     load_dataset,
     make_clips,
@@ -127,7 +131,8 @@ class Experiment:
                 "training": TRAINING_VERSION,
                 "inference": INFERENCE_VERSION,
                 "metrics": METRICS_VERSION,
-            },
+            }
+            | _calibration_version(rule),
         }
         return json.loads(json.dumps(identity))  # as a record holds it: JSON has no tuples
 
@@ -157,6 +162,10 @@ class Training:
     """Labelled and unlabelled training videos."""
     hidden: tuple[LabeledVideo, ...]
     """The training videos whose labels training did not see: for :func:`truth_in_subspaces` alone."""
+    calibration: Calibration | None = None
+    """How the teacher's temperature was found, if the rule asks for that."""
+    temperature: float = 1.0
+    """What the teacher's class logits were divided by."""
 
 
 def run(
@@ -206,6 +215,7 @@ def run(
         "scores": by_tiou | {"avg": scores.average_mean_ap},
         "scored": counts | training.counts,
         "occupancy": occupancy,
+        "calibration": None if training.calibration is None else asdict(training.calibration),
         "provenance": _provenance(training, resolve_device(device), threads, seconds),
         "gradient_share": {name: mean_gradient_shares(stage.curve) for name, stage in training.stages.items()},
         "curves": {name: stage.curve for name, stage in training.stages.items()},
@@ -238,35 +248,63 @@ def train(
     dataset = experiment.load()
     split = split_dataset(dataset, identity["label_ratio"], experiment.seed)
     normalization = Normalization.of([*(v.video for v in dataset.train), *dataset.unlabeled])
-    data = TrainingData(
-        make_labeled_clips(split.labeled, dataset.protocol, normalization, dataset.num_classes),
-        make_clips(split.unlabeled, dataset.protocol, normalization) if split.unlabeled else None,
-    ).on_device_if_it_fits(target)
+    unlabeled = {v.video_id for v in split.unlabeled}
+    hidden = tuple(v for v in dataset.train if v.video.video_id in unlabeled)
+    if rule.uses_truth and len(hidden) < len(split.unlabeled):
+        raise ValueError(f"learning rule {rule.name!r} needs the truth of all unlabelled videos; {dataset.name} has some without labels")
+
+    def clips_of(videos: Sequence[LabeledVideo]) -> LabeledClips:
+        return make_labeled_clips(videos, dataset.protocol, normalization, dataset.num_classes)
+
+    def training_data(labeled: Sequence[LabeledVideo], unlabeled: Sequence[Video], truth: Sequence[LabeledVideo] = ()) -> TrainingData:
+        return TrainingData(
+            clips_of(labeled),
+            make_clips(unlabeled, dataset.protocol, normalization) if unlabeled else None,
+            clips_of(truth) if truth else None,
+        ).on_device_if_it_fits(target)
+
+    data = training_data(split.labeled, split.unlabeled, hidden if rule.uses_truth else ())
     config = from_mapping(TrainingConfig, identity["training"], "training")
     settings = identity["detector"]["settings"]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(experiment.seed)
-        detector = detectors.build_detector(experiment.detector, dataset.feature_dim, dataset.num_classes, settings)
-        detector.pretext = rule.pretext_head(detector.embed_dim)
-        detector.to(target)
 
-    stages = {}
-    stage_identities = _stage_identities(identity, rule)
-    steps = steps_per_epoch(data, config) * sum(epochs_of(name, config) for name in stage_identities)
+    def new_detector() -> Detector:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(experiment.seed)
+            detector = detectors.build_detector(experiment.detector, dataset.feature_dim, dataset.num_classes, settings)
+            detector.pretext = rule.pretext_head(detector.embed_dim)
+            return detector.to(target)
+
+    def weights_of(depends_on: Mapping[str, Any]) -> Path | None:
+        if on_epoch is not None:
+            return None
+        weights = store.runs / f"weights-{identity_key({**depends_on, 'device': target.type})}.safetensors"
+        if recompute:
+            weights.unlink(missing_ok=True)
+            partial_of(weights).unlink(missing_ok=True)
+        return weights
+
+    detector, stages, calibration = new_detector(), {}, None
+    calibrates = rule.teacher_temperature == "calibrated" and rule.uses_unlabeled
+    depends_on = _stage_identities(identity, rule)
+    epochs = sum(epochs_of(name, config) for name in depends_on) + FOLDS * calibrates * config.pretrain_epochs
+    steps = steps_per_epoch(data, config) * epochs
     with progress_bar(steps, f"{rule.name}, {dataset.name}", "step", progress) as bar, cpu_threads(threads):
-        for name, depends_on in stage_identities.items():
-            weights = (
-                store.runs / f"weights-{identity_key({**depends_on, 'device': target.type})}.safetensors" if on_epoch is None else None
-            )
-            if recompute and weights is not None:
-                weights.unlink(missing_ok=True)
-                partial_of(weights).unlink(missing_ok=True)
+        if calibrates:
+
+            def pretrain(labeled: Sequence[LabeledVideo], held_out: Sequence[Video], fold: int) -> Detector:
+                weights = weights_of({**depends_on["pretrain"], "fold": [fold, FOLDS, CALIBRATION_VERSION]})
+                pretrained, part = new_detector(), training_data(labeled, (*split.unlabeled, *held_out))
+                train_stage("pretrain", pretrained, rule, part, config, seed=experiment.seed, weights=weights, on_step=bar.update)
+                return pretrained
+
+            calibration = fold_temperature(split.labeled, dataset.num_classes, pretrain, clips_of, seed=experiment.seed)
+            rule = replace(rule, teacher_temperature=calibration.temperature)
+        for name, stage_identity in depends_on.items():
+            weights = weights_of(stage_identity)
             stages[name] = train_stage(
                 name, detector, rule, data, config, seed=experiment.seed, weights=weights, on_step=bar.update, on_epoch=on_epoch
             )
     detector.pretext = None
-    unlabeled = {v.video_id for v in split.unlabeled}
-    hidden = tuple(v for v in dataset.train if v.video.video_id in unlabeled)
     trained = TrainedDetector(
         detector.eval(),
         experiment.detector,
@@ -276,7 +314,8 @@ def train(
         dataset.protocol,
         from_mapping(InferenceConfig, identity["inference"], "inference"),
     )
-    return Training(trained, dataset, stages, {"labeled": len(split.labeled), "unlabeled": len(split.unlabeled)}, hidden)
+    counts = {"labeled": len(split.labeled), "unlabeled": len(split.unlabeled)}
+    return Training(trained, dataset, stages, counts, hidden, calibration, rule.temperature if rule.uses_unlabeled else 1.0)
 
 
 def evaluate(training: Training, rule: LearningRule) -> tuple[DetectionScores, pd.DataFrame]:
@@ -312,6 +351,7 @@ def truth_in_subspaces(training: Training, rule: LearningRule, detector: Detecto
         return {}
     trained = training.trained
     own = {name: getattr(rule, name) for name in ("positive_ratio", "precedence") if hasattr(rule, name)}
+    own["temperature"] = training.temperature
     return subspace_occupancy(detector or trained.detector, training.hidden, trained.protocol, trained.normalization, **own)
 
 
@@ -329,9 +369,15 @@ def _stage_identities(identity: Mapping[str, Any], rule: LearningRule) -> dict[S
     pretraining = {name: value for name, value in identity["training"].items() if name not in _SELFTRAINING_ONLY}
     stages: dict[StageName, dict[str, Any]] = {
         "pretrain": {**common, "rule": rule.pretraining_settings(), "training": pretraining},
-        "selftrain": {**common, "rule": rule.training_settings(), "rule_version": rule.version, "training": identity["training"]},
+        "selftrain": {**common, "rule": rule.training_settings(), "rule_version": rule.version, "training": identity["training"]}
+        | _calibration_version(rule),
     }
     return stages if rule.self_trains else {"pretrain": stages["pretrain"]}
+
+
+def _calibration_version(rule: LearningRule) -> dict[str, int]:
+    """What results of a calibrated teacher depend on besides."""
+    return {"calibration": CALIBRATION_VERSION} if rule.teacher_temperature == "calibrated" else {}
 
 
 _SELFTRAINING_ONLY = ("selftrain_epochs", "generations", "learning_rate", "unlabeled_weight")

@@ -169,6 +169,20 @@ def loss_of_sets(
     return loss
 
 
+def candidate_loss(logits: Float[Tensor, "*snippets classes"], candidates: Bool[Tensor, "*snippets classes"]) -> Float[Tensor, "*snippets"]:
+    """``-log sum_{c in candidates} p_c`` of the softmax: one of the candidates is the class, and which one is left open.
+
+    This is the likelihood of partial-label learning (Jin and Ghahramani 2002). Its gradient is ``p - w`` with ``w_c = p_c / sum p``
+    within the candidates and 0 elsewhere: that of the cross-entropy with candidates weighted by the model itself, which PRODEN
+    (Lv et al. 2020) and RC (Feng et al. 2020) minimise. With one candidate it is ``l_tgt``, with all classes it is 0.
+
+    Args:
+        logits: class scores before the softmax.
+        candidates: at least one class of every snippet.
+    """
+    return logits.logsumexp(dim=-1) - logits.masked_fill(~candidates, -torch.inf).logsumexp(dim=-1)
+
+
 def _check_arguments(
     logits: Tensor,
     pseudo_probs: Tensor | None,

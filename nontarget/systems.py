@@ -73,7 +73,18 @@ def _rules(*names: str) -> dict[str, dict[str, Any]]:
 TABLES = {
     "table1": Table(
         "All systems",
-        _rules("whole-video", "pre-trained only", "supervised only", "SSP-style", "SSTAP", "SPOT", "NPL-style", "baseline", "ours", "fully supervised"),
+        _rules(
+            "whole-video",
+            "pre-trained only",
+            "supervised only",
+            "SSP-style",
+            "SSTAP",
+            "SPOT",
+            "NPL-style",
+            "baseline",
+            "ours",
+            "fully supervised",
+        ),
         about="What does each way to learn from unlabelled videos add, at each label ratio?",
     ),
     "table2": Table(

@@ -45,14 +45,20 @@ class TrainingData:
 
     labeled: LabeledClips
     unlabeled: Clips | None
+    truth: LabeledClips | None = None
+    """The unlabelled clips, in the same order, with their hidden labels: only for an oracle (``LearningRule.uses_truth``)."""
 
     def on_device_if_it_fits(self, device: torch.device) -> Self:
         """The clips in the device's memory, if they take less than half of what is free there; else batches are moved one by one."""
-        parts = [clips for clips in (self.labeled, self.unlabeled) if clips is not None]
+        parts = [clips for clips in (self.labeled, self.unlabeled, self.truth) if clips is not None]
         size = sum(clips.features.numel() * clips.features.element_size() for clips in parts)
         if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] / 2:
             return self
-        return type(self)(self.labeled.to(device), None if self.unlabeled is None else self.unlabeled.to(device))
+        return type(self)(
+            self.labeled.to(device),
+            None if self.unlabeled is None else self.unlabeled.to(device),
+            None if self.truth is None else self.truth.to(device),
+        )
 
 
 @dataclass
@@ -131,7 +137,9 @@ def train_stage(
     optimizer = torch.optim.AdamW(detector.parameters(), lr=peak, weight_decay=config.weight_decay, fused=True)
     averaging = detector.averages_weights or (rule.teacher == "average" and not pretraining)
     average = copy.deepcopy(detector).eval() if averaging else None
-    frozen = copy.deepcopy(detector).eval() if rule.uses_unlabeled and not pretraining and rule.teacher in ("generations", "epochs") else None
+    frozen = (
+        copy.deepcopy(detector).eval() if rule.uses_unlabeled and not pretraining and rule.teacher in ("generations", "epochs") else None
+    )
     stage = _load(partial, detector, optimizer, average, frozen) if partial and partial.exists() else Stage()
     teacher: Teacher | None = None
 
@@ -149,7 +157,9 @@ def train_stage(
                 if teacher is None:
                     model = frozen if frozen is not None else average if rule.teacher == "average" else None
                     teacher = Teacher(model, data.unlabeled, config.batch_size, device, cached=frozen is not None)
-                survey = rule.survey(detector, data.labeled.labels[data.labeled.valid], teacher.outputs(detector))
+                survey = rule.survey(
+                    detector, data.labeled.labels[data.labeled.valid], (o.tempered(rule.temperature) for o in teacher.outputs(detector))
+                )
             detector.train()
             totals: dict[str, Tensor] = {}
             shares: dict[str, float] = {}
@@ -230,9 +240,12 @@ def _step_losses(
     if learns:
         assert unlabeled is not None
         student = output[slice(len(labeled), None)]
-        pseudo = student.detach() if pseudo is None else pseudo
+        pseudo = (student.detach() if pseudo is None else pseudo).tempered(rule.temperature)
         pseudo = pseudo if view is None else view.follow(pseudo)
-        unsupervised = _scalars(rule, "unlabelled", rule.unlabeled_losses(detector, student, pseudo, survey))
+        told = {}
+        if rule.uses_truth and isinstance(unlabeled, LabeledClips):
+            told["truth"] = detector.targets(unlabeled)
+        unsupervised = _scalars(rule, "unlabelled", rule.unlabeled_losses(detector, student, pseudo, survey, **told))
         losses |= {f"unlabeled_{name}": config.unlabeled_weight * loss for name, loss in unsupervised.items()}
     losses |= detector.label_free_losses(output, features, valid, pretraining)
     return losses | _scalars(rule, "pretext", rule.pretext_losses(detector, features, valid, pretraining))
@@ -328,7 +341,7 @@ def _batches(
     data: TrainingData, rule: LearningRule, steps: int, batch_size: int, device: torch.device
 ) -> Iterator[tuple[LabeledClips, Clips | None, Int[Tensor, " clips"] | None]]:
     """The batches of one epoch: each set in random order, from the start again when it is used up; and which unlabelled clips they are."""
-    unlabeled = data.unlabeled if rule.uses_unlabeled else None
+    unlabeled = _unlabeled_clips(data, rule)
     home = data.labeled.features.device
     order = _endless_order(len(data.labeled), steps * batch_size).to(home).split(batch_size)
     other = None if unlabeled is None else _endless_order(len(unlabeled), steps * batch_size).to(home).split(batch_size)
@@ -338,6 +351,17 @@ def _batches(
             None if unlabeled is None or other is None else unlabeled[other[step]].to(device),
             None if other is None else other[step],
         )
+
+
+def _unlabeled_clips(data: TrainingData, rule: LearningRule) -> Clips | None:
+    """What the rule sees of the unlabelled videos; their labels only where it says that it uses them."""
+    if not rule.uses_unlabeled:
+        return None
+    if not rule.uses_truth:
+        return data.unlabeled
+    if data.truth is None:
+        raise ValueError(f"learning rule {rule.name!r} uses the labels of unlabelled clips: data.truth must hold them, got None")
+    return data.truth
 
 
 def _endless_order(count: int, length: int) -> Int[Tensor, " length"]:

@@ -65,17 +65,22 @@ def components():
     detector = numbers_of("spot", embed_dim=16, mask_dim=8)
     logits, teacher = torch.randn(2, 9, 6), torch.randn(2, 9, 6).softmax(-1)
     labels, valid = torch.randint(6, (2, 9)), torch.ones(2, 9, dtype=torch.bool)
+    hidden = [v for v in dataset.train if v.video.video_id in {u.video_id for u in split.unlabeled}]
+    truth = make_labeled_clips(hidden, dataset.protocol, normalization, dataset.num_classes)
     data, config = TrainingData(clips, others), TrainingConfig(**TINY_TRAINING)
     for name in rules.available():
         rule = rules.get_rule(name)
         values = [rule.labeled_loss(detector, DetectorOutput(logits, valid), Targets(labels, None))]
         with torch.random.fork_rng():
-            if rule.uses_unlabeled:
+            if rule.uses_unlabeled and not rule.uses_truth:
                 values.append(rule.unlabeled_loss(logits, teacher, valid))
             if rule.uses_unlabeled and name not in ("baseline", "ours"):  # also what else a rule may do
                 student = copy.deepcopy(detector)
                 student.pretext = rule.pretext_head(student.embed_dim)
-                values += train_stage("selftrain", student, rule, data, config, seed=1).curve[-1].values()
+                if rule.teacher_temperature == "calibrated":
+                    rule = replace(rule, teacher_temperature=1.5)
+                told = replace(data, truth=truth) if rule.uses_truth else data
+                values += train_stage("selftrain", student, rule, told, config, seed=1).curve[-1].values()
         found[f"rule {name}"] = (rule.version, values)
 
     settings = detectors.detector_settings("spot", "tiny", embed_dim=16, mask_dim=8)

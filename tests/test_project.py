@@ -19,9 +19,9 @@ PACKAGE = sorted((ROOT / "nontarget").rglob("*.py"))
 # Who may import whom: a module may import from lower layers and from its own.
 LAYERS = [
     {"devices", "downloads", "texttable", "files", "partition", "segments", "config", "paper", "progress", "provenance"},
-    {"data", "losses", "metrics", "presets", "results"},
-    {"detectors", "inference", "plotting"},
-    {"audit_protocols", "occupancy", "rules", "trained"},
+    {"losses", "metrics", "presets", "results"},
+    {"data", "detectors", "inference", "plotting"},
+    {"audit_protocols", "calibration", "occupancy", "rules", "trained"},
     {"audit", "training"},
     {"experiment"},
     {"parallel", "systems"},

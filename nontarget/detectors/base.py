@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 import torch
@@ -69,6 +69,10 @@ class DetectorOutput:
 
     def detach(self) -> Self:
         return type(self)(**{f.name: getattr(self, f.name).detach() for f in fields(self)})
+
+    def tempered(self, temperature: float) -> Self:
+        """The same output with its class logits divided by ``temperature``: above 1 less sure, below 1 surer; no argmax changes."""
+        return self if temperature == 1.0 else replace(self, class_logits=self.class_logits / temperature)
 
 
 @dataclass(frozen=True)

@@ -63,9 +63,7 @@ def try_settings(
             raise ValueError(f"setting {name!r} must leave rule and development data as they are, got {dict(changes)!r}")
     trials = {
         (name, cell): [
-            replace(
-                Experiment(dataset=cell[0], label_ratio=cell[1], rule=cell[2], detector=detector, held_out=True, seed=seed), **changes
-            )
+            replace(Experiment(dataset=cell[0], label_ratio=cell[1], rule=cell[2], detector=detector, held_out=True, seed=seed), **changes)
             for seed in seeds
         ]
         for cell in cells
