@@ -159,6 +159,6 @@ def snippet_logits(
         output = detector(part.features, part.valid)
         activation = output.activation
         logits.append(output.class_logits[output.valid].cpu())
-        labels.append(detector.targets(part.labels, part.segments).labels[output.valid].cpu())
+        labels.append(detector.targets(part).labels[output.valid].cpu())
     detector.train(training)
     return torch.cat(logits), torch.cat(labels), activation

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from nontarget.config import Protocol, check_choice, from_mapping
 from nontarget.data.folder import FILES, folder_checksum, folder_settings, read_feature_folder
-from nontarget.data.splits import held_out_part
 from nontarget.data.simulate import TWINS, TwinConfig, simulate_twin, twin_checksum
+from nontarget.data.splits import held_out_part
 from nontarget.data.videos import DataError, Dataset
 
 DATA_VARIABLE = "NONTARGET_DATA"

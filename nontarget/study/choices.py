@@ -78,7 +78,7 @@ def try_settings(
             {
                 "question": question,
                 "setting": name,
-                "changes": json.dumps({key: value for key, value in settings[name].items()}, sort_keys=True, default=list),
+                "changes": json.dumps(dict(settings[name]), sort_keys=True, default=list),
                 "dataset": dataset,
                 "label_ratio": ratio,
                 "detector": detector,
