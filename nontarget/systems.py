@@ -144,7 +144,7 @@ TABLES = {
             for teacher in ("generations", "epochs", "online")
         },
         reference="baseline, generations",
-        about="The frozen pre-trained model (generations), a copy that is renewed every epoch (epochs), or the model's own prediction (online)?",
+        about="The frozen pre-trained model (generations), a copy renewed every epoch (epochs), or the student itself (online)?",
     ),
     "external": Table(
         "Class scores of whole videos from outside",
