@@ -1,5 +1,6 @@
 """What the presets ``small`` and ``full`` mean, beside the twins' own presets of those names."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nontarget.config import InferenceConfig, Protocol, TrainingConfig
@@ -22,7 +23,7 @@ PRESETS = {
 }
 _SMALL_STEPS: dict[str, int] = {}  # of an epoch, where 60 are too few, or fewer enough
 # Of the preset ``small``, where it is not SPOT's.
-_SMALL_CHANGES: dict[str, dict[str, float | int]] = {"actionformer": {"learning_rate": 1e-3}}
+_SMALL_CHANGES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {"actionformer": lambda t: replace(t, learning_rate=1e-3)}
 _THUMOS14_LEARNING_RATE = 1e-5  # Sec. 4.2, read so: of self-training with the preset ``full`` on sliding windows
 
 
@@ -31,5 +32,5 @@ def training_of(preset: str, detector: str, dataset: str, protocol: Protocol) ->
     training = PRESETS[preset].training
     if preset == "small":
         steps = _SMALL_STEPS.get(dataset, training.steps_per_epoch)
-        return replace(training, **{"steps_per_epoch": steps, **_SMALL_CHANGES.get(detector, {})})
+        return replace(_SMALL_CHANGES[detector](training) if detector in _SMALL_CHANGES else training, steps_per_epoch=steps)
     return replace(training, learning_rate=_THUMOS14_LEARNING_RATE) if protocol.windowing == "sliding" else training

@@ -137,9 +137,8 @@ def train_stage(
     optimizer = torch.optim.AdamW(detector.parameters(), lr=peak, weight_decay=config.weight_decay, fused=True)
     averaging = detector.averages_weights or (rule.teacher == "average" and not pretraining)
     average = copy.deepcopy(detector).eval() if averaging else None
-    frozen = (
-        copy.deepcopy(detector).eval() if rule.uses_unlabeled and not pretraining and rule.teacher in ("generations", "epochs") else None
-    )
+    freezing = rule.uses_unlabeled and rule.teacher in ("generations", "epochs") and not pretraining
+    frozen = copy.deepcopy(detector).eval() if freezing else None
     stage = _load(partial, detector, optimizer, average, frozen) if partial and partial.exists() else Stage()
     teacher: Teacher | None = None
 
@@ -157,9 +156,8 @@ def train_stage(
                 if teacher is None:
                     model = frozen if frozen is not None else average if rule.teacher == "average" else None
                     teacher = Teacher(model, data.unlabeled, config.batch_size, device, cached=frozen is not None)
-                survey = rule.survey(
-                    detector, data.labeled.labels[data.labeled.valid], (o.tempered(rule.temperature) for o in teacher.outputs(detector))
-                )
+                outputs = (output.tempered(rule.temperature) for output in teacher.outputs(detector))
+                survey = rule.survey(detector, data.labeled.labels[data.labeled.valid], outputs)
             detector.train()
             totals: dict[str, Tensor] = {}
             shares: dict[str, float] = {}
@@ -171,7 +169,7 @@ def train_stage(
             for step, (labeled, unlabeled, chosen) in enumerate(_batches(data, rule, steps, config.batch_size, device)):
                 rate = _learning_rate(peak, done + step, generation * steps, config.warmup_steps)
                 optimizer.param_groups[0]["lr"] = rate
-                pseudo = None if teacher is None or unlabeled is None else teacher(unlabeled, chosen)
+                pseudo = None if teacher is None or unlabeled is None or chosen is None else teacher(unlabeled, chosen)
                 losses = _step_losses(detector, pseudo, rule, survey, labeled, unlabeled, config, pretraining)
                 if step == 0:
                     shares = gradient_shares(losses, list(detector.embedding.parameters()))
@@ -381,7 +379,7 @@ def _save(
     average: Detector | None = None,
     frozen: Detector | None = None,
 ) -> None:
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for prefix, model in (("model", detector), ("average", average), ("frozen", frozen)):
         if model is not None:
             tensors |= {f"{prefix}.{name}": tensor for name, tensor in model.state_dict().items()}

@@ -283,7 +283,7 @@ def spot_candidates(
 def _surroundings(
     curves: Float[Tensor, "rows snippets"], row: Int[Tensor, " n"], start: Int[Tensor, " n"], end: Int[Tensor, " n"], margin: float = 0.25
 ) -> Float[Tensor, " n"]:
-    """Mean of a row's values over a margin on either side of [start, end), a share of its length; what lies outside the clip counts as 0."""
+    """Mean of a row's values on either side of [start, end), over a share of its length; outside the clip they are 0."""
     width = (margin * (end - start)).ceil().long().clamp(min=1)
     before, after = (start - width).clamp(min=0), (end + width).clamp(max=curves.shape[1])
     return (_sum_over(curves, row, before, start) + _sum_over(curves, row, end, after)) / (2 * width)
