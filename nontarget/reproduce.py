@@ -10,11 +10,10 @@ from nontarget.experiment import Experiment
 from nontarget.parallel import run_all
 from nontarget.readings import readings_experiments
 from nontarget.results import ResultStore, identity_key
+from nontarget.study.calibration import calibration_experiments
 from nontarget.systems import TABLES, table_experiments
-from nontarget.tables import RATIOS, calibration_experiments
+from nontarget.tables import RATIOS
 
-CALIBRATION = {"thumos14-sim": (0.9, 1.0, 1.1, 1.2), "activitynet-sim": (0.7, 0.8, 0.9, 1.0)}
-CALIBRATION_SEEDS = (3, 4, 5)  # no table uses these
 REAL = {"hapt": RATIOS, "nips4b": (0.2, 0.4, 0.6), "precog16": RATIOS}  # at 10 % some classes of nips4b have no label
 
 
@@ -28,9 +27,8 @@ def book_experiments(
     """Every experiment behind the book's pages, for these data sets, parts and ratios; one that several share is listed once."""
     experiments: list[Experiment] = []
     for dataset in datasets:
-        if dataset in CALIBRATION and "table1" in tables:
-            plain = calibration_experiments(dataset, CALIBRATION[dataset]).values()
-            experiments += [replace(e, seed=seed) for e in plain for seed in CALIBRATION_SEEDS]
+        if dataset in TWINS and "table1" in tables:
+            experiments += calibration_experiments(dataset, ratios)
         if "readings" in tables and 0.1 in ratios and 0.1 in REAL.get(dataset, RATIOS):
             experiments += [replace(e, seed=s) for e in readings_experiments(Experiment(dataset)).values() for s in range(seeds)]
         for table in [table for table in tables if table in TABLES]:

@@ -8,20 +8,21 @@ SENSITIVITIES
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from nontarget.config import check_choice
 from nontarget.data.simulate import TWINS
-from nontarget.experiment import Experiment
+from nontarget.experiment import Experiment, Settings
 from nontarget.paper import reported_map
-from nontarget.parallel import run_all
-from nontarget.results import ResultStore
-from nontarget.tables import RATIOS
+from nontarget.tables import RATIOS, Source, compare
 
+KNOBS = ("noise", "similarity", "variation", "confusable", "border_jitter", "dropouts", "distractors", "context")
+"""Fields of :class:`nontarget.data.simulate.TwinConfig` that set the difficulty."""
 FIRST_DEVELOPMENT_WORLD = 1000
+SEEDS = (1000, 1001)
 MOST_OFF_ON_AVERAGE, MOST_OFF = 3.0, 6.0
 """Of mAP in percent: of the average over tIoU at each ratio, and at each tIoU."""
 
@@ -41,7 +42,11 @@ class Calibration:
 
 
 def calibration_experiments(
-    dataset: str, ratios: Sequence[float] = RATIOS, seeds: Sequence[int] = (1000, 1001), **settings: Mapping[str, Any]
+    dataset: str,
+    ratios: Sequence[float] = RATIOS,
+    seeds: Sequence[int] = SEEDS,
+    twin_settings: Settings | None = None,
+    settings: Mapping[str, Settings] | None = None,
 ) -> list[Experiment]:
     """The baseline at each ratio and seed; a seed is that of the generator's world, the split and the training.
 
@@ -49,7 +54,8 @@ def calibration_experiments(
         dataset: a twin.
         ratios: label ratios that Table 1 has.
         seeds: from 1000, so that calibration never sees a world that the book shows.
-        **settings: of :class:`nontarget.experiment.Experiment`, such as ``twin_settings`` (the knobs to try).
+        twin_settings: knobs that differ from the twin's preset.
+        settings: other settings of :class:`nontarget.experiment.Experiment`, by their names there.
 
     Raises:
         ValueError: no twin, a seed below 1000, or a ratio that the paper does not have.
@@ -60,9 +66,9 @@ def calibration_experiments(
     for ratio in ratios:
         if "Baseline" not in reported_map("table1", dataset, ratio).index:
             raise ValueError(f"label ratio must be one of Table 1, {list(RATIOS)}; got {ratio!r}")
-    knobs = settings.pop("twin_settings", {})
+    plain = replace(Experiment(dataset, "baseline"), **(settings or {}))  # type: ignore[arg-type]
     return [
-        Experiment(dataset, "baseline", ratio, seed, twin_settings={**knobs, "seed": seed}, **settings)  # type: ignore[arg-type]
+        replace(plain, label_ratio=ratio, seed=seed, twin_settings={**(twin_settings or {}), "seed": seed})
         for ratio in ratios
         for seed in seeds
     ]
@@ -71,30 +77,39 @@ def calibration_experiments(
 def calibration_curve(
     dataset: str,
     ratios: Sequence[float] = RATIOS,
-    seeds: Sequence[int] = (1000, 1001),
-    twin_settings: Mapping[str, Any] | None = None,
+    seeds: Sequence[int] = SEEDS,
+    twin_settings: Settings | None = None,
     *,
-    store: ResultStore | None = None,
-    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    settings: Mapping[str, Settings] | None = None,
+    source: Source = "run",
     **options: Any,
 ) -> Calibration:
-    """Run the baseline on development worlds of a twin and compare it with the paper's; see :func:`calibration_experiments`.
+    """Run the baseline on development worlds of a twin, or look it up, and compare it with the paper's.
 
     Args:
         dataset: a twin.
         ratios: label ratios that Table 1 has.
         seeds: development worlds; the mean over them is compared.
         twin_settings: knobs that differ from the twin's preset.
-        store: where results are kept; default: the store in the default folder.
         settings: other settings of the experiments, such as ``{"training_settings": {"pretrain_epochs": 16}}``.
-        **options: of :func:`nontarget.parallel.run_all`.
+        source: see :func:`nontarget.tables.paper_table`.
+        **options: of :func:`nontarget.tables.compare`, such as ``store``, ``device`` and ``workers``.
+
+    Raises:
+        ValueError: see :func:`calibration_experiments`; also a result that is not there (with ``source`` other than ``run``).
     """
-    experiments = calibration_experiments(dataset, ratios, seeds, twin_settings=twin_settings or {}, **(settings or {}))
-    records = run_all(experiments, store, **options)
-    scores = pd.DataFrame([record["scores"] for record in records]).mul(100)
-    mean = scores.groupby([e.label_ratio for e in experiments], sort=False).mean()
+    experiments = calibration_experiments(dataset, ratios, seeds, twin_settings, settings)
+    named = {f"{e.label_ratio:g}": e for e in experiments}
+    maps = []
+    for seed in seeds:  # also the seed of the world, so that each has experiments of its own
+        of_world = {name: replace(e, twin_settings={**e.twin_settings, "seed": seed}) for name, e in named.items()}
+        found = compare(of_world, [seed], source=source, **options)
+        if found.unavailable:
+            raise ValueError(f"calibration of {dataset}: " + "; ".join(found.unavailable))
+        maps.append(found.maps)
+    mean = pd.concat(maps).groupby("system").mean()
     rows = [
-        {"ratio": ratio, "tiou": str(tiou), "ours": float(mean.loc[ratio, tiou]), "paper": float(paper)}
+        {"ratio": ratio, "tiou": str(tiou), "ours": float(mean.loc[f"{ratio:g}", tiou]), "paper": float(paper)}
         for ratio in ratios
         for tiou, paper in reported_map("table1", dataset, ratio).loc["Baseline"].dropna().items()
     ]
@@ -108,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("dataset", choices=TWINS)
     parser.add_argument("--set", nargs="+", default=[], metavar="KNOB=VALUE", help="knobs that differ from the preset")
     parser.add_argument("--ratios", nargs="+", type=float, default=list(RATIOS), choices=RATIOS, help="default: all")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1000, 1001], help="development worlds, default: 1000 1001")
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="development worlds; default: 1000 1001")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int, help="processes; default: one for each CPU core")
     chosen = parser.parse_args(arguments)

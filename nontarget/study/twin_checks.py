@@ -39,7 +39,7 @@ def window_accuracy(dataset: Dataset) -> tuple[float, pd.DataFrame]:
 
 
 def video_accuracy(dataset: Dataset) -> float:
-    """Share of the test videos named right by a linear classifier of the mean snippet inside the actions; all training videos are labelled."""
+    """Share of the test videos that a linear classifier of the mean snippet inside the actions names right; it has all labels."""
     train, test = _means(dataset.train, dataset.num_classes), _means(dataset.test, dataset.num_classes)
     return float((_classifier(*train).predict(test[0]) == test[1]).mean())
 
