@@ -14,7 +14,7 @@ from nontarget.results import Found, Record, ResultStore, identity_key
 from nontarget.systems import MAIN_SYSTEMS, TABLES, seeds_of
 
 __all__ = [
-    "RATIOS", "Comparison", "Source", "Tabs", "calibration", "calibration_experiments", "compare", "complete_ratios", "current_tables",
+    "RATIOS", "Comparison", "Source", "Tabs", "compare", "complete_ratios", "current_tables",
     "paired_interval", "paper_table", "table1",
 ]  # fmt: skip
 
@@ -130,35 +130,6 @@ def compare(
         tuple(name for name, e in systems.items() if e.inference_settings.get("external_scores")),
         tuple(partial),
     )
-
-
-def calibration(
-    dataset: str, noises: Sequence[float], seeds: Sequence[int], *, label_ratio: float = 0.1, source: Source = "run", **options: Any
-) -> pd.DataFrame:
-    """Average mAP of ``supervised only`` and ``baseline`` on a twin at several noise levels; no other rule is run.
-
-    Returns:
-        Rows (noise, rule, seed, average_map), mAP in percent.
-
-    Raises:
-        ValueError: a result is not there (with ``source`` other than ``run``).
-    """
-    systems = calibration_experiments(dataset, noises, label_ratio)
-    comparison = compare(systems, seeds, source=source, **options)
-    if comparison.unavailable:
-        raise ValueError("; ".join(comparison.unavailable))
-    average = comparison.maps["avg"]
-    rows = [(systems[name].twin_settings["noise"], systems[name].rule, seed, value) for (name, seed), value in average.items()]
-    return pd.DataFrame(rows, columns=["noise", "rule", "seed", "average_map"])
-
-
-def calibration_experiments(dataset: str, noises: Sequence[float], label_ratio: float = 0.1) -> dict[str, Experiment]:
-    """The runs of :func:`calibration`, by name, for any seed."""
-    return {
-        f"{rule}, noise {noise}": Experiment(dataset, rule, label_ratio, twin_settings={"noise": noise})
-        for noise in noises
-        for rule in ("supervised only", "baseline")
-    }
 
 
 def _looked_up(

@@ -14,54 +14,73 @@
 # %% [markdown]
 # # Calibration of the twins
 #
-# How hard should a simulated problem be? As hard as the real one is for the baseline. The noise of each twin was chosen so that the
-# *baseline* at 10 % labels lands where the paper's baseline does. Only *supervised only* and *baseline* were run for it, with seeds that
-# no table uses: how the paper's rule compares with them had no part in the choice.
+# How hard should a simulated problem be? As hard as the real one is for the baseline. The knobs of each twin's generator were set so that
+# the *baseline* has about the mAP that the paper's baseline has in Table 1, at every tIoU and label ratio. Only the baseline was run for
+# it, on generator worlds that no table uses: how the paper's rule compares with it had no part in the choice.
 
 # %%
 # %matplotlib inline
+import pandas as pd
 from IPython.display import Markdown
 
+from nontarget.data import load_dataset
 from nontarget.data.simulate import TWINS
-from nontarget.paper import reported_map
 from nontarget.plotting import difficulty
-from nontarget.tables import calibration
+from nontarget.study.calibration import KNOBS, calibration_curve
+from nontarget.study.twin_checks import video_accuracy, window_accuracy
 
 # %% [markdown]
-# The noise levels tried, and the seeds (of split and training). The tables use seeds 0, 1 and 2.
+# The seeds are those of the generator's worlds, of the splits and of training. The tables use the world of seed 0.
 
 # %% tags=["parameters"]
 dataset = "thumos14-sim"
-noises = [0.9, 1.0, 1.1, 1.2]
-seeds = [3, 4, 5]
-ratio = 0.1
+seeds = [1000, 1001]
 source = "committed"
 
 # %% [markdown]
-# ## Average mAP against noise
+# ## The knobs
 #
-# Look for the noise at which the baseline crosses the dotted line, the paper's baseline.
+# What was set; each share is explained in `TwinConfig`.
 
 # %%
-scores = calibration(dataset, noises, seeds, label_ratio=ratio, source=source)
-target = reported_map("table1", dataset, ratio).loc["Baseline", "avg"]
-chosen = TWINS[dataset]["small"].noise
-scores.pivot_table(index="noise", columns="rule", values="average_map", sort=False).round(1)
+config = TWINS[dataset]["small"]
+pd.Series({knob: getattr(config, knob) for knob in KNOBS}, name=dataset).to_frame()
 
-# %% mystnb={"image": {"alt": "Average mAP of supervised only and baseline against the noise of the twin, with the level aimed at."}}
-difficulty(scores, target, chosen)
+# %% [markdown]
+# ## The baseline beside the paper's
+#
+# Look for lines of one colour that run together: the dotted ones are the paper's.
+
+# %%
+calibration = calibration_curve(dataset, seeds=seeds, source=source)
+calibration.curve.pivot_table(index="ratio", columns="tiou", values=["ours", "paper"], sort=False).round(1)
+
+# %% mystnb={"image": {"alt": "mAP of the baseline on the twin and in the paper against the label ratio, a line for each tIoU."}}
+difficulty(calibration.curve)
+
+# %% [markdown]
+# ## What a plain classifier sees
+#
+# A linear classifier with all labels names the action of single snippets, and of whole videos from their mean snippet. Published
+# classifiers name 58.6 % (C3D) to 79.0 % (Res3D) of the windows inside THUMOS14's actions right, and 88.6 % of ActivityNet's videos.
+
+# %%
+world = load_dataset(dataset, twin_settings={"seed": seeds[0]})
+windows, confusions = window_accuracy(world)
+pd.Series({"snippets named right": windows, "videos named right": video_accuracy(world)}, name=dataset).to_frame().mul(100).round(1)
 
 # %% [markdown]
 # ## What we saw
 
 # %%
-baseline = scores[scores.rule == "baseline"].groupby("noise")["average_map"].mean()
-near = baseline.sub(target).abs().idxmin()
+curve = calibration.curve
+average = curve[curve.tiou == "avg"].difference.abs().max()
 Markdown(
-    f"On `{dataset}` the baseline comes nearest to the paper's {target:g} at noise {near:g} ({baseline[near]:.1f} average mAP, mean of "
-    f"{len(seeds)} seeds). The noise was set to {chosen:g}, read off between the levels tried, and has not been changed since."
+    f"**On `{dataset}` the baseline's average mAP lies within {average:.1f} points of the paper's at every label ratio, and its mAP within "
+    f"{curve.difference.abs().max():.1f} points at every tIoU** (mean of {len(seeds)} simulated worlds). The aim of 3 and 6 points was "
+    f"{'reached' if calibration.passed else 'not reached'}."
 )
 
 # %% [markdown]
-# The limits: one number was matched, the baseline's average mAP at 10 % labels. How mAP falls with tIoU, or rises with more labels, was
-# not looked at; nor does an equal mAP make the twin's difficulties those of the real data.
+# The limits: an equal mAP of one rule does not make the twin's difficulties those of the real data. Distractors and confusable instances
+# are guesses at why real mAP stays low; only their sum was matched.

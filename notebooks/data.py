@@ -36,7 +36,8 @@ from IPython.display import Markdown
 from scipy.stats import ks_2samp
 
 from nontarget.data import available, load_dataset
-from nontarget.data.simulate import TWINS, layout_samples, load_statistics, sample_layouts
+from nontarget.data.simulate import TWINS
+from nontarget.data.twin_layout import layout_samples, load_statistics, sample_layouts
 from nontarget.plotting import distributions, feature_map
 
 # %% tags=["parameters"]

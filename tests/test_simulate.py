@@ -6,7 +6,8 @@ from helpers import tiny_dataset
 from scipy.stats import ks_2samp
 
 from nontarget.data import read_annotations
-from nontarget.data.simulate import TWINS, layout_samples, load_statistics, measure_statistics, simulate_twin, twin_checksum
+from nontarget.data.simulate import TWINS, simulate_twin, twin_checksum
+from nontarget.data.twin_layout import layout_samples, load_statistics, measure_statistics
 
 REAL = {"thumos14-sim": "thumos14/thumos14.json", "activitynet-sim": "activitynet/activitynet_v1-3.json"}
 MEASURED = {"thumos14-sim": ((2, 4, 9, 19, 39, 999), "mean"), "activitynet-sim": ((1, 2, 4, 9, 99), "share")}

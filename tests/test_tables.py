@@ -135,7 +135,7 @@ def test_figures(computed, tmp_path):
     video_of = labeled("v", [(0, 1.0, 4.0)])
     truth = dataset_of([video_of]).instances([video_of])
     found = pd.DataFrame([("v", "a", 1.0, 3.0, 0.9), ("v", "b", 4.0, 5.0, 0.2), ("w", "b", 0.0, 1.0, 0.9)], columns=COLUMNS)
-    noise = pd.DataFrame([(1.0, "baseline", 0, 30.0), (2.0, "baseline", 0, 20.0)], columns=["noise", "rule", "seed", "average_map"])
+    curve = pd.DataFrame([(0.1, "0.5", 30.0, 32.8), (0.2, "0.5", 33.0, 34.2)], columns=["ratio", "tiou", "ours", "paper"])
     figures = {
         "tiou": plotting.map_by_tiou(other),
         "ratio": plotting.map_by_ratio([other, comparison]),
@@ -143,7 +143,7 @@ def test_figures(computed, tmp_path):
         "curves": plotting.training_curves(comparison.records[-1]["curves"]),
         "timeline": plotting.timeline(truth, found, video_of.video),
         "distributions": plotting.distributions({"x": {"a": [1, 2], "b": [2, 3]}, "y": {"a": [1, 2]}}, log=["x"]),
-        "difficulty": plotting.difficulty(noise, 31.0, 1.15),
+        "difficulty": plotting.difficulty(curve),
     }
     for name, figure in figures.items():
         figure.savefig(tmp_path / f"{name}.png")

@@ -8,31 +8,29 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nontarget.config import ACTIVITYNET_PROTOCOL, THUMOS14_PROTOCOL, Protocol, check_choice
-from nontarget.data.annotations import AnnotatedEntry
+from nontarget.config import ACTIVITYNET_PROTOCOL, THUMOS14_PROTOCOL, Protocol
+from nontarget.data.twin_layout import Layout, cut, distinct, load_statistics, sample_layouts, second_labels, shorten_background
 from nontarget.data.videos import Annotations, Dataset, LabeledVideo, Video
 from nontarget.progress import progress_bar
 
-GENERATOR_VERSION = 1
-_COUNT_QUANTILES = (np.arange(200) + 0.5) / 200
-_QUANTILES = np.linspace(0, 1, 21)
+GENERATOR_VERSION = 2
 # Of the published external scores of ActivityNet's validation videos: how often the class is right, and quantiles of the score.
 _CLASSIFIER_ACCURACY = 0.886
 _CONFIDENCE_RIGHT, _CONFIDENCE_WRONG = (0.056, 0.977, 0.9996, 1.0, 1.0, 1.0), (0.141, 0.500, 0.622, 0.753, 0.936, 1.0)
 
-Layout = tuple[float, NDArray[np.float64]]
-"""Duration of a video and the segments of its instances, in seconds."""
-
 
 @dataclass(frozen=True)
 class TwinConfig:
-    """One simulated data set. The feature model is assumed; ``noise`` alone was calibrated (page "Calibration of the twins")."""
+    """One simulated data set.
+
+    The feature model is assumed. Its knobs, from ``noise`` to ``distractors``, set the difficulty and were calibrated together on the
+    baseline's mAP in the paper's Table 1 (:mod:`nontarget.study.calibration` says which knob moves what).
+    """
 
     statistics: str
     """Whose annotations the layout follows: ``thumos14`` or ``activitynet``."""
@@ -41,20 +39,31 @@ class TwinConfig:
     num_classes: int
     protocol: Protocol
     noise: float
-    """Standard deviation of the noise in a feature dimension, where a class prototype has 1. Sets the difficulty."""
+    """Standard deviation of the noise in a feature dimension, where a class prototype has 1."""
+    similarity: float = 0.75
+    """Separability of classes: squared cosine of the angle between a class prototype and what its group has in common."""
+    variation: float = 0.25
+    """Standard deviation, in a feature dimension, of what is particular to an instance."""
+    confusable: float = 0.0
+    """Share of instances that look in part, by a share that is uniform in [0, 1], like another class of the group: half of them look more
+    like that one, and no number of labels can tell."""
+    border_jitter: float = 0.0
+    """Standard deviation of the distance between an annotated border and the border of the evidence, as a share of the length."""
+    dropouts: float = 0.0
+    """Mean share of an instance's length without evidence: one gap within it, of up to twice that share."""
+    distractors: float = 0.0
+    """Unannotated segments in the background for each annotated instance, of the same look: false positives that cannot be avoided."""
     fps: float | None = None
     """Snippets per second; None: as many as fill one clip of the protocol, whatever the video's duration (ActivityNet)."""
     max_snippets: int | None = None
-    """Longer videos are cut to a stretch of this many snippets; None keeps them whole."""
+    """Longer videos lose background, down to ``min_background``, then all but a stretch of so many snippets; None keeps them whole."""
+    min_background: float = 1.0
+    """Share of its background that a video longer than ``max_snippets`` keeps at least."""
+    min_instances: int = 0
+    """Videos with fewer instances are not drawn."""
     feature_dim: int = 64
     group_size: int = 4
-    """Classes that are easily confused with each other come in groups of this size."""
-    similarity: float = 0.75
-    """Squared cosine of the angle between a class prototype and what its group has in common."""
-    instance_variation: float = 0.25
-    """Standard deviation, in a feature dimension, of what is particular to an instance."""
-    max_confusion: float = 0.35
-    """An instance may look in part, up to this share, like another class of its group."""
+    """Classes that are easily confused come in groups: those of the statistics by name (THUMOS14), else random ones of this size."""
     context: float = 0.35
     """Standard deviation of the scene, which foreground and background of a video share; half its variance is the group's."""
     correlation: float = 0.6
@@ -62,17 +71,39 @@ class TwinConfig:
     border_evidence: float = 0.35
     """Evidence at the border of an instance, rising to 1 a quarter of its length inside."""
     seed: int = 0
+    """Of the generator's world: prototypes, layouts, videos. The book shows 0; development uses 1000 and above."""
 
 
+# `small` of thumos14-sim: 128 s at 1 fps hold half of a video's instances at most. So that 10 % of the videos have about 300 labelled
+# instances, as in the real set, long videos lose up to two thirds of their background and those with few instances are not drawn.
+# `full` is set on paper, not run: the distance between prototypes grows with the square root of the dimension, so four times the
+# dimensions carry twice the noise at equal separability; variation and context, which a prototype's direction must stand out from,
+# scale alike. Jitter, dropouts, distractors and confusable instances are shares and stay.
 TWINS: dict[str, dict[str, TwinConfig]] = {
     "thumos14-sim": {
         "small": TwinConfig(
-            "thumos14", 200, 100, 20, replace(THUMOS14_PROTOCOL, num_snippets=64, stride=32), noise=1.05, fps=2.0, max_snippets=64
+            "thumos14",
+            200,
+            100,
+            20,
+            replace(THUMOS14_PROTOCOL, num_snippets=128, stride=64),
+            noise=0.5,
+            similarity=0.6,
+            confusable=0.15,
+            border_jitter=0.1,
+            dropouts=0.05,
+            distractors=0.12,
+            fps=1.0,
+            max_snippets=128,
+            min_background=1 / 3,
+            min_instances=6,
         ),
         "full": TwinConfig("thumos14", 200, 213, 20, THUMOS14_PROTOCOL, noise=2.1, fps=6.0, feature_dim=256),
     },
     "activitynet-sim": {
-        "small": TwinConfig("activitynet", 500, 250, 50, replace(ACTIVITYNET_PROTOCOL, num_snippets=32), noise=0.9),
+        "small": TwinConfig(
+            "activitynet", 500, 250, 50, replace(ACTIVITYNET_PROTOCOL, num_snippets=32), noise=0.9, confusable=0.2, border_jitter=0.2
+        ),
         "full": TwinConfig("activitynet", 9649, 4728, 200, ACTIVITYNET_PROTOCOL, noise=1.8, feature_dim=256),
     },
 }
@@ -81,23 +112,24 @@ TWINS: dict[str, dict[str, TwinConfig]] = {
 def simulate_twin(name: str, config: TwinConfig) -> Dataset:
     """Generate a twin; the same config gives the same data.
 
-    Snippet t of a video shows ``x_t = scene + sum_i e_it (prototype_i + variation_i) + noise_t``: e_it is the evidence of instance i,
-    1 inside it, weaker at its borders, 0 outside; the prototype is that of the instance's class, mixed in part with another of its group.
+    Snippet t of a video shows ``x_t = scene + sum_i e_it look_i + noise_t``: e_it is the evidence of instance i, 1 inside it, weaker at
+    its borders, 0 outside; its look is the prototype of its class, or a mixture with that of another class of the group, and what is
+    particular to the instance. Distractors are instances that are not annotated.
     """
     statistics = load_statistics()[config.statistics]
     rng = np.random.default_rng(config.seed)
     classes = tuple(statistics["classes"])
     if config.num_classes < len(classes):
         classes = tuple(classes[i] for i in np.sort(rng.choice(len(classes), config.num_classes, replace=False)))
-    world = _World(config, len(classes), rng)
+    world = _World(config, statistics, classes, rng)
     subsets = []
     for subset, count in (("train", config.num_train), ("test", config.num_test)):
-        layouts = sample_layouts(statistics, count, rng)
+        layouts = sample_layouts(statistics, count, rng, config.min_instances)
         # Classes take turns, so that each has its share of the videos.
         labels = rng.permutation(np.arange(count) % len(classes))
         subsets.append(
             tuple(
-                _simulate_video(f"{name}_{subset}_{i:05d}", config, statistics, classes, world, layout, int(label), rng)
+                world.video(f"{name}_{subset}_{i:05d}", layout, int(label), rng)
                 for i, (layout, label) in enumerate(progress_bar(list(zip(layouts, labels, strict=True)), f"{name}, {subset}", "video"))
             )
         )
@@ -126,175 +158,106 @@ def twin_checksum(config: TwinConfig) -> str:
     return hashlib.sha256(recipe.encode()).hexdigest()
 
 
-def load_statistics() -> dict[str, Any]:
-    """Frozen annotation statistics of the real data sets, as :func:`measure_statistics` gave them."""
-    return json.loads(files("nontarget.data").joinpath("twin_statistics.json").read_text(encoding="utf-8"))
-
-
-def measure_statistics(videos: Sequence[AnnotatedEntry], max_counts: Sequence[int], length: str) -> dict[str, Any]:
-    """Quantiles that describe the layout of annotated videos.
-
-    Videos are grouped by their number of instances; within a group the durations and the instance lengths are described by 21 quantiles
-    each, as if independent. An instance that repeats another one under a second label is left out.
-
-    Args:
-        videos: entries of an annotation file.
-        max_counts: largest number of instances in each group, rising.
-        length: ``mean`` to describe the mean length of a video's instances in seconds (THUMOS14, where it is the action's), or
-            ``share`` for their total as a share of the video (ActivityNet, where clips are cut around the action).
-    """
-    check_choice("length", length, ("mean", "share"))
-    layouts = [(v.duration_s, v.annotations.segments_s[_distinct(v.annotations)]) for v in videos]
-    counts = np.array([len(segments) for _, segments in layouts])
-    buckets, lowest = [], 0
-    for highest in max_counts:
-        members = [layout for layout, n in zip(layouts, counts, strict=True) if lowest <= n <= highest]
-        lengths = [np.diff(segments, axis=1)[:, 0] for _, segments in members]
-        with_instances = [(x, d) for x, (d, _) in zip(lengths, members, strict=True) if len(x)]
-        measured = [x.mean() if length == "mean" else min(x.sum() / d, 0.98) for x, d in with_instances]
-        spread = [x.std() / x.mean() for x in lengths if len(x) > 1]
-        buckets.append(
-            {
-                "max_count": int(highest),
-                "duration_s": np.quantile([d for d, _ in members], _QUANTILES).round(2).tolist(),
-                "length": np.quantile(measured, _QUANTILES).round(3).tolist(),
-                "spread": round(float(np.mean(spread)), 3) if spread else 0.0,
-            }
-        )
-        lowest = highest + 1
-    count_quantiles = np.quantile(counts, _COUNT_QUANTILES, method="nearest")
-    return {"length": length, "counts": count_quantiles.astype(int).tolist(), "buckets": buckets}
-
-
-def layout_samples(layouts: Sequence[Layout]) -> dict[str, NDArray[np.float64]]:
-    """What describes the layout of annotated videos, for comparing distributions: one array of values for each quantity."""
-    return {
-        "instance duration (s)": np.concatenate([np.diff(segments, axis=1)[:, 0] for _, segments in layouts]),
-        "instances per video": np.array([len(segments) for _, segments in layouts], dtype=float),
-        "video duration (s)": np.array([duration for duration, _ in layouts]),
-    }
-
-
-def sample_layouts(statistics: dict[str, Any], count: int, rng: np.random.Generator) -> list[Layout]:
-    """Draw durations and segments of ``count`` videos that follow the statistics; stratified, so that small samples follow them too."""
-    numbers = np.interp(_stratified(count, rng), _COUNT_QUANTILES, statistics["counts"]).round().astype(int)
-    highest = [b["max_count"] for b in statistics["buckets"]]
-    bucket = np.minimum(np.searchsorted(highest, numbers), len(highest) - 1)
-    durations, lengths = np.zeros(count), np.zeros(count)
-    for i, b in enumerate(statistics["buckets"]):
-        members = np.flatnonzero(bucket == i)
-        durations[members] = np.interp(_stratified(len(members), rng), _QUANTILES, b["duration_s"])
-        lengths[members] = np.interp(_stratified(len(members), rng), _QUANTILES, b["length"])
-    spreads = np.array([b["spread"] for b in statistics["buckets"]])[bucket]
-    mean = statistics["length"] == "mean"
-    return [
-        _layout(int(n), d, length * n if mean else length * d, s, rng)
-        for n, d, length, s in zip(numbers, durations, lengths, spreads, strict=True)
-    ]
-
-
-def _layout(number: int, duration: float, total: float, spread: float, rng: np.random.Generator) -> Layout:
-    """Place ``number`` instances of the given total length in a video, which grows if they do not fit."""
-    lengths = _shares(1 / max(spread, 0.05) ** 2, number, rng) * total
-    duration = max(duration, total / 0.98)
-    gaps = _shares(0.7, number + 1, rng) * (duration - total)
-    starts = gaps[:-1].cumsum() + np.concatenate(([0.0], lengths[:-1].cumsum())) if number else np.zeros(0)
-    return duration, np.stack([starts, starts + lengths], axis=1)
-
-
-def _shares(shape: float, number: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    parts = rng.gamma(shape, size=number) + 1e-12
-    return parts / parts.sum()
-
-
-def _stratified(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Uniform numbers, one in each of ``count`` equal parts of [0, 1), in random order."""
-    return rng.permutation((np.arange(count) + rng.random(count)) / count)
-
-
-def _distinct(annotations: Annotations) -> NDArray[np.bool_]:
-    """False for an instance that repeats, to a tIoU over 0.5, an earlier one of another class."""
-    keep = np.ones(len(annotations.labels), dtype=bool)
-    start, end = annotations.segments_s.T
-    for i in range(1, len(keep)):
-        overlap = np.minimum(end[i], end[:i]) - np.maximum(start[i], start[:i])
-        union = (end[i] - start[i]) + (end[:i] - start[:i]) - overlap
-        keep[i] = not np.any(keep[:i] & (overlap > 0.5 * union) & (annotations.labels[:i] != annotations.labels[i]))
-    return keep
-
-
 class _World:
-    """What the videos of a twin share: class prototypes and the scenes of class groups."""
+    """What the videos of a twin share: class prototypes, groups of classes and their scenes."""
 
-    def __init__(self, config: TwinConfig, num_classes: int, rng: np.random.Generator) -> None:
-        self.group = rng.permutation(num_classes) // config.group_size
-        groups = self.group.max() + 1
-        common = rng.normal(size=(groups, config.feature_dim))
-        own = rng.normal(size=(num_classes, config.feature_dim))
-        self.prototypes = np.sqrt(config.similarity) * common[self.group] + np.sqrt(1 - config.similarity) * own
-        self.scenes = rng.normal(size=(groups, config.feature_dim))
+    def __init__(self, config: TwinConfig, statistics: dict[str, Any], classes: tuple[str, ...], rng: np.random.Generator) -> None:
+        self.config, self.statistics, self.classes = config, statistics, classes
+        group, rank = _groups(statistics.get("groups"), config.group_size, classes, rng)
+        common = rng.normal(size=(group.max() + 1, config.feature_dim))
+        own = rng.normal(size=(len(classes), config.feature_dim))
+        self.prototypes = np.sqrt(config.similarity) * common[group] + np.sqrt(1 - config.similarity) * own
+        self.scenes = np.sqrt(0.5) * rng.normal(size=(group.max() + 1, config.feature_dim))[group]
+        # Which class an instance is confused with: one of its group, most often a neighbour in the list.
+        distance = np.abs(rank[:, None] - rank)
+        weights = np.where((group[:, None] == group) & (distance > 0), 1 / np.maximum(distance, 1) ** 2, 0.0)
+        weights += np.diag(weights.sum(axis=1) == 0)  # alone in its group: itself
+        self.rivals = weights / weights.sum(axis=1, keepdims=True)
 
+    def video(self, video_id: str, layout: Layout, label: int, rng: np.random.Generator) -> LabeledVideo:
+        config = self.config
+        longest = config.max_snippets / config.fps if config.fps is not None and config.max_snippets is not None else np.inf
+        if layout[0] > longest:
+            layout = shorten_background(layout, longest, config.min_background)
+        duration, segments = layout
+        labels, segments = second_labels(self.statistics, self.classes, np.full(len(segments), label), segments)
+        if duration > longest:
+            duration, labels, segments = cut(longest, duration, labels, segments, rng)
+        snippets = config.protocol.num_snippets if config.fps is None else max(int(np.ceil(duration * config.fps)), 1)
+        fps = snippets / duration if config.fps is None else config.fps
 
-def _simulate_video(
-    video_id: str,
-    config: TwinConfig,
-    statistics: dict[str, Any],
-    classes: tuple[str, ...],
-    world: _World,
-    layout: Layout,
-    label: int,
-    rng: np.random.Generator,
-) -> LabeledVideo:
-    duration, segments = layout
-    labels, segments = _second_labels(statistics, classes, np.full(len(segments), label), segments)
-    if config.fps is not None and config.max_snippets is not None and duration * config.fps > config.max_snippets:
-        duration, labels, segments = _cut(config.max_snippets / config.fps, duration, labels, segments, rng)
-    snippets = config.protocol.num_snippets if config.fps is None else max(int(np.ceil(duration * config.fps)), 1)
-    fps = snippets / duration if config.fps is None else config.fps
+        scene = config.context * (self.scenes[label] + np.sqrt(0.5) * rng.normal(size=config.feature_dim))
+        features = np.tile(scene, (snippets, 1))
+        annotated = distinct(Annotations(labels, segments))
+        shown = list(zip(labels[annotated], segments[annotated], strict=True))
+        evident = [(c, _jittered(segment, config.border_jitter, rng)) for c, segment in shown]
+        evident += _distractors(shown, duration, config.distractors, rng)
+        for c, segment in evident:
+            start, end = (segment * fps).tolist()
+            evidence = _evidence(start, end, snippets, config.border_evidence) * _without_gap(start, end, snippets, config.dropouts, rng)
+            features += evidence[:, None] * self._look(c, rng)
+        features += config.noise * _correlated_noise(snippets, config.feature_dim, config.correlation, rng)
+        video = Video(video_id, features.astype(np.float32), fps, float(duration))
+        return LabeledVideo(video, Annotations(labels.astype(np.int64), segments))
 
-    dim = config.feature_dim
-    scene = config.context * np.sqrt(0.5) * (world.scenes[world.group[label]] + rng.normal(size=dim))
-    features = np.tile(scene, (snippets, 1))
-    distinct = _distinct(Annotations(labels, segments))
-    for c, (start, end) in zip(labels[distinct], segments[distinct], strict=True):
-        rival = rng.choice(np.flatnonzero(world.group == world.group[c]))
-        share = config.max_confusion * rng.random()
-        look = (1 - share) * world.prototypes[c] + share * world.prototypes[rival]
-        look = look + config.instance_variation * rng.normal(size=dim)
-        features += _evidence(start * fps, end * fps, snippets, config.border_evidence)[:, None] * look
-    features += config.noise * _correlated_noise(snippets, dim, config.correlation, rng)
-    video = Video(video_id, features.astype(np.float32), fps, float(duration))
-    return LabeledVideo(video, Annotations(labels.astype(np.int64), segments))
-
-
-def _second_labels(
-    statistics: dict[str, Any], classes: tuple[str, ...], labels: NDArray[np.int64], segments: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Overlaps between classes, as in THUMOS14: every CliffDiving is a Diving too; bowling and batting take turns and touch."""
-    name = classes[labels[0]] if len(labels) else ""
-    repeated, alternating = statistics.get("repeated", {}), statistics.get("alternating", {})
-    if name in repeated and repeated[name] in classes:
-        second = np.full(len(labels), classes.index(repeated[name]))
-        labels, segments = np.concatenate([labels, second]), np.concatenate([segments, segments])
-    elif name in alternating and alternating[name] in classes:
-        labels = labels.copy()
-        labels[1::2] = classes.index(alternating[name])
-        segments = segments.copy()
-        after = np.arange(1, len(labels), 2)
-        close = after[segments[after, 0] - segments[after - 1, 1] < 2.0]
-        segments[close, 0] = segments[close - 1, 1] - 0.1 * np.diff(segments[close - 1], axis=1)[:, 0]
-    return labels, segments
+    def _look(self, label: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """What an instance of a class shows where its evidence is full."""
+        rival = rng.choice(len(self.classes), p=self.rivals[label])
+        share = rng.random() if rng.random() < self.config.confusable else 0.0
+        look = (1 - share) * self.prototypes[label] + share * self.prototypes[rival]
+        return look + self.config.variation * rng.normal(size=self.config.feature_dim)
 
 
-def _cut(
-    wanted: float, duration: float, labels: NDArray[np.int64], segments: NDArray[np.float64], rng: np.random.Generator
-) -> tuple[float, NDArray[np.int64], NDArray[np.float64]]:
-    """A stretch of the video around one of its instances; an instance stays if at least half of it is inside."""
-    centre = segments[rng.integers(len(segments))].mean() if len(segments) else duration / 2
-    start = np.clip(centre - wanted * rng.random(), 0, duration - wanted)
-    inside = np.clip(segments - start, 0, wanted)
-    kept = np.diff(inside, axis=1)[:, 0] >= 0.5 * np.diff(segments, axis=1)[:, 0]
-    return wanted, labels[kept], inside[kept]
+def _groups(
+    named: Sequence[Sequence[str]] | None, size: int, classes: tuple[str, ...], rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Group of each class, and its place in the group. Classes whose whole named group is absent but for them form one together."""
+    if named is None:
+        order = rng.permutation(len(classes))
+        return order // size, order % size
+    here = [[name for name in group if name in classes] for group in named]
+    lone = [group[0] for group in here if len(group) == 1]
+    here = [group for group in here if len(group) > 1] + ([lone] if lone else [])
+    places = {name: (g, rank) for g, group in enumerate(here) for rank, name in enumerate(group)}
+    group, rank = np.array([places[name] for name in classes]).T
+    return group, rank
+
+
+def _jittered(segment: NDArray[np.float64], jitter: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Where the evidence of an annotated segment begins and ends; at least a fifth of the length remains."""
+    length = segment[1] - segment[0]
+    shift = np.clip(jitter * rng.normal(size=2), (-1, -0.4), (0.4, 1))
+    return segment + shift * length
+
+
+def _distractors(
+    shown: list[tuple[int, NDArray[np.float64]]], duration: float, rate: float, rng: np.random.Generator
+) -> list[tuple[int, NDArray[np.float64]]]:
+    """Segments in the background, each of the class and at most the length of an annotated instance; ``rate`` for each of those."""
+    number = rng.poisson(rate * len(shown))
+    if not number:
+        return []
+    times = np.stack([segment for _, segment in shown])
+    times = times[times[:, 0].argsort()]
+    gaps = np.stack([np.append(0.0, np.maximum.accumulate(times[:, 1])), np.append(times[:, 0], duration)], axis=1)
+    gaps = gaps[gaps[:, 1] > gaps[:, 0]]
+    found = []
+    for _ in range(number if len(gaps) else 0):
+        c, segment = shown[rng.integers(len(shown))]
+        width = np.diff(gaps, axis=1)[:, 0]
+        start, end = gaps[rng.choice(len(gaps), p=width / width.sum())]
+        length = min(segment[1] - segment[0], 0.8 * (end - start))
+        begin = start + rng.random() * (end - start - length)
+        found.append((c, np.array([begin, begin + length])))
+    return found
+
+
+def _without_gap(start: float, end: float, snippets: int, share: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """1, and less in the snippets that a gap within the segment covers."""
+    length = 2 * share * rng.random() * (end - start)
+    begin = start + rng.random() * (end - start - length)
+    left = np.arange(snippets)
+    return 1 - np.clip(np.minimum(left + 1, begin + length) - np.maximum(left, begin), 0, 1)
 
 
 def _evidence(start: float, end: float, snippets: int, at_border: float) -> NDArray[np.float64]:

@@ -117,20 +117,17 @@ def training_curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figu
     return figure
 
 
-def difficulty(scores: pd.DataFrame, target: float, chosen: float) -> Figure:
-    """Average mAP against a twin's noise, a line a rule, with the level aimed at and the noise chosen.
+def difficulty(curve: pd.DataFrame) -> Figure:
+    """The baseline's mAP against the label ratio, a line for each tIoU: on a twin, and dotted in the paper.
 
     Args:
-        scores: columns noise, rule, seed (any label of a run) and average_map in percent.
-        target: average mAP aimed at for the baseline.
-        chosen: noise of the twin.
+        curve: columns ratio, tiou, ours and paper (mAP in percent), as in :class:`nontarget.study.calibration.Calibration`.
     """
-    with one_panel(5.2, 3.4) as (figure, axes):
-        for rule, rows in scores.groupby("rule", sort=False):
-            by_noise = rows.groupby("noise")["average_map"]
-            errorbar(axes, by_noise.mean().index, by_noise.mean(), by_noise.std(), str(rule))
-        axes.axhline(target, color="0.5", linestyle=":", label="aim")
-        axes.axvline(chosen, color="0.5", linestyle="--", label="chosen")
-        axes.set(xlabel="noise", ylabel="average mAP (%)")
-        axes.legend()
+    with one_panel(6.4, 3.8) as (figure, axes):
+        for colour, (tiou, rows) in zip(cycle(_OTHER_COLOURS), curve.groupby("tiou", sort=False), strict=False):
+            label = "average" if tiou == "avg" else f"tIoU {tiou}"
+            axes.plot(rows["ratio"] * 100, rows["ours"], "o-", color=colour, label=label)
+            axes.plot(rows["ratio"] * 100, rows["paper"], "s:", color=colour, label=f"{label} (paper)")
+        axes.set(xlabel="labelled videos (%)", ylabel="mAP of the baseline (%)", ylim=(0, None))
+        legend_beside(axes)
     return figure

@@ -1,0 +1,140 @@
+"""Calibration of the twins: ``python -m nontarget.study.calibration thumos14-sim --set noise=0.6 distractors=0.2``.
+
+A twin should be as hard for the *baseline* as the real data set is. So its knobs are set until the baseline has, at each label ratio and
+tIoU, about the mAP that the paper's baseline has in Table 1. No other row of the table, and no other learning rule, is looked at, and the
+generator's worlds are development worlds (seeds from 1000), which no page of the book shows.
+SENSITIVITIES
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from nontarget.config import check_choice
+from nontarget.data.simulate import TWINS
+from nontarget.experiment import Experiment, Settings
+from nontarget.paper import reported_map
+from nontarget.tables import RATIOS, Source, compare
+
+KNOBS = ("noise", "similarity", "variation", "confusable", "border_jitter", "dropouts", "distractors", "context")
+"""Fields of :class:`nontarget.data.simulate.TwinConfig` that set the difficulty."""
+FIRST_DEVELOPMENT_WORLD = 1000
+SEEDS = (1000, 1001)
+MOST_OFF_ON_AVERAGE, MOST_OFF = 3.0, 6.0
+"""Of mAP in percent: of the average over tIoU at each ratio, and at each tIoU."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The baseline on a twin beside the paper's."""
+
+    curve: pd.DataFrame
+    """Rows (ratio, tiou, ours, paper, difference): mAP in percent; tIoU ``avg`` is the mean over all thresholds of the protocol."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether every average lies within 3 points of the paper's, and every tIoU within 6."""
+        allowed = self.curve["tiou"].eq("avg").map({True: MOST_OFF_ON_AVERAGE, False: MOST_OFF})
+        return bool((self.curve["difference"].abs() <= allowed).all())
+
+
+def calibration_experiments(
+    dataset: str,
+    ratios: Sequence[float] = RATIOS,
+    seeds: Sequence[int] = SEEDS,
+    twin_settings: Settings | None = None,
+    settings: Mapping[str, Settings] | None = None,
+) -> list[Experiment]:
+    """The baseline at each ratio and seed; a seed is that of the generator's world, the split and the training.
+
+    Args:
+        dataset: a twin.
+        ratios: label ratios that Table 1 has.
+        seeds: from 1000, so that calibration never sees a world that the book shows.
+        twin_settings: knobs that differ from the twin's preset.
+        settings: other settings of :class:`nontarget.experiment.Experiment`, by their names there.
+
+    Raises:
+        ValueError: no twin, a seed below 1000, or a ratio that the paper does not have.
+    """
+    check_choice("twin", dataset, TWINS)
+    if not seeds or min(seeds) < FIRST_DEVELOPMENT_WORLD:
+        raise ValueError(f"seeds must be those of development worlds, from {FIRST_DEVELOPMENT_WORLD}; got {list(seeds)}")
+    for ratio in ratios:
+        if "Baseline" not in reported_map("table1", dataset, ratio).index:
+            raise ValueError(f"label ratio must be one of Table 1, {list(RATIOS)}; got {ratio!r}")
+    plain = replace(Experiment(dataset, "baseline"), **(settings or {}))  # type: ignore[arg-type]
+    return [
+        replace(plain, label_ratio=ratio, seed=seed, twin_settings={**(twin_settings or {}), "seed": seed})
+        for ratio in ratios
+        for seed in seeds
+    ]
+
+
+def calibration_curve(
+    dataset: str,
+    ratios: Sequence[float] = RATIOS,
+    seeds: Sequence[int] = SEEDS,
+    twin_settings: Settings | None = None,
+    *,
+    settings: Mapping[str, Settings] | None = None,
+    source: Source = "run",
+    **options: Any,
+) -> Calibration:
+    """Run the baseline on development worlds of a twin, or look it up, and compare it with the paper's.
+
+    Args:
+        dataset: a twin.
+        ratios: label ratios that Table 1 has.
+        seeds: development worlds; the mean over them is compared.
+        twin_settings: knobs that differ from the twin's preset.
+        settings: other settings of the experiments, such as ``{"training_settings": {"pretrain_epochs": 16}}``.
+        source: see :func:`nontarget.tables.paper_table`.
+        **options: of :func:`nontarget.tables.compare`, such as ``store``, ``device`` and ``workers``.
+
+    Raises:
+        ValueError: see :func:`calibration_experiments`; also a result that is not there (with ``source`` other than ``run``).
+    """
+    experiments = calibration_experiments(dataset, ratios, seeds, twin_settings, settings)
+    named = {f"{e.label_ratio:g}": e for e in experiments}
+    maps = []
+    for seed in seeds:  # also the seed of the world, so that each has experiments of its own
+        of_world = {name: replace(e, twin_settings={**e.twin_settings, "seed": seed}) for name, e in named.items()}
+        found = compare(of_world, [seed], source=source, **options)
+        if found.unavailable:
+            raise ValueError(f"calibration of {dataset}: " + "; ".join(found.unavailable))
+        maps.append(found.maps)
+    mean = pd.concat(maps).groupby("system").mean()
+    rows = [
+        {"ratio": ratio, "tiou": str(tiou), "ours": float(mean.loc[f"{ratio:g}", tiou]), "paper": float(paper)}
+        for ratio in ratios
+        for tiou, paper in reported_map("table1", dataset, ratio).loc["Baseline"].dropna().items()
+    ]
+    curve = pd.DataFrame(rows)
+    return Calibration(curve.assign(difference=curve["ours"] - curve["paper"]))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m nontarget.study.calibration", description=(__doc__ or "").split("\n\n")[1])
+    parser.add_argument("dataset", choices=TWINS)
+    parser.add_argument("--set", nargs="+", default=[], metavar="KNOB=VALUE", help="knobs that differ from the preset")
+    parser.add_argument("--ratios", nargs="+", type=float, default=list(RATIOS), choices=RATIOS, help="default: all")
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="development worlds; default: 1000 1001")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--workers", type=int, help="processes; default: one for each CPU core")
+    chosen = parser.parse_args(arguments)
+    try:
+        knobs = {name: float(value) for name, value in (knob.split("=") for knob in chosen.set)}
+    except ValueError:
+        parser.error(f"--set takes KNOB=NUMBER, got {' '.join(chosen.set)}")
+    result = calibration_curve(chosen.dataset, chosen.ratios, chosen.seeds, knobs, device=chosen.device, workers=chosen.workers)
+    print(result.curve.round(1).to_string(index=False))
+    print("passed" if result.passed else f"not passed: averages within {MOST_OFF_ON_AVERAGE:g} points, each tIoU within {MOST_OFF:g}")
+
+
+if __name__ == "__main__":
+    main()
