@@ -18,7 +18,7 @@ __all__ = [
     "paired_interval", "paper_table", "table1",
 ]  # fmt: skip
 
-Source = Literal["run", "stored", "committed"]
+Source = Literal["auto", "run", "stored", "committed"]
 RATIOS = (0.1, 0.2, 0.4, 0.6)  # Sec. 4.2
 
 
@@ -45,8 +45,9 @@ def paper_table(
         preset: ``small`` or ``full``.
         features: a feature folder to use instead.
         systems: some of the table's systems; for ``table1`` any learning rule. Default: all.
-        source: ``run`` reads what was computed on this machine and computes the rest; ``stored`` reads that alone; ``committed``
-            reads the committed table alone. What is missing or stale there is said to be, and not used.
+        source: ``run`` reads what was computed on this machine and computes the rest; ``auto`` takes what the committed table has that
+            is current, and runs the rest; ``stored`` reads this machine's results alone, ``committed`` the committed table alone: what
+            is missing or stale there is said to be, and not used.
         store: default: the store in the default folder.
         **options: of :func:`nontarget.parallel.run_all`.
     """
@@ -108,8 +109,8 @@ def compare(
     experiments = {(name, seed): replace(e, seed=seed) for name, e in systems.items() for seed in seeds_of(e.rule, seeds)}
     unavailable: list[str] = []
     partial: list[str] = []
-    if source == "run":
-        found = dict(zip(experiments, run_all(list(experiments.values()), store, **options), strict=True))
+    if source in ("auto", "run"):
+        found = _computed(experiments, source, store, options)
     else:
         found = _looked_up(experiments, source, store, unavailable, partial)
     any_of = next(iter(systems.values()))
@@ -130,6 +131,20 @@ def compare(
         tuple(name for name, e in systems.items() if e.inference_settings.get("external_scores")),
         tuple(partial),
     )
+
+
+def _computed(
+    experiments: dict[tuple[str, int], Experiment], source: Source, store: ResultStore, options: dict[str, Any]
+) -> dict[tuple[str, int], Record]:
+    """All records: with ``auto`` those of the committed table where they are current, the rest from this machine or computed now."""
+    known: dict[tuple[str, int], Record] = {}
+    if source == "auto":
+        metrics = store.metrics()
+        found = {key: store.committed(experiment.identity(), metrics).record for key, experiment in experiments.items()}
+        known = {key: record for key, record in found.items() if record is not None}
+    todo = {key: experiment for key, experiment in experiments.items() if key not in known}
+    computed = dict(zip(todo, run_all(list(todo.values()), store, **options), strict=True)) if todo else {}
+    return {key: known.get(key) or computed[key] for key in experiments}
 
 
 def _looked_up(
