@@ -170,7 +170,7 @@ class ActionFormer(Detector):
     def class_loss(self, output: ActionFormerOutput, targets: Targets) -> Float[Tensor, ""]:
         """Sigmoid focal loss of all points, divided by the number of positive ones."""
         weights, positive = self._weights(output, targets)
-        loss = focal_loss(output.class_logits, targets.truth, self.config.focal_alpha, self.config.focal_gamma)
+        loss = focal_loss(output.class_logits, targets.all_labels, self.config.focal_alpha, self.config.focal_gamma)
         return (loss * weights).sum() / positive.sum().clamp(min=1)
 
     def localization_loss(self, output: ActionFormerOutput, targets: Targets) -> Losses:

@@ -90,8 +90,8 @@ class Targets:
     class of ``labels`` alone."""
 
     @property
-    def truth(self) -> Int[Tensor, "clips snippets"] | Bool[Tensor, "clips snippets classes"]:
-        """All that is known of the classes, in the form that :func:`nontarget.non_target_loss` takes from a softmax detector."""
+    def all_labels(self) -> Int[Tensor, "clips snippets"] | Bool[Tensor, "clips snippets classes"]:
+        """Every class of each snippet, in the form that :func:`nontarget.non_target_loss` takes from a softmax detector."""
         return self.labels if self.classes is None else self.classes
 
 
@@ -138,7 +138,7 @@ class Detector(nn.Module, ABC):
 
     def class_loss(self, output: Any, targets: Targets) -> Float[Tensor, ""]:
         """Loss of the class logits where the classes are known: cross-entropy (Eq. 2), averaged by ``targets.weights``."""
-        loss = non_target_loss(output.class_logits, labels=targets.truth, valid=output.valid, terms=("target",), reduction="none")
+        loss = non_target_loss(output.class_logits, labels=targets.all_labels, valid=output.valid, terms=("target",), reduction="none")
         weights = output.valid.to(loss.dtype) if targets.weights is None else targets.weights * output.valid
         return (loss * weights).sum() / weights.sum().clamp(min=1e-6)
 

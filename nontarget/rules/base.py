@@ -87,7 +87,7 @@ class LearningRule(ABC):
         """
         if self.labeled_terms == ("target",) or output.activation == "sigmoid":
             return detector.class_loss(output, targets)
-        return non_target_loss(output.class_logits, labels=targets.truth, valid=output.valid, terms=self.labeled_terms)
+        return non_target_loss(output.class_logits, labels=targets.all_labels, valid=output.valid, terms=self.labeled_terms)
 
     @abstractmethod
     def unlabeled_loss(
