@@ -29,6 +29,7 @@ LAYERS = [
     {"tables"},
     {"claims", "readings"},
     {"analysis", "reproduce"},
+    {"study"},
 ]
 
 
