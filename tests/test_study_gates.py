@@ -18,7 +18,10 @@ pytestmark = pytest.mark.skipif(
 SEEDS = (0, 1, 2, 3, 4)
 NOISE = (0.0, 0.4, -0.4, 0.2, -0.2)  # standard deviation 0.32
 MAPS = {"pre-trained only": 40, "supervised only": 42, "baseline": 43, "oracle": 59, "fully supervised": 60}
-SHARES = {"pretrain": {"labeled": 0.5, "mask": 0.4, "reconstruction": 0.1}, "selftrain": {"labeled": 0.1, "unlabeled_class": 0.6, "mask": 0.3}}
+SHARES = {
+    "pretrain": {"labeled": 0.5, "mask": 0.4, "reconstruction": 0.1},
+    "selftrain": {"labeled": 0.1, "unlabeled_class": 0.6, "mask": 0.3},
+}
 
 
 def made_up(maps=None, shares=SHARES, doubled=0.0, middle=50, absent=lambda experiment: False):

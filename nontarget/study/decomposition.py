@@ -53,7 +53,8 @@ def decompose(model: Training | TrainedDetector, videos: Sequence[LabeledVideo] 
 
     * oracle classes: a candidate has the class of the instance that it overlaps most;
     * oracle masks: it has that instance's segment, and its own class; of equal candidates the best one stays;
-    * oracle ranking: candidates are matched one to one to instances of their class by falling tIoU, which is the score; the others come last.
+    * oracle ranking: candidates are matched one to one to instances of their class by falling tIoU, which is the score; the others come
+      last.
 
     Args:
         model: a training, or a trained detector.

@@ -298,7 +298,7 @@ def _gradient(runs: _Runs) -> Gate:
             return _gate("d", None, runs.absent(rule))
         if not all(shares):
             return _gate("d", None, f"The records of {rule} do not hold the shares of the gradient.")
-        frame = pd.DataFrame([{(s, loss): v for s, losses in by_stage.items() for loss, v in losses.items()} for by_stage in shares if by_stage])
+        frame = pd.concat([pd.DataFrame(by_stage).unstack() for by_stage in shares], axis=1).T
         for (stage, loss), share in frame.mean().items():
             if loss != "labeled" and not loss.startswith("unlabeled_"):
                 largest = max(largest, (float(share), f"{loss} in the stage {stage} of {rule}"))
