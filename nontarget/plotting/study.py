@@ -110,9 +110,9 @@ def sets_by_temperature(frames: Mapping[str, pd.DataFrame], best: Mapping[str, f
             ticks = [t for t in (0.25, 0.5, 1, 2, 4, 8) if min(frame.index) <= t <= max(frame.index)]
             axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
             axes.minorticks_off()
+            axes.set_xlabel("temperature of the teacher")
         for axes in panels[len(frames) :]:
             axes.set_visible(False)
-        figure.supxlabel("temperature of the teacher", fontsize=10)
         figure.supylabel("share of the wrong snippets", fontsize=10)
         entries = {label: h for axes in figure.axes for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         figure.legend(entries.values(), entries, loc="outside lower center", ncols=3, fontsize=8)

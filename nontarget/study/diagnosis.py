@@ -71,8 +71,8 @@ class Diagnosis:
             rows.append({"Quantity": "predicted gain over the baseline (points of average mAP)"} | gains)
         caption = (
             f"{self.dataset} ({'simulated' if self.simulated else 'real'}): {self.num_snippets} snippets of {self.num_videos} labelled "
-            f"videos, each predicted by a teacher that was pre-trained on the other {self.folds - 1} of {self.folds} folds; intervals of 95 %, "
-            f"bootstrap over videos. Calibrated: at temperature {self.temperature:.2f}."
+            f"videos, each predicted by a teacher that was pre-trained on the other {self.folds - 1} of {self.folds} folds; "
+            f"95 % intervals, bootstrap over videos. Calibrated: at temperature {self.temperature:.2f}."
         )
         return TextTable(pd.DataFrame(rows), caption)
 

@@ -249,7 +249,8 @@ def _more_labels(runs: _Runs, label_ratio: float) -> Gate:
     if _MIDDLE not in runs.records:
         del steps[_MIDDLE]
     checks: list[bool | None] = []
-    sentences, numbers = [], {}
+    sentences: list[str] = []
+    numbers: dict[str, float] = {}
     for more, fewer in zip(list(steps)[:-1], list(steps)[1:], strict=True):
         high, low = runs.maps(more), runs.maps(fewer)
         if high is None or low is None:
@@ -274,7 +275,8 @@ def _oracle(runs: _Runs) -> Gate:
 
 def _no_harm(runs: _Runs) -> Gate:
     checks: list[bool | None] = []
-    sentences, numbers = [], {}
+    sentences: list[str] = []
+    numbers: dict[str, float] = {}
     baseline = runs.maps("baseline")
     for other in ("supervised only", "pre-trained only"):
         reference = runs.maps(other)
@@ -313,7 +315,8 @@ def _caps(runs: _Runs, caps: Sequence[str]) -> Gate:
     if plain is None:
         return _gate("e", None, runs.absent("supervised only"))
     checks: list[bool | None] = []
-    sentences, numbers = [], {}
+    sentences: list[str] = []
+    numbers: dict[str, float] = {}
     for cap in caps:
         doubled = runs.maps(cap)
         if doubled is None:
@@ -333,7 +336,8 @@ def _trivial(runs: _Runs, key_of: Mapping[int, str], decompositions: pd.DataFram
     rows = decompositions[(decompositions["tiou"] == "avg") & decompositions["key"].isin(key_of.values())]
     table = rows.pivot_table(index="key", columns="variant", values="mean_ap").reindex([key_of[seed] for seed in sorted(key_of)])
     checks: list[bool | None] = []
-    sentences, numbers = [], {}
+    sentences: list[str] = []
+    numbers: dict[str, float] = {}
     for name in TRIVIAL:
         if not {AS_IS, name} <= set(table) or table[[AS_IS, name]].isna().any(axis=None):
             checks.append(None)

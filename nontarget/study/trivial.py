@@ -65,7 +65,8 @@ def _runs_above(
     """Class, start and end of the runs above every threshold, each once."""
     levels = class_probs.new_tensor(thresholds)
     row, start, end = runs((class_probs.T[:, None] > levels[:, None]).flatten(0, 1))  # [classes * levels, snippets]
-    return tuple(torch.stack((row // len(levels), start, end), dim=1).unique(dim=0).unbind(dim=1))  # type: ignore[return-value]
+    label, start, end = torch.stack((row // len(levels), start, end), dim=1).unique(dim=0).unbind(dim=1)
+    return label, start, end
 
 
 def _cumulative(class_probs: Float[Tensor, "snippets classes"]) -> Float[Tensor, "edges classes"]:

@@ -88,7 +88,7 @@ def map_cells(
 
 def map_experiments(cells: Iterable[Cell], seeds: Sequence[int]) -> list[Experiment]:
     """Every run behind the cells, each once."""
-    runs = {}
+    runs: dict[str, Experiment] = {}
     for cell in cells:
         for seed in seeds:
             for experiment in (cell.at(seed).teacher, cell.at(seed).baseline, cell.at(seed).ours):
