@@ -27,8 +27,12 @@ from nontarget.experiment import Experiment, train
 from nontarget.results import Record, ResultStore, identity_key
 from nontarget.study.shares import ErrorShares, shares_among_errors
 
-TWINS = ({"similarity": 0.5}, {"similarity": 0.75}, {"similarity": 0.9}, {"similarity": 0.97})
-"""Changed settings of the twins, from classes that differ to classes that are nearly alike within their group."""
+TWINS: tuple[Mapping[str, float], ...] = tuple(
+    {"similarity": similarity, "confusable": confusable}
+    for similarity, confusable in ((0.4, 0.0), (0.6, 0.0), (0.6, 0.4), (0.9, 0.0), (0.9, 0.4), (0.9, 0.8))
+)
+"""Changed settings of the twins: from classes that differ to classes that are nearly alike within their group, and from instances that
+look like their class to instances of which many look in part like another one."""
 TEMPERATURES = (0.25, 1.0, 2.0, 4.0)
 FEWEST_FOR_SURFACE = 12
 """Cells that a Gaussian process is fitted to; fewer cannot tell its length scales from noise, and a plane is fitted."""
