@@ -13,7 +13,7 @@ from nontarget.readings import readings_experiments
 from nontarget.results import ResultStore, identity_key
 from nontarget.study.calibration import calibration_experiments
 from nontarget.study.gates import gate_experiments
-from nontarget.systems import EXTRA, TABLES, seeds_of, table_experiments
+from nontarget.systems import EXTRA, seeds_of, table_experiments
 
 DATASETS = (*TWINS, "salads50", "shrec21", "nips4b", "hapt")
 """Those of the book; the real ones are computed where they are at hand."""
@@ -45,7 +45,7 @@ def part_experiments(part: str, dataset: str, ratios: Sequence[float] | None = N
         return calibration_experiments(dataset) if dataset in TWINS else []
     if part == "gates":
         return [e for ratio in ratios or GATE_RATIOS if ratio >= main_ratio(dataset) for e in gate_experiments(dataset, ratio)]
-    if part != "table1" and dataset not in FULL_TABLES or part == "external" and dataset not in TWINS:
+    if (part != "table1" and dataset not in FULL_TABLES) or (part == "external" and dataset not in TWINS):
         return []  # of the real sets none has external scores
     seeds = seeds or _SEEDS.get(part, 3)
     plain = [Experiment(dataset, label_ratio=ratio) for ratio in chosen]

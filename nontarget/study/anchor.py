@@ -3,7 +3,7 @@
 ``python -m nontarget.study.anchor --results FOLDER`` computes the folds that are not there yet, one record a fold, and prints the table.
 
 Deviation: the published numbers are of raw windows of 50 samples (acceleration and turning rate at 50 Hz, one second) under ActionFormer's
-own training; ours are of window statistics, 64 numbers at 5 Hz that are averaged in pairs, under this library's training. Classes,
+own training; ours are of window statistics, 64 numbers at 5 Hz that are averaged by four, under this library's training. Classes,
 annotations, folds, thresholds and the normalised AP are the same.
 """
 
@@ -136,7 +136,7 @@ class Anchor:
         ]
         caption = (
             f"hapt (real), every volunteer left out once ({len(self.scores)} of {self.num_subjects} computed): mean over volunteers with "
-            f"its 95 % interval, tIoU {TIOUS[0]} to {TIOUS[-1]}. Published: raw windows of 50 samples; ours: window statistics at 5 Hz, averaged in pairs."
+            f"its 95 % interval, tIoU {TIOUS[0]} to {TIOUS[-1]}. Published: windows of 50 raw samples; ours: statistics of windows."
         )
         return TextTable(pd.DataFrame(rows), caption, "anchor")
 
