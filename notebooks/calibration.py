@@ -53,7 +53,9 @@ pd.Series({knob: getattr(config, knob) for knob in KNOBS}, name=dataset).to_fram
 
 # %%
 calibration = calibration_curve(dataset, seeds=seeds, source=source)
-calibration.curve.pivot_table(index="ratio", columns="tiou", values=["ours", "paper"], sort=False).round(1)
+calibration.curve.pivot_table(
+    index="ratio", columns="tiou", values=["ours", "paper"], sort=False
+).round(1)
 
 # %% mystnb={"image": {"alt": "mAP of the baseline on the twin and in the paper against the label ratio, a line for each tIoU."}}
 difficulty(calibration.curve)
@@ -67,7 +69,10 @@ difficulty(calibration.curve)
 # %%
 world = load_dataset(dataset, twin_settings={"seed": seeds[0]})
 windows, confusions = window_accuracy(world)
-pd.Series({"snippets named right": windows, "videos named right": video_accuracy(world)}, name=dataset).to_frame().mul(100).round(1)
+pd.Series(
+    {"snippets named right": windows, "videos named right": video_accuracy(world)},
+    name=dataset,
+).to_frame().mul(100).round(1)
 
 # %% [markdown]
 # ## What we saw
