@@ -137,7 +137,8 @@ class Anchor:
         ]
         caption = (
             f"hapt (real), every volunteer left out once ({len(self.scores)} of {self.num_subjects} computed): mean over volunteers with "
-            f"its 95 % interval, tIoU {TIOUS[0]} to {TIOUS[-1]}. Published: raw windows of 50 samples; ours: window statistics at 5 Hz, averaged in pairs."
+            f"its 95 % interval, tIoU {TIOUS[0]} to {TIOUS[-1]}. Published: raw windows of 50 samples; ours: window statistics at 5 Hz, "
+            f"averaged in pairs."
         )
         return TextTable(pd.DataFrame(rows), caption, "anchor")
 
