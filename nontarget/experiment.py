@@ -366,6 +366,8 @@ def _stage_identities(identity: Mapping[str, Any], rule: LearningRule) -> dict[S
     """What the weights after each stage depend on."""
     common = {name: identity[name] for name in ("dataset", "protocol", "label_ratio", "seed", "detector")}
     common["versions"] = {name: identity["versions"][name] for name in ("clips", "detector", "training")}
+    if "held_out" in identity["changed"]:  # a folder's checksum is the same, its training videos are not
+        common["held_out"] = True
     pretraining = {name: value for name, value in identity["training"].items() if name not in _SELFTRAINING_ONLY}
     stages: dict[StageName, dict[str, Any]] = {
         "pretrain": {**common, "rule": rule.pretraining_settings(), "training": pretraining},

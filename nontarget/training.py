@@ -222,6 +222,7 @@ def _step_losses(
         pseudo: what the teacher says of the unlabelled clips; None: what the student says is taken.
     """
     learns = unlabeled is not None and not pretraining
+    labeled = detector.augmented(labeled)
     features, valid, here = labeled.features, labeled.valid, slice(len(labeled))
     if unlabeled is not None:
         features, valid = torch.cat((features, unlabeled.features)), torch.cat((valid, unlabeled.valid))
