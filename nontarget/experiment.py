@@ -206,7 +206,7 @@ def run(
         "scores": by_tiou | {"avg": scores.average_mean_ap},
         "scored": counts | training.counts,
         "occupancy": occupancy,
-        "calibration": None if training.calibration is None else asdict(training.calibration),
+        "calibration": training.calibration and json.loads(json.dumps(asdict(training.calibration))),
         "provenance": _provenance(training, resolve_device(device), threads, seconds),
         "gradient_share": {name: mean_gradient_shares(stage.curve) for name, stage in training.stages.items()},
         "curves": {name: stage.curve for name, stage in training.stages.items()},

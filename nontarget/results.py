@@ -16,7 +16,8 @@ RESULTS_VARIABLE = "NONTARGET_RESULTS"
 
 Record = dict[str, Any]
 """What a run leaves: ``key``, ``identity``, ``scores`` (mAP by tIoU, in [0, 1], "avg" last), ``scored`` (counts), ``occupancy``
-(:data:`nontarget.occupancy.Occupancy`), ``gradient_share`` (of each loss, by stage), ``provenance`` and ``curves``."""
+(:data:`nontarget.occupancy.Occupancy`), ``gradient_share`` (of each loss, by stage), ``calibration`` (of
+:class:`nontarget.calibration.Calibration`; None: the teacher's temperature was not estimated), ``provenance`` and ``curves``."""
 
 
 def identity_key(identity: Mapping[str, Any]) -> str:

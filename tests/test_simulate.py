@@ -7,7 +7,8 @@ from scipy.stats import ks_2samp
 
 from nontarget.data import read_annotations
 from nontarget.data.simulate import TWINS, simulate_twin, twin_checksum
-from nontarget.data.twin_layout import layout_samples, load_statistics, measure_statistics
+from nontarget.data.twin_layout import layout_samples, load_statistics, measure_statistics, shorten_background
+from nontarget.study.twin_checks import ACTIVITYNET_VIDEOS_RIGHT, THUMOS14_WINDOWS_RIGHT, video_accuracy, window_accuracy
 
 REAL = {"thumos14-sim": "thumos14/thumos14.json", "activitynet-sim": "activitynet/activitynet_v1-3.json"}
 MEASURED = {"thumos14-sim": ((2, 4, 9, 19, 39, 999), "mean"), "activitynet-sim": ((1, 2, 4, 9, 99), "share")}
@@ -81,3 +82,74 @@ def test_every_setting_reaches_the_data_or_the_checksum():
     assert twin_checksum(config) != twin_checksum(replace(config, seed=1))
     a, b = tiny_dataset(), tiny_dataset(seed=1)
     assert not np.array_equal(a.train[0].video.features, b.train[0].video.features)
+
+
+def test_labelled_instances_are_as_many_as_in_thumos14():
+    config = TWINS["thumos14-sim"]["small"]
+    counts = [len(v.annotations.labels) for v in simulate_twin("thumos14-sim", replace(config, seed=1000)).train]
+    assert 300 <= 0.1 * np.sum(counts) <= 400
+
+
+def test_another_seed_is_another_world():
+    first, other = tiny_dataset(), tiny_dataset(seed=1000)
+    assert first.train[0].video.features.shape[1] == other.train[0].video.features.shape[1]
+    assert lengths([v.annotations for v in first.train]).sum() != lengths([v.annotations for v in other.train]).sum()
+
+
+QUIET = {"noise": 1e-3, "context": 0.0, "variation": 0.0, "confusable": 0.0, "border_jitter": 0.0, "dropouts": 0.0, "distractors": 0.0}
+
+
+def shown_and_annotated(**changes):
+    """Of each test video: which snippets show something, and which have their centre in an annotated segment."""
+    pairs = []
+    for v in tiny_dataset(**(QUIET | {"border_evidence": 1.0} | changes)).test:
+        centres = (np.arange(len(v.video.features)) + 0.5) / v.video.fps
+        start, end = v.annotations.segments_s.T[:, :, None]
+        pairs.append((np.abs(v.video.features).max(axis=1) > 0.6, ((start <= centres) & (centres < end)).any(axis=0)))
+    return (np.concatenate(x) for x in zip(*pairs, strict=True))
+
+
+def test_each_knob_makes_its_own_kind_of_difficulty():
+    shown, annotated = shown_and_annotated()
+    assert (shown == annotated).mean() > 0.9, "evidence and annotation agree but for border snippets"
+    plain = (shown != annotated).mean()
+    missed, extra = (annotated & ~shown).mean(), (shown & ~annotated).mean()
+    shown, annotated = shown_and_annotated(border_jitter=0.5)
+    assert (shown != annotated).mean() > plain + 0.02
+    shown, annotated = shown_and_annotated(dropouts=0.4)
+    assert (annotated & ~shown).mean() > missed + 0.02
+    shown, annotated = shown_and_annotated(distractors=1.0)
+    assert (shown & ~annotated).mean() > extra + 0.05
+
+
+@pytest.mark.parametrize("knob", [{"confusable": 0.9}, {"noise": 6.0}, {"similarity": 0.999}])
+def test_what_hides_the_class(knob):
+    easy = TWINS["activitynet-sim"]["small"]
+    easy = replace(easy, num_train=100, num_test=100, num_classes=10, confusable=0.0, noise=0.3, similarity=0.5)
+    assert video_accuracy(simulate_twin("activitynet-sim", easy)) > 0.95
+    assert video_accuracy(simulate_twin("activitynet-sim", replace(easy, **knob))) < 0.9
+
+
+def test_classifiers_see_as_much_as_on_the_real_sets():
+    thumos14 = simulate_twin("thumos14-sim", replace(TWINS["thumos14-sim"]["small"], seed=1000))
+    share, confusions = window_accuracy(thumos14)
+    low, high = THUMOS14_WINDOWS_RIGHT.values()
+    assert low < share < high + 0.05
+    assert confusions.loc["HammerThrow"].idxmax() == "ThrowDiscus"
+    assert confusions.loc["CliffDiving", "Diving"] == 0, "annotated too, so not wrong"
+    activitynet = simulate_twin("activitynet-sim", replace(TWINS["activitynet-sim"]["small"], seed=1000))
+    assert video_accuracy(activitynet) == pytest.approx(ACTIVITYNET_VIDEOS_RIGHT, abs=0.04)
+
+
+def test_groups_hold_every_class_once():
+    statistics = load_statistics()["thumos14"]
+    assert sorted(name for group in statistics["groups"] for name in group) == sorted(statistics["classes"])
+
+
+def test_shortened_background_keeps_the_instances():
+    segments = np.array([[10.0, 12.0], [30.0, 35.0], [90.0, 91.0]])
+    duration, shorter = shorten_background((100.0, segments), 50.0, 0.1)
+    assert duration == pytest.approx(50.0)
+    np.testing.assert_allclose(np.diff(shorter, axis=1), np.diff(segments, axis=1))
+    assert shorten_background((100.0, segments), 10.0, 0.5)[0] == pytest.approx(8 + 0.5 * 92)
+    assert shorten_background((100.0, segments[:0]), 20.0, 0.1)[0] == pytest.approx(20.0)

@@ -103,7 +103,7 @@ def sets_by_temperature(frames: Mapping[str, pd.DataFrame], best: Mapping[str, f
             areas = axes.stackplot(frame.index, *(frame[kind] for kind in kinds), labels=kinds, colors=[SUBSPACES[kind] for kind in kinds])
             for area, kind in zip(areas, kinds, strict=True):
                 area.set(hatch=HATCHES[kind], edgecolor="white", linewidth=0)
-            axes.plot(frame.index, frame["sure"], "--", color="black", label="snippets with p_max of 1/2 or more")
+            axes.plot(frame.index, frame["sure"], "--", color="black", label="p_max of 1/2 or more (of all snippets)")
             if best and name in best:
                 axes.axvline(best[name], color="black", linestyle=":", label="lowest log loss")
             axes.set(title=name, xscale="log", ylim=(0, 1), xlim=(min(frame.index), max(frame.index)))
@@ -145,7 +145,7 @@ def gain_map(fitted: Any, places: pd.DataFrame | None = None, steps: int = 60) -
         points = axes.scatter(cells["positive"], cells["negative"], c=cells["gain"], edgecolors="black", s=34, label="twins", **colours)
         figure.colorbar(points, label="gain over the baseline (points)")
         if places is not None:
-            marks = [marker for name, marker in MARKERS.items() if name not in ("whole-video", "supervised only")]
+            marks = [marker for name, marker in MARKERS.items() if name not in ("whole-video", "ours")]
             for (name, row), marker in zip(places.iterrows(), marks * len(places), strict=False):
                 text = f"{name}: {row['mean']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]{'' if row['inside'] else ', extrapolated'}"
                 axes.plot(row["positive"], row["negative"], marker, color="black", markersize=8, markerfacecolor="white", label=text)

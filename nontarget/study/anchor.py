@@ -129,7 +129,8 @@ class Anchor:
         rows: list[dict[str, Any]] = []
         for name, column in (("normalised (mAP_N)", "normalized"), ("plain mAP", "mean_ap")):
             found = paired_interval(self.scores[column])
-            text = "not computed" if self.scores.empty else f"{found['mean']:.1f} [{found['low']:.1f}, {found['high']:.1f}]"
+            interval = "" if np.isnan(found["low"]) else f" [{found['low']:.1f}, {found['high']:.1f}]"
+            text = "not computed" if self.scores.empty else f"{found['mean']:.1f}{interval}"
             rows.append({"Detector": "ActionFormer (ours)", "Average": name, "mAP (%)": text})
         rows += [
             {"Detector": f"*{name} (published)*", "Average": "mAP_N", "mAP (%)": f"*{value:.1f}*"} for name, value in PUBLISHED.items()
