@@ -45,7 +45,7 @@ def train_both(dataset, data, rule="ours", folder=None, **options):
         learner = replace(learner, teacher_temperature=1.5)
     detector.pretext = learner.pretext_head(detector.embed_dim)
     stages = []
-    for name in ("pretrain", "selftrain"):
+    for name in ("pretrain", "selftrain") if learner.self_trains else ("pretrain",):
         weights = folder / f"{name}.safetensors" if folder else None
         stages.append(train_stage(name, detector, learner, data, CONFIG, seed=5, weights=weights, **options))
     return detector, stages
