@@ -25,11 +25,12 @@ from nontarget.data import (
     make_labeled_clips,
     split_dataset,
 )
-from nontarget.data.clips import CLIPS_VERSION
 from nontarget.detectors.base import Detector
 from nontarget.devices import cpu_threads, resolve_device
-from nontarget.inference import INFERENCE_VERSION, detect_clips, detect_whole_videos
-from nontarget.metrics import METRICS_VERSION, DetectionScores, evaluate_detections
+from nontarget.gradients import mean_gradient_shares
+from nontarget.identities import stage_identities, versions_of
+from nontarget.inference import detect_clips, detect_whole_videos
+from nontarget.metrics import DetectionScores, evaluate_detections
 from nontarget.occupancy import Occupancy, subspace_occupancy
 from nontarget.presets import PRESETS, training_of
 from nontarget.progress import progress_bar
@@ -38,13 +39,11 @@ from nontarget.results import Record, ResultStore, identity_key
 from nontarget.rules.base import LearningRule
 from nontarget.trained import TrainedDetector
 from nontarget.training import (
-    TRAINING_VERSION,
     EpochCallback,
     Stage,
     StageName,
     TrainingData,
     epochs_of,
-    mean_gradient_shares,
     partial_of,
     steps_per_epoch,
     train_stage,
@@ -124,15 +123,7 @@ class Experiment:
             "training": asdict(training),
             "inference": asdict(inference),
             "changed": changed,
-            "versions": {
-                "clips": CLIPS_VERSION,
-                "detector": detectors.detector_version(self.detector),
-                "rule": rule.version,
-                "training": TRAINING_VERSION,
-                "inference": INFERENCE_VERSION,
-                "metrics": METRICS_VERSION,
-            }
-            | _calibration_version(rule),
+            "versions": versions_of(self.detector, rule),
         }
         return json.loads(json.dumps(identity))  # as a record holds it: JSON has no tuples
 
@@ -285,7 +276,7 @@ def train(
 
     detector, stages, calibration = new_detector(), {}, None
     calibrates = rule.teacher_temperature == "calibrated" and rule.uses_unlabeled
-    depends_on = _stage_identities(identity, rule)
+    depends_on = stage_identities(identity, rule)
     epochs = sum(epochs_of(name, config) for name in depends_on) + FOLDS * calibrates * config.pretrain_epochs
     steps = steps_per_epoch(data, config) * epochs
     with progress_bar(steps, f"{rule.name}, {dataset.name}", "step", progress) as bar, cpu_threads(threads):
@@ -360,24 +351,3 @@ def _provenance(training: Training, device: torch.device, threads: int, seconds:
     about = provenance(device, threads)
     versions = {stage.code for stage in training.stages.values()} | {about["commit"]}
     return about | {"commit": "+".join(sorted(versions)), "seconds": {name: round(s, 2) for name, s in seconds.items()}}
-
-
-def _stage_identities(identity: Mapping[str, Any], rule: LearningRule) -> dict[StageName, dict[str, Any]]:
-    """What the weights after each stage depend on."""
-    common = {name: identity[name] for name in ("dataset", "protocol", "label_ratio", "seed", "detector")}
-    common["versions"] = {name: identity["versions"][name] for name in ("clips", "detector", "training")}
-    pretraining = {name: value for name, value in identity["training"].items() if name not in _SELFTRAINING_ONLY}
-    stages: dict[StageName, dict[str, Any]] = {
-        "pretrain": {**common, "rule": rule.pretraining_settings(), "training": pretraining},
-        "selftrain": {**common, "rule": rule.training_settings(), "rule_version": rule.version, "training": identity["training"]}
-        | _calibration_version(rule),
-    }
-    return stages if rule.self_trains else {"pretrain": stages["pretrain"]}
-
-
-def _calibration_version(rule: LearningRule) -> dict[str, int]:
-    """What results of a calibrated teacher depend on besides."""
-    return {"calibration": CALIBRATION_VERSION} if rule.teacher_temperature == "calibrated" else {}
-
-
-_SELFTRAINING_ONLY = ("selftrain_epochs", "generations", "learning_rate", "unlabeled_weight")

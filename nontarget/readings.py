@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from nontarget.experiment import Experiment
-from nontarget.systems import TABLES
+from nontarget.systems import TABLES, seeds_of
 from nontarget.tables import Comparison, compare
 from nontarget.texttable import TextTable, interval_text, percent
 
@@ -239,11 +239,13 @@ def measure(plain: Experiment, seeds: int | Sequence[int], **options: Any) -> Ef
 
     Args:
         plain: see :func:`alternatives`.
-        seeds: how many (0, 1, ...), or which.
+        seeds: how many, or which; see :func:`nontarget.systems.seeds_of`. An alternative that lacks one of them has no effect yet.
         **options: of :func:`nontarget.tables.compare`: ``source``, ``store``, ``device``.
     """
     comparison = compare(readings_experiments(plain), seeds, reference=REFERENCE, **options)
+    whole = comparison.seeds[comparison.seeds == len(seeds_of(REFERENCE, seeds))].index
     measured = comparison.differences().reindex(columns=["mean", "low", "high"])
+    measured = measured[measured.index.isin(whole)]
     rows = [(name, reading.name, name.removeprefix(f"{reading.name}: ")) for reading, name, _ in alternatives(plain)]
     frame = pd.DataFrame(rows, columns=["name", "reading", "alternative"]).set_index("name")
     effects = Effects(comparison, frame.join(measured.astype(float)))

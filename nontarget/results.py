@@ -87,7 +87,9 @@ class ResultStore:
         if not self.metrics_path.is_file():
             return pd.DataFrame(columns=METRIC_COLUMNS)
         text = {"tiou": str, "key": str, "commit": str, "settings": str, "gradient_share": str}
-        return pd.read_csv(self.metrics_path, dtype=text, keep_default_na=False, na_values={c: [""] for c in OCCUPANCY_COLUMNS})
+        table = pd.read_csv(self.metrics_path, dtype=text, keep_default_na=False, na_values={c: [""] for c in OCCUPANCY_COLUMNS})
+        older = {} if "gradient_share" in table else {"gradient_share": ""}
+        return table.assign(**older)[METRIC_COLUMNS]
 
     def committed(self, identity: Mapping[str, Any], metrics: pd.DataFrame | None = None) -> Found:
         """Look a run up in the committed table.

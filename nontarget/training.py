@@ -14,29 +14,25 @@ import torch
 from jaxtyping import Int
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from nontarget.config import TrainingConfig
 from nontarget.data import Clips, LabeledClips
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
 from nontarget.files import atomic_write
+from nontarget.gradients import SHARE, Curve, gradient_shares
 from nontarget.provenance import code_version
 from nontarget.rules.base import LearningRule
+from nontarget.teacher import Teacher
 
 TRAINING_VERSION = 2
 
 AVERAGE_MOMENTUM = 0.999
-_SHARE = "share of "
-_CACHE_BYTES = 2**30  # of a frozen teacher's outputs on all unlabelled clips; where they take more, they are computed step by step
 
 StageName = Literal["pretrain", "selftrain"]
 
 EpochCallback = Callable[[StageName, int, Detector], object]
-
-Curve = list[dict[str, float]]
-"""One entry an epoch: the last learning rate, the mean of every loss, and ``share of <loss>``: its part in the gradient on the
-parameters of the embedding at the first step of the epoch (norm of its gradient, divided by the sum of those norms)."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +181,7 @@ def train_stage(
             means = {key: float(total) / steps for key, total in totals.items()}
             if not all(map(math.isfinite, means.values())):
                 raise FloatingPointError(f"{name}, epoch {stage.epoch}: a loss is not finite: {means}")
-            stage.curve.append({"learning_rate": rate, **means, **{_SHARE + key: share for key, share in shares.items()}})
+            stage.curve.append({"learning_rate": rate, **means, **{SHARE + key: share for key, share in shares.items()}})
             stage.epoch += 1
             stage.seconds += time.perf_counter() - started
             if partial is not None:
@@ -222,6 +218,7 @@ def _step_losses(
         pseudo: what the teacher says of the unlabelled clips; None: what the student says is taken.
     """
     learns = unlabeled is not None and not pretraining
+    labeled = detector.augmented(labeled)
     features, valid, here = labeled.features, labeled.valid, slice(len(labeled))
     if unlabeled is not None:
         features, valid = torch.cat((features, unlabeled.features)), torch.cat((valid, unlabeled.valid))
@@ -256,67 +253,6 @@ def _scalars(rule: LearningRule, kind: str, losses: Losses) -> Losses:
             got = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
             raise TypeError(f"learning rule {rule.name!r} must return a scalar tensor as its {kind} loss {name!r}, got {got}")
     return losses
-
-
-class Teacher:
-    """Who gives the pseudo labels: a model in evaluation mode, without gradient; or the student itself, if there is none."""
-
-    def __init__(self, model: Detector | None, clips: Clips, batch_size: int, device: torch.device, cached: bool) -> None:
-        """Args:
-        model: the teacher; None: the student.
-        clips: all unlabelled clips.
-        batch_size: of a forward pass over all of them.
-        device: of the model.
-        cached: whether the model stays as it is, so that its outputs on all clips can be kept.
-        """
-        self.model, self.clips, self.batch_size, self.device = model, clips, batch_size, device
-        first = None if model is None or not cached else next(self._parts(model))
-        fits = first is not None and first.nbytes / len(first.valid) * len(clips) <= _CACHE_BYTES
-        self.cache = DetectorOutput.concatenated(list(self._parts(model))) if model is not None and fits else None
-
-    def __call__(self, clips: Clips, indices: Int[Tensor, " clips"]) -> DetectorOutput | None:
-        """Output on a batch; None: the student's own is to be taken."""
-        if self.model is None:
-            return None
-        if self.cache is not None:
-            return self.cache[indices]
-        with torch.no_grad():
-            return self.model(clips.features, clips.valid)
-
-    def outputs(self, student: Detector) -> Iterator[DetectorOutput]:
-        """On all unlabelled clips, batch by batch, as they are asked for."""
-        if self.cache is not None:
-            for first in range(0, len(self.clips), self.batch_size):
-                yield self.cache[slice(first, first + self.batch_size)]
-        else:
-            yield from self._parts(self.model or student)
-
-    def _parts(self, model: Detector) -> Iterator[DetectorOutput]:
-        for first in range(0, len(self.clips), self.batch_size):
-            part = self.clips[slice(first, first + self.batch_size)].to(self.device)
-            with torch.no_grad():
-                yield model(part.features, part.valid)
-
-
-def gradient_shares(losses: Losses, parameters: list[nn.Parameter]) -> dict[str, float]:
-    """Each loss's part in the gradient on some parameters: the norm of its gradient, divided by the sum of the norms of all.
-
-    Args:
-        losses: scalars, already weighted; their graphs are kept.
-        parameters: those of the embedding, which all losses share.
-    """
-    norms = {}
-    for name, loss in losses.items():
-        gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True) if loss.requires_grad else ()
-        norms[name] = sum(float(g.square().sum()) for g in gradients if g is not None) ** 0.5
-    total = sum(norms.values())
-    return {name: norm / total if total > 0 else 0.0 for name, norm in norms.items()}
-
-
-def mean_gradient_shares(curve: Curve) -> dict[str, float]:
-    """Each loss's share of the embedding's gradient, averaged over the epochs of a stage."""
-    names = dict.fromkeys(key for entry in curve for key in entry if key.startswith(_SHARE))
-    return {name.removeprefix(_SHARE): sum(entry.get(name, 0.0) for entry in curve) / len(curve) for name in names}
 
 
 def _learning_rate(peak: float, step: int, steps: int, warmup: int) -> float:

@@ -29,7 +29,7 @@ def components():
     from nontarget.detectors.base import Detector, DetectorOutput, Targets
     from nontarget.inference import INFERENCE_VERSION, detect_clips
     from nontarget.metrics import METRICS_VERSION, evaluate_detections
-    from nontarget.training import TRAINING_VERSION, TrainingData, train_stage
+    from nontarget.training import TRAINING_VERSION, StageName, TrainingData, train_stage
 
     found = {}
     numbers = []
@@ -72,7 +72,7 @@ def components():
         rule = rules.get_rule(name)
         values = [rule.labeled_loss(detector, DetectorOutput(logits, valid), Targets(labels, None))]
         with torch.random.fork_rng():
-            if rule.uses_unlabeled and not rule.uses_truth:
+            if rule.uses_unlabeled and rule.self_trains and not rule.uses_truth:
                 values.append(rule.unlabeled_loss(logits, teacher, valid))
             if rule.uses_unlabeled and name not in ("baseline", "ours"):  # also what else a rule may do
                 student = copy.deepcopy(detector)
@@ -80,7 +80,8 @@ def components():
                 if rule.teacher_temperature == "calibrated":
                     rule = replace(rule, teacher_temperature=1.5)
                 told = replace(data, truth=truth) if rule.uses_truth else data
-                values += train_stage("selftrain", student, rule, told, config, seed=1).curve[-1].values()
+                stage: StageName = "selftrain" if rule.self_trains else "pretrain"
+                values += train_stage(stage, student, rule, told, config, seed=1).curve[-1].values()
         found[f"rule {name}"] = (rule.version, values)
 
     settings = detectors.detector_settings("spot", "tiny", embed_dim=16, mask_dim=8)

@@ -19,7 +19,7 @@ from nontarget.inference import detect_clips
 from nontarget.metrics import evaluate_detections
 from nontarget.training import TrainingData, train_stage
 
-LEARNING = [name for name in rules.available() if rules.get_rule(name).uses_unlabeled]
+LEARNING = [name for name, rule in ((n, rules.get_rule(n)) for n in rules.available()) if rule.uses_unlabeled and rule.self_trains]
 CONFIG = TrainingConfig(pretrain_epochs=20, selftrain_epochs=30, batch_size=8, pretrain_learning_rate=3e-3, learning_rate=2e-3)
 
 

@@ -103,7 +103,7 @@ class ActionFormer(Detector):
     of one level. There is nothing that is learnt without labels.
     """
 
-    version = 2
+    version = 3
     abilities = frozenset({"agreement"})
     averages_weights = True
 
