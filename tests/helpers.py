@@ -10,7 +10,7 @@ from nontarget.data import Annotations, Clips, Dataset, LabeledVideo, Video, wit
 from nontarget.data.simulate import TWINS, simulate_twin
 
 TINY_TWIN = {"num_train": 24, "num_test": 8, "num_classes": 4, "group_size": 2, "feature_dim": 8}
-TINY_TRAINING = {"pretrain_epochs": 2, "selftrain_epochs": 2, "batch_size": 8, "steps_per_epoch": None}
+TINY_TRAINING = {"pretrain_epochs": 2, "selftrain_epochs": 2, "batch_size": 8, "steps_per_epoch": 3}
 
 
 def tiny_dataset(**changes):

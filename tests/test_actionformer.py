@@ -459,18 +459,40 @@ def test_interrupted_training_ends_as_if_it_had_not_been(tmp_path, rule, interru
     resumed, resumed_curves = train_both(tmp_path)
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), resumed.parameters(), strict=True))
     assert curves == resumed_curves
-    assert set(curves[0][0]) == {"learning_rate", "labeled", "regression"}
+    assert set(curves[0][0]) == {"learning_rate", "labeled", "regression", "share of labeled", "share of regression"}
 
 
 def test_the_averaged_weights_are_the_result():
+    """A running average whose momentum rises: 1/10, 2/11, 3/12, as the released code of many detectors has it."""
     dataset = tiny_dataset()
     data, _ = prepare(dataset, 0.25)
     detector, visited = fresh(dataset), []
     start = detector.class_head.weight.detach().clone()
     config = TrainingConfig(**TINY_TRAINING | {"pretrain_epochs": 1})
     train_stage("pretrain", detector, rules.get_rule("baseline"), data, config, seed=5, on_step=lambda: visited.append(snapshot(detector)))
-    mean = torch.stack([start, *visited]).mean(dim=0)  # of few steps the average is the plain mean
+    assert len(visited) == 3
+    mean = start
+    for momentum, weights in zip((1 / 10, 2 / 11, 3 / 12), visited, strict=True):
+        mean = momentum * mean + (1 - momentum) * weights
     torch.testing.assert_close(detector.class_head.weight, mean)
+    assert not torch.allclose(detector.class_head.weight, visited[-1])
+
+
+def test_training_crops_labelled_clips(monkeypatch):
+    """The recipe's random windows reach training: of a share of 1 every clip is whole, of less some are not."""
+    dataset = tiny_dataset()
+    data, _ = prepare(dataset, 0.25)
+    config = TrainingConfig(**TINY_TRAINING | {"pretrain_epochs": 1})
+    whole, original = int(data.labeled.valid.sum(dim=1).min()), ActionFormer.forward
+    shown = {}
+    for share in (1.0, 0.5):
+        seen = shown[share] = []
+        monkeypatch.setattr(ActionFormer, "forward", lambda self, x, valid, seen=seen: seen.append(valid) or original(self, x, valid))
+        train_stage("pretrain", fresh(dataset, shortest_crop=share), rules.get_rule("supervised only"), data, config, seed=5)
+    lengths = {share: torch.cat([valid.sum(dim=1) for valid in seen]) for share, seen in shown.items()}
+    assert lengths[1.0].min() >= whole
+    assert lengths[0.5].min() < whole
+    assert lengths[0.5].float().mean() == pytest.approx(0.75 * lengths[1.0].float().mean().item(), rel=0.15)
 
 
 def snapshot(detector):

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -208,7 +209,38 @@ def test_no_forward_pass_in_vain(spot, device, monkeypatch):
     output = spot(features, valid)
     losses = spot.label_free_losses(output, features, valid, pretraining=True)
     assert len(calls) == 2
-    assert set(losses) == {"reconstruction", "refinement"}
+    assert set(losses) == {"reconstruction"}, "L_ref is off"
+
+
+def test_weights_of_the_losses_without_labels(device):
+    """As the equations have them, and times a weight; at weight 0 a loss is not computed at all."""
+    features, valid = batch(device)
+
+    def losses(pretraining=True, **changes):
+        torch.manual_seed(0)
+        spot = Spot(5, 3, replace(SMALL, **changes)).to(device).eval()
+        return spot.label_free_losses(spot(features, valid), features, valid, pretraining=pretraining)
+
+    literal = losses(refinement_weight=1.0)
+    assert set(literal) == {"reconstruction", "refinement"}
+    weighted = losses(refinement_weight=0.05, reconstruction_weight=3.0)
+    torch.testing.assert_close(weighted["refinement"], 0.05 * literal["refinement"])
+    torch.testing.assert_close(weighted["reconstruction"], 3 * literal["reconstruction"])
+    assert losses(reconstruction_weight=0.0) == {}
+    assert set(losses(refinement_weight=1.0, pretrains_refinement=False)) == {"reconstruction"}, "to the letter of Sec. 4.2"
+    assert set(losses(False, refinement_weight=1.0, pretrains_refinement=False)) == {"reconstruction", "refinement"}
+
+
+def test_hidden_snippets_have_reconstructions_of_their_own(device):
+    """What L_rec can learn: with local context, hidden snippets of a clip differ; without it they are all the same."""
+    features, valid = batch(device, lengths=(9,), snippets=9)
+    hidden = torch.tensor([2, 5], device=device)
+    shown = features.index_fill(1, hidden, 0.0)
+    for layers in (0, 1):
+        torch.manual_seed(0)
+        spot = Spot(5, 3, replace(SMALL, context_layers=layers)).to(device).eval()
+        first, second = spot.decoder(spot.embedding(shown, valid))[0, hidden]
+        assert torch.allclose(first, second, atol=1e-6) == (layers == 0)
 
 
 def test_detectors_by_name():

@@ -141,7 +141,9 @@ def test_supervised_only_does_not_see_unlabelled_videos(dataset):
     assert not same_weights(c, d), "and this test can tell"
 
 
-def test_every_rule_and_ratio_takes_the_same_number_of_steps(dataset):
+def test_every_rule_and_ratio_takes_the_same_number_of_steps(dataset, monkeypatch):
+    """Also where the number of clips decides."""
+    monkeypatch.setattr("test_training.CONFIG", replace(CONFIG, steps_per_epoch=None))
     counts = set()
     for ratio in (0.25, 0.5, 1.0):
         for rule in ("supervised only", "ours"):
@@ -195,6 +197,31 @@ def test_a_generation_starts_from_the_last_one(dataset):
     renewed = fresh(dataset)
     train_stage("selftrain", renewed, replace(rule, teacher="epochs"), data, two, seed=5)
     assert not same_weights(whole, renewed)
+
+
+@pytest.mark.parametrize("name", ["spot", "actionformer"])
+@pytest.mark.parametrize("interrupted_at", [5, 7, 11])
+def test_interrupted_generations_end_as_if_they_had_not_been(dataset, tmp_path, name, interrupted_at):
+    """In the first, at the first step of the second, and inside it; also where the running average is the result."""
+    data, config, rule, steps = prepare(dataset), replace(CONFIG, generations=2), rules.get_rule("baseline"), []
+
+    def train(weights=None, on_step=lambda: None):
+        torch.manual_seed(3)
+        settings = detector_settings(name, "tiny", embed_dim=16, **({"mask_dim": 8} if name == "spot" else {"num_heads": 2}))
+        detector = build_detector(name, dataset.feature_dim, dataset.num_classes, settings)
+        return detector, train_stage("selftrain", detector, rule, data, config, seed=5, weights=weights, on_step=on_step)
+
+    def stop():
+        steps.append(1)
+        if len(steps) == interrupted_at:
+            raise Interrupt
+
+    plain, stage = train()
+    with pytest.raises(Interrupt):
+        train(tmp_path / "w.safetensors", stop)
+    resumed, again = train(tmp_path / "w.safetensors")
+    assert same_weights(plain, resumed)
+    assert stage.curve == again.curve
 
 
 def test_a_frozen_teacher_says_the_same_from_memory(dataset, monkeypatch):
