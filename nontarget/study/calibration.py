@@ -50,6 +50,10 @@ MOST_OFF_ON_AVERAGE, MOST_OFF = 3.0, 6.0
 """Of mAP in percent: of the average over tIoU at each ratio, and at each tIoU."""
 
 
+class NotComputedError(ValueError):
+    """A result is neither committed nor stored."""
+
+
 @dataclass(frozen=True)
 class Calibration:
     """The baseline on a twin beside the paper's."""
@@ -128,7 +132,7 @@ def calibration_curve(
         of_world = {name: replace(e, twin_settings={**e.twin_settings, "seed": seed}) for name, e in named.items()}
         found = compare(of_world, [seed], source=source, **options)
         if found.unavailable:
-            raise ValueError(f"calibration of {dataset}: " + "; ".join(found.unavailable))
+            raise NotComputedError(f"calibration of {dataset}: " + "; ".join(found.unavailable))
         maps.append(found.maps)
     mean = pd.concat(maps).groupby("system").mean()
     rows = [
@@ -138,6 +142,14 @@ def calibration_curve(
     ]
     curve = pd.DataFrame(rows)
     return Calibration(curve.assign(difference=curve["ours"] - curve["paper"]))
+
+
+def calibration_if_known(dataset: str, **options: Any) -> Calibration | None:
+    """:func:`calibration_curve`, or None where a result that it needs is not there."""
+    try:
+        return calibration_curve(dataset, **options)
+    except NotComputedError:
+        return None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
