@@ -192,6 +192,11 @@ class Tabs:
     missing: tuple[str, ...] = ()
     """Data sets and label ratios without current results."""
 
+    def joined(self, others: Iterable["Tabs"]) -> "Tabs":
+        """These and others, as one."""
+        every = (self, *others)
+        return Tabs(tuple(c for tabs in every for c in tabs.comparisons), self.name, tuple(m for tabs in every for m in tabs.missing))
+
     @property
     def not_computed(self) -> str:
         """What is not there, in a sentence; empty if all is."""

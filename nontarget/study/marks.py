@@ -1,5 +1,6 @@
 """Marks under comparisons where the instrument is not known to tell rules apart."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -56,3 +57,14 @@ def marked_tabs(tabs: Tabs, store: ResultStore | None = None, **settings: Any) -
     detector = names.pop() if len(names) == 1 else "spot"
     reports = gate_reports(list(cells), store, **{"detector": detector, **settings})
     return replace(tabs, comparisons=tuple(replace(c, mark=reports[c.dataset, c.label_ratio].mark) for c in tabs.comparisons))
+
+
+def gates_findings(reports: Iterable[GateReport]) -> str:
+    """On which data the gates hold, in a sentence or two (Markdown)."""
+    reports = list(reports)
+    held = [report.title for report in reports if report.passed]
+    text = f"**All gates hold in {len(held)} of {len(reports)} cells{': ' if held else ''}{'; '.join(held)}.**"
+    failing = [f"{report.title}: {', '.join(f'({gate.name})' for gate in report.failing)}" for report in reports if report.failing]
+    unknown = [report.title for report in reports if report.passed is None]
+    text += f" A gate fails on {'; '.join(failing)}." if failing else ""
+    return text + (f" Not computed, or not in full, though nothing fails: {'; '.join(unknown)}." if unknown else "")
