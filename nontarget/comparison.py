@@ -31,6 +31,8 @@ class Comparison:
     """The system that the others are compared with."""
     helped: tuple[str, ...] = ()
     """Systems whose detections were rescored with external video scores."""
+    partial: tuple[str, ...] = ()
+    """Systems that lack some of the seeds, with how many they have."""
 
     @property
     def mean(self) -> pd.DataFrame:
@@ -44,8 +46,13 @@ class Comparison:
 
     @property
     def num_seeds(self) -> int:
-        """How many seeds every system was run with."""
+        """The largest number of seeds that a system was run with."""
         return self.maps.index.get_level_values("seed").nunique()
+
+    @property
+    def seeds(self) -> pd.Series:
+        """How many seeds each system was run with."""
+        return self.maps.groupby(level="system", sort=False).size()
 
     def differences(self) -> pd.DataFrame:
         """Average mAP minus that of the reference, paired by seed: columns mean, low, high (95 % interval of Student's t, n - 1)."""
@@ -70,6 +77,8 @@ class Comparison:
         for system in mean.index:
             difference = interval_text(**gain.loc[system]).replace(", ", ",\N{NO-BREAK SPACE}") if system in gain.index else ""
             row = {"System": system, _heading("avg"): "", _GAIN: difference}
+            if self.seeds.nunique() > 1:
+                row["Seeds"] = str(self.seeds[system])
             for tiou in shown:
                 spread = "" if pd.isna(std.loc[system, tiou]) else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{std.loc[system, tiou]:.1f}"
                 row[_heading(tiou)] = f"{mean.loc[system, tiou]:.1f}{spread}"
@@ -94,7 +103,7 @@ class Comparison:
     def caption(self) -> str:
         """What the table shows, in a sentence or two."""
         kind = "simulated data" if self.simulated else "real data"
-        seeds = f"mean ± standard deviation over {self.num_seeds} seeds" if self.num_seeds > 1 else "one seed"
+        seeds = f"mean ± standard deviation over {_span(self.seeds)} seeds" if self.num_seeds > 1 else "one seed"
         text = f"{_name_of(self.table)}mAP (%) on {self.dataset} ({kind}), {100 * self.label_ratio:g} % of the videos labelled; {seeds}. "
         if len(self.differences()):
             text += f"{_GAIN}: difference in average mAP to {self.reference}, paired by seed, with its 95 % interval. "
@@ -154,7 +163,7 @@ class Comparison:
         lines = ["| " + " | ".join(cells.columns) + " |", "|:--" + "|--:" * (cells.shape[1] - 1) + "|"]
         lines += ["| " + " | ".join(row) + " |" for row in cells.itertuples(index=False)]
         label = [f":name: {name}"] if name else []
-        notes = [self.scored, *(f"**{u}**" for u in self.unavailable)]
+        notes = [self.scored, *(f"**{u}**" for u in (*self.unavailable, *self.partial))]
         return "\n".join(["```{table} " + self.caption, *label, "", *lines, "```", "", *("\n\n".join(notes)).splitlines()])
 
     def _repr_markdown_(self) -> str:
@@ -162,7 +171,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         cells = self.cells().replace(r"\*(.*)\*", r"<em>\1</em>", regex=True)
-        notes = "".join(f"<p>{text}</p>" for text in (self.scored, *self.unavailable))
+        notes = "".join(f"<p>{text}</p>" for text in (self.scored, *self.unavailable, *self.partial))
         return f"<p>{self.caption}</p>{cells.to_html(index=False, escape=False, border=0)}{notes}"
 
 

@@ -44,26 +44,41 @@ class TrainingConfig:
     pretrain_epochs: int = 12
     """Sec. 4.2."""
     selftrain_epochs: int = 15
-    """Sec. 4.2."""
+    """Of each generation (Sec. 4.2)."""
+    generations: int = 1
+    """How often self-training is run, each time with the last result as the frozen teacher (Sec. 1: "iteratively uses the current model
+    to assign pseudo labels ... and trains a new model"; assumed: once)."""
+    steps_per_epoch: int | None = None
+    """Optimiser steps of an epoch, the same for every rule and label ratio. None: as many as the training clips, labelled or not, make
+    batches. A number: the budget of a small data set, which a pass over its few clips would starve."""
     batch_size: int = 16
-    """Labelled clips of a step, and as many unlabelled ones (assumed). An epoch has as many steps as the training clips, labelled or
-    not, make batches, so that every rule and label ratio takes the same number of steps."""
+    """Labelled clips of a step, and as many unlabelled ones (assumed)."""
     pretrain_learning_rate: float = 1e-3
     """Assumed."""
     learning_rate: float = 1e-4
     """Of self-training: 1e-4 on ActivityNet, 1e-5 on THUMOS14 (Sec. 4.2, read so)."""
+    warmup_steps: int = 0
+    """Steps at the start of each stage in which the learning rate rises linearly (assumed: none)."""
     weight_decay: float = 1e-4
     """Of AdamW (assumed)."""
+    feature_noise: float = 0.0
+    """Standard deviation of Gaussian noise that is added to the normalised features of a step, labelled and unlabelled alike (assumed:
+    none). The teacher sees no noise."""
     unlabeled_weight: float = 1.0
     """alpha of Eq. 1 (Sec. 4.2)."""
     gradient_norm: float = 1.0
     """Gradients are scaled down to this norm (assumed)."""
 
     def __post_init__(self) -> None:
-        check_at_least_one("batch_size", self.batch_size)
+        for name in ("batch_size", "generations"):
+            check_at_least_one(name, getattr(self, name))
+        if self.steps_per_epoch is not None:
+            check_at_least_one("steps_per_epoch", self.steps_per_epoch)
+        if not isinstance(self.warmup_steps, int) or self.warmup_steps < 0:
+            raise ValueError(f"warmup_steps must be a whole number of at least 0, got {self.warmup_steps!r}")
         for name in ("pretrain_learning_rate", "learning_rate", "gradient_norm"):
             check_number(name, getattr(self, name), lambda value: value > 0, "a finite number > 0")
-        for name in ("weight_decay", "unlabeled_weight"):
+        for name in ("weight_decay", "unlabeled_weight", "feature_noise"):
             check_number(name, getattr(self, name), lambda value: value >= 0, "a finite number >= 0")
         if not all(isinstance(n, int) for n in (self.pretrain_epochs, self.selftrain_epochs)):
             raise ValueError(f"epochs must be whole numbers, got {self.pretrain_epochs!r} and {self.selftrain_epochs!r}")
@@ -79,10 +94,17 @@ class InferenceConfig:
     """Sec. 3.6 asks for a set of thresholds to get enough candidates; its values are assumed."""
     mask_thresholds: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     """Sec. 4.2 takes SPOT's set, which it does not give: likewise assumed."""
-    max_candidates: int = 2000
-    """Candidates of a video that enter Soft-NMS, best first (assumed)."""
-    max_detections: int = 200
-    """Detections kept for a video (assumed, as in ActionFormer on THUMOS14)."""
+    class_score: Literal["contrast", "mean"] = "contrast"
+    """Class probability of a candidate: ``mean`` over its snippets; ``contrast``, that minus the mean over its surroundings, a quarter
+    of its length on either side. Deviation: Sec. 3.6 says "class probability"; contrast ranks whole instances before parts of them."""
+    mask_score: Literal["agreement", "mean"] = "agreement"
+    """Mask score of a candidate: ``mean`` of the mask over its snippets; ``agreement``, the soft tIoU of candidate and mask, which a part
+    of the mask does not reach. Deviation: Sec. 3.6 does not define it."""
+    max_candidates: int = 1000
+    """Candidates of a class in a video that enter Soft-NMS, best first (assumed). There is no limit over classes: the near-copies of a
+    sure class would push all others out."""
+    max_detections: int = 1000
+    """Detections kept for a video (assumed: so many that more change nothing)."""
     min_score: float = 0.001
     """Lowest score of a detection (assumed, as in ActionFormer)."""
     external_scores: bool = False
@@ -96,6 +118,8 @@ class InferenceConfig:
             check_at_least_one(name, getattr(self, name))
         if not isinstance(self.external_scores, bool):
             raise ValueError(f"external_scores must be True or False, got {self.external_scores!r}")
+        check_choice("class_score", self.class_score, ("contrast", "mean"))
+        check_choice("mask_score", self.mask_score, ("agreement", "mean"))
         check_number("min_score", self.min_score, lambda value: 0 <= value <= 1, "a number in [0, 1]")
         _check_shares("class_thresholds", self.class_thresholds)
         _check_shares("mask_thresholds", self.mask_thresholds)

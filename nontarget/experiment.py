@@ -2,30 +2,35 @@
 
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
 from nontarget import detectors, rules
+from nontarget.calibration import CALIBRATION_VERSION, FOLDS, Calibration, fold_temperature
 from nontarget.config import InferenceConfig, Protocol, TrainingConfig, check_choice, check_mapping, from_mapping
 from nontarget.data import (
     Dataset,
+    LabeledClips,
     LabeledVideo,
     Normalization,
+    Video,
     dataset_identity,
     load_dataset,
     make_clips,
     make_labeled_clips,
     split_dataset,
 )
-from nontarget.data.clips import CLIPS_VERSION
 from nontarget.detectors.base import Detector
 from nontarget.devices import cpu_threads, resolve_device
-from nontarget.inference import INFERENCE_VERSION, detect_clips, detect_whole_videos
-from nontarget.metrics import METRICS_VERSION, DetectionScores, evaluate_detections
+from nontarget.gradients import mean_gradient_shares
+from nontarget.identities import stage_identities, versions_of
+from nontarget.inference import detect_clips, detect_whole_videos
+from nontarget.metrics import DetectionScores, evaluate_detections
 from nontarget.occupancy import Occupancy, subspace_occupancy
 from nontarget.presets import PRESETS, training_of
 from nontarget.progress import progress_bar
@@ -33,7 +38,16 @@ from nontarget.provenance import provenance
 from nontarget.results import Record, ResultStore, identity_key
 from nontarget.rules.base import LearningRule
 from nontarget.trained import TrainedDetector
-from nontarget.training import TRAINING_VERSION, EpochCallback, Stage, StageName, TrainingData, partial_of, steps_per_epoch, train_stage
+from nontarget.training import (
+    EpochCallback,
+    Stage,
+    StageName,
+    TrainingData,
+    epochs_of,
+    partial_of,
+    steps_per_epoch,
+    train_stage,
+)
 
 Settings = Mapping[str, Any]
 
@@ -56,6 +70,9 @@ class Experiment:
     detector: str = "spot"
     features: str | None = None
     """A feature folder to use instead of a data set's name."""
+    held_out: bool = False
+    """Development data, on which settings are chosen and the instrument is judged: of a folder a third of the training videos takes the
+    place of the test videos, which stay unseen; of a twin another world is generated."""
     rule_settings: Settings = field(default_factory=dict)
     detector_settings: Settings = field(default_factory=dict)
     training_settings: Settings = field(default_factory=dict)
@@ -84,12 +101,14 @@ class Experiment:
         preset = PRESETS[self.preset]
         rule = self.learning_rule()
         detectors.check_abilities(self.detector, rule.needs, f"learning rule {rule.name!r}")
-        dataset, protocol = dataset_identity(self.dataset, self.preset, self.features, self.twin_settings)
+        dataset, protocol = dataset_identity(self.dataset, self.preset, self.features, self.twin_settings, self.held_out)
         protocol = from_mapping(Protocol, asdict(protocol) | dict(self.protocol_settings), "protocol_settings")
-        training = training_of(self.preset, self.detector, protocol)
+        training = training_of(self.preset, self.detector, str(dataset["name"]), protocol)
         training = from_mapping(TrainingConfig, asdict(training) | dict(self.training_settings), "training_settings")
         inference = from_mapping(InferenceConfig, asdict(preset.inference) | dict(self.inference_settings), "inference_settings")
-        changed = {name: dict(value) for name, value in vars(self).items() if name.endswith("_settings") and value}
+        changed: dict[str, Any] = {name: dict(value) for name, value in vars(self).items() if name.endswith("_settings") and value}
+        if self.held_out:
+            changed["held_out"] = True
         identity = {
             "dataset": dataset,
             "protocol": asdict(protocol),
@@ -104,21 +123,20 @@ class Experiment:
             "training": asdict(training),
             "inference": asdict(inference),
             "changed": changed,
-            "versions": {
-                "clips": CLIPS_VERSION,
-                "detector": detectors.detector_version(self.detector),
-                "rule": rule.version,
-                "training": TRAINING_VERSION,
-                "inference": INFERENCE_VERSION,
-                "metrics": METRICS_VERSION,
-            },
+            "versions": versions_of(self.detector, rule),
         }
         return json.loads(json.dumps(identity))  # as a record holds it: JSON has no tuples
 
     def load(self) -> Dataset:
         """The data set, under the experiment's protocol."""
-        dataset = load_dataset(self.dataset, self.preset, self.features, twin_settings=self.twin_settings)
-        return dataset.with_protocol(**self.protocol_settings)
+        return load_dataset(
+            self.dataset,
+            self.preset,
+            self.features,
+            twin_settings=self.twin_settings,
+            held_out=self.held_out,
+            protocol_settings=self.protocol_settings,
+        )
 
     def learning_rule(self) -> LearningRule:
         return rules.get_rule(self.rule, **self.rule_settings)
@@ -135,6 +153,10 @@ class Training:
     """Labelled and unlabelled training videos."""
     hidden: tuple[LabeledVideo, ...]
     """The training videos whose labels training did not see: for :func:`truth_in_subspaces` alone."""
+    calibration: Calibration | None = None
+    """How the teacher's temperature was found, if the rule asks for that."""
+    temperature: float = 1.0
+    """What the teacher's class logits were divided by."""
 
 
 def run(
@@ -184,7 +206,9 @@ def run(
         "scores": by_tiou | {"avg": scores.average_mean_ap},
         "scored": counts | training.counts,
         "occupancy": occupancy,
+        "calibration": training.calibration and json.loads(json.dumps(asdict(training.calibration))),
         "provenance": _provenance(training, resolve_device(device), threads, seconds),
+        "gradient_share": {name: mean_gradient_shares(stage.curve) for name, stage in training.stages.items()},
         "curves": {name: stage.curve for name, stage in training.stages.items()},
     }
     store.write(record)
@@ -215,34 +239,63 @@ def train(
     dataset = experiment.load()
     split = split_dataset(dataset, identity["label_ratio"], experiment.seed)
     normalization = Normalization.of([*(v.video for v in dataset.train), *dataset.unlabeled])
-    data = TrainingData(
-        make_labeled_clips(split.labeled, dataset.protocol, normalization, dataset.num_classes),
-        make_clips(split.unlabeled, dataset.protocol, normalization) if split.unlabeled else None,
-    ).on_device_if_it_fits(target)
+    unlabeled = {v.video_id for v in split.unlabeled}
+    hidden = tuple(v for v in dataset.train if v.video.video_id in unlabeled)
+    if rule.uses_truth and len(hidden) < len(split.unlabeled):
+        raise ValueError(f"learning rule {rule.name!r} needs the truth of all unlabelled videos; {dataset.name} has some without labels")
+
+    def clips_of(videos: Sequence[LabeledVideo]) -> LabeledClips:
+        return make_labeled_clips(videos, dataset.protocol, normalization, dataset.num_classes)
+
+    def training_data(labeled: Sequence[LabeledVideo], unlabeled: Sequence[Video], truth: Sequence[LabeledVideo] = ()) -> TrainingData:
+        return TrainingData(
+            clips_of(labeled),
+            make_clips(unlabeled, dataset.protocol, normalization) if unlabeled else None,
+            clips_of(truth) if truth else None,
+        ).on_device_if_it_fits(target)
+
+    data = training_data(split.labeled, split.unlabeled, hidden if rule.uses_truth else ())
     config = from_mapping(TrainingConfig, identity["training"], "training")
     settings = identity["detector"]["settings"]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(experiment.seed)
-        detector = detectors.build_detector(experiment.detector, dataset.feature_dim, dataset.num_classes, settings)
-        detector.pretext = rule.pretext_head(detector.embed_dim)
-        detector.to(target)
 
-    stages = {}
-    steps = steps_per_epoch(data, config) * (config.pretrain_epochs + config.selftrain_epochs)
+    def new_detector() -> Detector:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(experiment.seed)
+            detector = detectors.build_detector(experiment.detector, dataset.feature_dim, dataset.num_classes, settings)
+            detector.pretext = rule.pretext_head(detector.embed_dim)
+            return detector.to(target)
+
+    def weights_of(depends_on: Mapping[str, Any]) -> Path | None:
+        if on_epoch is not None:
+            return None
+        weights = store.runs / f"weights-{identity_key({**depends_on, 'device': target.type})}.safetensors"
+        if recompute:
+            weights.unlink(missing_ok=True)
+            partial_of(weights).unlink(missing_ok=True)
+        return weights
+
+    detector, stages, calibration = new_detector(), {}, None
+    calibrates = rule.teacher_temperature == "calibrated" and rule.uses_unlabeled
+    depends_on = stage_identities(identity, rule)
+    epochs = sum(epochs_of(name, config) for name in depends_on) + FOLDS * calibrates * config.pretrain_epochs
+    steps = steps_per_epoch(data, config) * epochs
     with progress_bar(steps, f"{rule.name}, {dataset.name}", "step", progress) as bar, cpu_threads(threads):
-        for name, depends_on in _stage_identities(identity, rule).items():
-            weights = (
-                store.runs / f"weights-{identity_key({**depends_on, 'device': target.type})}.safetensors" if on_epoch is None else None
-            )
-            if recompute and weights is not None:
-                weights.unlink(missing_ok=True)
-                partial_of(weights).unlink(missing_ok=True)
+        if calibrates:
+
+            def pretrain(labeled: Sequence[LabeledVideo], held_out: Sequence[Video], fold: int) -> Detector:
+                weights = weights_of({**depends_on["pretrain"], "fold": [fold, FOLDS, CALIBRATION_VERSION]})
+                pretrained, part = new_detector(), training_data(labeled, (*split.unlabeled, *held_out))
+                train_stage("pretrain", pretrained, rule, part, config, seed=experiment.seed, weights=weights, on_step=bar.update)
+                return pretrained
+
+            calibration = fold_temperature(split.labeled, dataset.num_classes, pretrain, clips_of, seed=experiment.seed)
+            rule = replace(rule, teacher_temperature=calibration.temperature)
+        for name, stage_identity in depends_on.items():
+            weights = weights_of(stage_identity)
             stages[name] = train_stage(
                 name, detector, rule, data, config, seed=experiment.seed, weights=weights, on_step=bar.update, on_epoch=on_epoch
             )
     detector.pretext = None
-    unlabeled = {v.video_id for v in split.unlabeled}
-    hidden = tuple(v for v in dataset.train if v.video.video_id in unlabeled)
     trained = TrainedDetector(
         detector.eval(),
         experiment.detector,
@@ -252,7 +305,8 @@ def train(
         dataset.protocol,
         from_mapping(InferenceConfig, identity["inference"], "inference"),
     )
-    return Training(trained, dataset, stages, {"labeled": len(split.labeled), "unlabeled": len(split.unlabeled)}, hidden)
+    counts = {"labeled": len(split.labeled), "unlabeled": len(split.unlabeled)}
+    return Training(trained, dataset, stages, counts, hidden, calibration, rule.temperature if rule.uses_unlabeled else 1.0)
 
 
 def evaluate(training: Training, rule: LearningRule) -> tuple[DetectionScores, pd.DataFrame]:
@@ -288,6 +342,7 @@ def truth_in_subspaces(training: Training, rule: LearningRule, detector: Detecto
         return {}
     trained = training.trained
     own = {name: getattr(rule, name) for name in ("positive_ratio", "precedence") if hasattr(rule, name)}
+    own["temperature"] = training.temperature
     return subspace_occupancy(detector or trained.detector, training.hidden, trained.protocol, trained.normalization, **own)
 
 
@@ -296,17 +351,3 @@ def _provenance(training: Training, device: torch.device, threads: int, seconds:
     about = provenance(device, threads)
     versions = {stage.code for stage in training.stages.values()} | {about["commit"]}
     return about | {"commit": "+".join(sorted(versions)), "seconds": {name: round(s, 2) for name, s in seconds.items()}}
-
-
-def _stage_identities(identity: Mapping[str, Any], rule: LearningRule) -> dict[StageName, dict[str, Any]]:
-    """What the weights after each stage depend on."""
-    common = {name: identity[name] for name in ("dataset", "protocol", "label_ratio", "seed", "detector")}
-    common["versions"] = {name: identity["versions"][name] for name in ("clips", "detector", "training")}
-    pretraining = {name: value for name, value in identity["training"].items() if name not in _SELFTRAINING_ONLY}
-    return {
-        "pretrain": {**common, "rule": rule.pretraining_settings(), "training": pretraining},
-        "selftrain": {**common, "rule": rule.training_settings(), "rule_version": rule.version, "training": identity["training"]},
-    }
-
-
-_SELFTRAINING_ONLY = ("selftrain_epochs", "learning_rate", "unlabeled_weight")

@@ -13,7 +13,7 @@ from nontarget.config import InferenceConfig, Protocol
 from nontarget.progress import progress_bar
 from nontarget.segments import soft_nms
 
-INFERENCE_VERSION = 1
+INFERENCE_VERSION = 2
 COLUMNS = ["video_id", "label", "start_s", "end_s", "score"]
 
 
@@ -63,7 +63,8 @@ def detect_clips(
     video, label, segment, score = torch.cat(videos), torch.cat(labels), torch.cat(segments), torch.cat(scores)
     ends = torch.tensor(durations_s, dtype=segment.dtype, device=segment.device)[video]
     segment = torch.minimum(segment.clamp(min=0), ends[:, None])
-    kept = _best_of_each(video, torch.where(segment[:, 1] > segment[:, 0], score, 0.0), config.max_candidates, config.min_score)
+    group = video * len(classes) + label
+    kept = _best_of_each(group, torch.where(segment[:, 1] > segment[:, 0], score, 0.0), config.max_candidates, config.min_score)
     video, label, segment, score = video[kept], label[kept], segment[kept], score[kept]
     kept, score = soft_nms(
         segment.to(score.dtype),

@@ -19,7 +19,7 @@ _ROUNDING = 0.01  # of probabilities that were computed in half precision
 def non_target_loss(
     logits: Float[Tensor, "*snippets classes"],
     pseudo_probs: Float[Tensor, "*snippets classes"] | None = None,
-    labels: Int[Tensor, "*snippets"] | None = None,
+    labels: Int[Tensor, "*snippets"] | Bool[Tensor, "*snippets label_space"] | None = None,
     valid: Bool[Tensor, "*snippets"] | None = None,
     *,
     positive_ratio: float = 0.85,
@@ -30,7 +30,9 @@ def non_target_loss(
 ) -> Tensor:
     """Loss of hybrid positive-negative learning (Sec. 3.6): ``l_tgt + l_neg + l_pos`` of every snippet.
 
-    With ``labels`` (labelled snippets) the label is the target and every other class is negative; there are no positives.
+    With ``labels`` (labelled snippets) the label is the target and every other class is negative; there are no positives. A snippet
+    that has several classes (CliffDiving is also Diving) has several targets, over which ``l_tgt`` is the mean: cross-entropy with
+    the uniform distribution over its classes. None of them is negative.
     Without them (unlabelled snippets) the sets are the partition of ``pseudo_probs``. The sum over the classes of a set is a sum,
     as in Eqs. 9 and 11; the mean is over snippets.
 
@@ -46,8 +48,8 @@ def non_target_loss(
         pseudo_probs: probabilities that the sets are taken from, used without gradient; as ``logits``, after the activation. Each is
             in [0, 1] (checked on the CPU only); a row need not sum to 1, since Eqs. 8 and 10 do not change when it is scaled. Where
             ``valid`` is False they do not matter. Default: the activation of ``logits``.
-        labels: class index of every snippet; for ``sigmoid``, background is index ``classes``. Where ``valid`` is False they do not
-            matter.
+        labels: class index of every snippet, or, as bool, for every class whether the snippet has it; for ``sigmoid``, background is
+            index ``classes``, after the classes of ``logits``. Where ``valid`` is False they do not matter.
         valid: False for padding, which then has no effect on value or gradient. Default: all True.
         positive_ratio: lambda of Eq. 10.
         precedence: which of Eqs. 8 and 10 keeps a class that both claim, see :func:`nontarget.partition_label_space`.
@@ -60,8 +62,8 @@ def non_target_loss(
 
     Raises:
         TypeError: a tensor has the wrong dtype.
-        ValueError: shapes do not agree, an option is unknown, a label is outside ``[0, classes)`` or a pseudo probability outside
-            [0, 1] (both checked on the CPU only), or both ``labels`` and ``pseudo_probs`` are given.
+        ValueError: shapes do not agree, an option is unknown, a label is outside ``[0, classes)``, a snippet has no class or a pseudo
+            probability is outside [0, 1] (all three checked on the CPU only), or both ``labels`` and ``pseudo_probs`` are given.
     """
     _check_arguments(logits, pseudo_probs, labels, valid, terms, reduction, activation)
     check_partition_arguments(positive_ratio, precedence)
@@ -74,7 +76,8 @@ def non_target_loss(
         logits = logits.masked_fill(~valid.unsqueeze(-1), 0.0)
 
     if labels is not None:
-        labels = labels if valid is None else labels.masked_fill(~valid, 0)
+        if valid is not None:
+            labels = labels | ~valid.unsqueeze(-1) if labels.dtype == torch.bool else labels.masked_fill(~valid, 0)
         sets = labelled_partition(labels, logits.shape[-1] + (activation == "sigmoid"))
     elif activation == "softmax":
         sets = partition_label_space(logits.detach().softmax(dim=-1) if pseudo_probs is None else pseudo_probs, positive_ratio, precedence)
@@ -97,14 +100,21 @@ def mean_where(loss: Float[Tensor, "*snippets"], chosen: Bool[Tensor, "*snippets
     return loss.masked_fill(~chosen, 0.0).sum() / chosen.sum().clamp(min=1)
 
 
-def labelled_partition(labels: Int[Tensor, "*snippets"], num_classes: int) -> LabelPartition:
-    """Sets of labelled snippets (Sec. 3.6): the label is the target, all other classes are negative."""
-    if _can_be_inspected(labels):
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= num_classes:
-            raise ValueError(f"labels must be in [0, {num_classes}), got values from {low} to {high}")
-    classes = torch.arange(num_classes, device=labels.device)
-    target = labels.unsqueeze(-1) == classes
+def labelled_partition(labels: Int[Tensor, "*snippets"] | Bool[Tensor, "*snippets label_space"], num_classes: int) -> LabelPartition:
+    """Sets of labelled snippets (Sec. 3.6): the label is the target, all other classes are negative.
+
+    Deviation: where a snippet has several classes (``labels`` of bool), all of them are targets; the paper has one label for each.
+    """
+    if labels.dtype == torch.bool:
+        if _can_be_inspected(labels) and not labels.any(dim=-1).all():
+            raise ValueError("labels as bool must give every valid snippet at least one class (background is the last one)")
+        target = labels
+    else:
+        if _can_be_inspected(labels):
+            low, high = int(labels.min()), int(labels.max())
+            if low < 0 or high >= num_classes:
+                raise ValueError(f"labels must be in [0, {num_classes}), got values from {low} to {high}")
+        target = labels.unsqueeze(-1) == torch.arange(num_classes, device=labels.device)
     empty = torch.zeros_like(target)
     return LabelPartition(target, empty, ~target, empty)
 
@@ -139,7 +149,10 @@ def distribution_of_scores(scores: Float[Tensor, "*snippets classes"]) -> Float[
 def loss_of_sets(
     logits: Float[Tensor, "*snippets classes"], sets: LabelPartition, terms: tuple[Term, ...], activation: Activation
 ) -> Float[Tensor, "*snippets"]:
-    """Eqs. 5, 9 and 11 for every snippet on given sets of classes, those that ``terms`` names added up."""
+    """Eqs. 5, 9 and 11 for every snippet on given sets of classes, those that ``terms`` names added up.
+
+    Several targets share the mass of one: ``l_tgt`` is the mean over them, where ``l_neg`` and ``l_pos`` are sums.
+    """
     if activation == "softmax":
         log_p, log_1m_p = log_probabilities(logits)
     else:
@@ -148,12 +161,26 @@ def loss_of_sets(
         log_p, log_1m_p = F.logsigmoid(extended), F.logsigmoid(-extended)
     loss = logits.new_zeros(logits.shape[:-1])
     if "target" in terms:
-        loss = loss - log_p.where(sets.target, 0.0).sum(dim=-1)
+        loss = loss - log_p.where(sets.target, 0.0).sum(dim=-1) / sets.target.sum(dim=-1).clamp(min=1)
     if "negative" in terms and log_p.shape[-1] > 1:
         loss = loss - log_1m_p.where(sets.negative, 0.0).sum(dim=-1)
     if "positive" in terms:
         loss = loss - log_p.where(sets.positive, 0.0).sum(dim=-1)
     return loss
+
+
+def candidate_loss(logits: Float[Tensor, "*snippets classes"], candidates: Bool[Tensor, "*snippets classes"]) -> Float[Tensor, "*snippets"]:
+    """``-log sum_{c in candidates} p_c`` of the softmax: one of the candidates is the class, and which one is left open.
+
+    This is the likelihood of partial-label learning (Jin and Ghahramani 2002). Its gradient is ``p - w`` with ``w_c = p_c / sum p``
+    within the candidates and 0 elsewhere: that of the cross-entropy with candidates weighted by the model itself, which PRODEN
+    (Lv et al. 2020) and RC (Feng et al. 2020) minimise. With one candidate it is ``l_tgt``, with all classes it is 0.
+
+    Args:
+        logits: class scores before the softmax.
+        candidates: at least one class of every snippet.
+    """
+    return logits.logsumexp(dim=-1) - logits.masked_fill(~candidates, -torch.inf).logsumexp(dim=-1)
 
 
 def _check_arguments(
@@ -178,11 +205,13 @@ def _check_arguments(
         raise TypeError(f"pseudo_probs must be a floating-point tensor, got {pseudo_probs.dtype}")
     if pseudo_probs is not None and pseudo_probs.shape != logits.shape:
         raise ValueError(f"pseudo_probs must have the shape of logits, {tuple(logits.shape)}, got {tuple(pseudo_probs.shape)}")
-    for name, tensor in (("labels", labels), ("valid", valid)):
-        if tensor is not None and tensor.shape != logits.shape[:-1]:
-            raise ValueError(f"{name} must have shape {tuple(logits.shape[:-1])}, got {tuple(tensor.shape)}")
-    if labels is not None and (labels.is_floating_point() or labels.dtype == torch.bool):
-        raise TypeError(f"labels must be integers, got {labels.dtype}")
+    if labels is not None and labels.is_floating_point():
+        raise TypeError(f"labels must be integers, or bool for several classes a snippet, got {labels.dtype}")
+    several = labels is not None and labels.dtype == torch.bool
+    label_space = (logits.shape[-1] + (activation == "sigmoid"),) if several else ()
+    for name, tensor, classes in (("labels", labels, label_space), ("valid", valid, ())):
+        if tensor is not None and tensor.shape != logits.shape[:-1] + classes:
+            raise ValueError(f"{name} must have shape {(*logits.shape[:-1], *classes)}, got {tuple(tensor.shape)}")
     if valid is not None and valid.dtype != torch.bool:
         raise TypeError(f"valid must be bool, got {valid.dtype}")
     if isinstance(terms, str) or not terms or not set(terms) <= set(get_args(Term)):

@@ -23,6 +23,7 @@ def subspace_occupancy(
     normalization: Normalization,
     positive_ratio: float = 0.85,
     precedence: Precedence = "negative",
+    temperature: float = 1.0,
     batch_size: int = 64,
 ) -> Occupancy:
     """Partition a detector's predictions on videos, and look their true classes up in the subspaces; nothing is trained with it.
@@ -37,6 +38,7 @@ def subspace_occupancy(
         normalization: of features, as in training.
         positive_ratio: lambda of Eq. 10.
         precedence: see :func:`nontarget.partition_label_space`.
+        temperature: what the class logits are divided by, as a teacher's.
         batch_size: clips at once.
 
     Raises:
@@ -48,9 +50,9 @@ def subspace_occupancy(
     inside, sizes = [], []
     for first in range(0, len(clips), batch_size):
         part = clips[slice(first, first + batch_size)].to(device)
-        output = detector(part.features, part.valid)
+        output = detector(part.features, part.valid).tempered(temperature)
         sets = torch.stack(partition_label_space(output.distribution, positive_ratio, precedence), dim=-2)[output.valid]
-        labels = detector.targets(part.labels, part.segments).labels[output.valid]
+        labels = detector.targets(part).labels[output.valid]
         truth = sets.gather(-1, labels[:, None, None].expand(-1, sets.shape[1], 1)).squeeze(-1)
         inside.append(torch.cat((truth, (labels != detector.num_classes)[:, None]), dim=1).cpu())
         sizes.append(sets.sum(dim=-1).cpu())

@@ -69,7 +69,7 @@ def _check_splits(experiments: Iterable[Experiment]) -> None:
     """Say what is wrong with data or ratios here and now, not in a worker after hours."""
     by_dataset: dict[str, list[Experiment]] = {}
     for e in experiments:
-        by_dataset.setdefault(repr((e.dataset, e.features, e.preset, e.twin_settings)), []).append(e)
+        by_dataset.setdefault(repr((e.dataset, e.features, e.preset, e.twin_settings, e.held_out)), []).append(e)
     for group in by_dataset.values():
         dataset = group[0].load()
         for label_ratio, seed in {(e.identity()["label_ratio"], e.seed): None for e in group}:  # the same for every rule

@@ -16,7 +16,8 @@ RESULTS_VARIABLE = "NONTARGET_RESULTS"
 
 Record = dict[str, Any]
 """What a run leaves: ``key``, ``identity``, ``scores`` (mAP by tIoU, in [0, 1], "avg" last), ``scored`` (counts), ``occupancy``
-(:data:`nontarget.occupancy.Occupancy`), ``provenance`` and ``curves``."""
+(:data:`nontarget.occupancy.Occupancy`), ``gradient_share`` (of each loss, by stage), ``calibration`` (of
+:class:`nontarget.calibration.Calibration`; None: the teacher's temperature was not estimated), ``provenance`` and ``curves``."""
 
 
 def identity_key(identity: Mapping[str, Any]) -> str:
@@ -85,8 +86,10 @@ class ResultStore:
         """The committed table, one row a run and tIoU; empty if there is none."""
         if not self.metrics_path.is_file():
             return pd.DataFrame(columns=METRIC_COLUMNS)
-        text = {"tiou": str, "key": str, "commit": str, "settings": str}
-        return pd.read_csv(self.metrics_path, dtype=text, keep_default_na=False, na_values={c: [""] for c in OCCUPANCY_COLUMNS})
+        text = {"tiou": str, "key": str, "commit": str, "settings": str, "gradient_share": str}
+        table = pd.read_csv(self.metrics_path, dtype=text, keep_default_na=False, na_values={c: [""] for c in OCCUPANCY_COLUMNS})
+        older = {} if "gradient_share" in table else {"gradient_share": ""}
+        return table.assign(**older)[METRIC_COLUMNS]
 
     def committed(self, identity: Mapping[str, Any], metrics: pd.DataFrame | None = None) -> Found:
         """Look a run up in the committed table.
@@ -124,11 +127,11 @@ OCCUPANCY_COLUMNS = [
     for name in ("target", "positive", "negative", "ambiguous")
     if f"{kind}_{name}" != "size_target"
 ]
-"""Of :data:`nontarget.occupancy.Occupancy`; empty but in the row whose tIoU is "avg"."""
+"""Of :data:`nontarget.occupancy.Occupancy`; they and ``gradient_share`` are empty but in the row whose tIoU is "avg"."""
 METRIC_COLUMNS = [
     "dataset", "simulated", "preset", "label_ratio", "detector", "rule", "settings", "seed", "tiou", "mean_ap",
     "num_videos", "num_instances", "num_detections", "num_labeled", "num_unlabeled",
-    "seconds", "device", "torch", "commit", "date", "dataset_checksum", "key", *OCCUPANCY_COLUMNS,
+    "seconds", "device", "torch", "commit", "date", "dataset_checksum", "key", "gradient_share", *OCCUPANCY_COLUMNS,
 ]  # fmt: skip
 
 
@@ -147,9 +150,10 @@ def metric_rows(record: Record) -> list[dict[str, Any]]:
         "dataset_checksum": record["identity"]["dataset"]["checksum"],
         "key": record["key"],
     }
-    occupancy = {name: round(value, 5) for name, value in record["occupancy"].items()}
+    shares = {stage: {loss: round(share, 3) for loss, share in of_stage.items()} for stage, of_stage in record["gradient_share"].items()}
+    only_once = {name: round(value, 5) for name, value in record["occupancy"].items()} | {"gradient_share": json.dumps(shares)}
     return [
-        {**common, "tiou": tiou, "mean_ap": round(value, 6), **(occupancy if tiou == "avg" else {})}
+        {**common, "tiou": tiou, "mean_ap": round(value, 6), **(only_once if tiou == "avg" else {})}
         for tiou, value in record["scores"].items()
     ]
 
@@ -177,5 +181,6 @@ def _record_of(rows: pd.DataFrame) -> Record:
         "scores": {tiou: float(order[tiou]) for tiou in sorted(order.index)},
         "scored": {name.removeprefix("num_"): int(first[name]) for name in names},
         "occupancy": rows.loc[rows["tiou"] == "avg", OCCUPANCY_COLUMNS].iloc[0].dropna().to_dict(),
+        "gradient_share": json.loads(rows.loc[rows["tiou"] == "avg", "gradient_share"].iloc[0] or "{}"),
         "provenance": {c: first[c] for c in ("device", "torch", "commit", "date")} | {"seconds": {"total": float(first["seconds"])}},
     }

@@ -48,31 +48,60 @@ def runs(mask: Bool[Tensor, "rows snippets"]) -> tuple[Int[Tensor, " n"], Int[Te
     return row, start, end
 
 
+def covered_snippets(
+    segments: Float[Tensor, "*clips instances 2"],
+    valid: Bool[Tensor, "*clips snippets"],
+    begins: Bool[Tensor, "*clips"] | bool = False,
+    ends: Bool[Tensor, "*clips"] | bool = False,
+) -> Bool[Tensor, "*clips instances snippets"]:
+    """Which snippets of a clip belong to each instance.
+
+    A snippet belongs to every instance that covers its centre. An instance that covers no centre claims the snippet nearest to its own
+    centre, unless its own centre lies outside the clip: then a neighbouring clip has it. Where the video begins or ends with the
+    clip there is no neighbour, and the first or last snippet is claimed, so that no instance of a video is lost at any rate.
+
+    Args:
+        segments: start and end in snippets of the clip.
+        valid: the real snippets, which padding follows.
+        begins: whether the video begins with the clip.
+        ends: whether the video ends with the clip.
+    """
+    steps = torch.arange(valid.shape[-1], device=valid.device)
+    start, end = segments.split(1, dim=-1)  # [*clips, instances, 1]
+    covers = (start <= steps + 0.5) & (steps + 0.5 < end) & valid[..., None, :]
+    count = valid.sum(dim=-1)[..., None]  # [*clips, 1]
+    middle = segments.mean(dim=-1)
+    begins, ends = (torch.as_tensor(x, device=valid.device)[..., None] for x in (begins, ends))
+    claims = ~covers.any(dim=-1) & ((middle >= 0) | begins) & ((middle < count) | ends)
+    nearest = torch.minimum(middle.long().clamp(min=0), count - 1)
+    return covers | (claims[..., None] & (steps == nearest[..., None]) & valid[..., None, :])
+
+
+def shortest_instance(
+    segments: Float[Tensor, "*clips instances 2"], covers: Bool[Tensor, "*clips instances snippets"]
+) -> Int[Tensor, "*clips snippets"]:
+    """Index of the shortest instance that each snippet belongs to, the first listed among equals; -1 for background."""
+    if segments.shape[-2] == 0:
+        return torch.full_like(covers.sum(dim=-2), -1)
+    length = torch.where(covers, (segments[..., 1] - segments[..., 0])[..., None], torch.inf)
+    shortest, instance = length.min(dim=-2)
+    return instance.masked_fill(shortest.isinf(), -1)
+
+
 def assign_instances(segments: Float[Tensor, "instances 2"], num_snippets: int) -> Int[Tensor, " snippets"]:
-    """Index of the instance that each snippet belongs to, -1 for background.
+    """Index of the instance that each snippet of a clip is assigned to, -1 for background.
 
-    A snippet belongs to the instance that covers its centre, to the shortest one if there are several (the first listed among
-    equals), so that a long instance cannot hide a short one. An instance that covers no centre claims the snippet nearest to its
-    own centre, unless that lies outside ``[0, num_snippets)``: an instance outside a window is not in it.
+    Of the instances that it belongs to (:func:`covered_snippets`) a snippet is assigned to the shortest one, so that a long instance
+    cannot hide a short one.
 
-    Deviation: the paper does not say which of two overlapping instances a snippet belongs to (assumed, as in ActionFormer).
+    Deviation: the paper does not say which of two overlapping instances a snippet is assigned to (assumed, as in ActionFormer).
 
     Args:
         segments: start and end in snippets.
-        num_snippets: length of the grid.
+        num_snippets: length of the clip; the video goes on before and after it.
     """
-    if len(segments) == 0:
-        return torch.full((num_snippets,), -1)
-    centres = torch.arange(num_snippets, device=segments.device) + 0.5
-    start, end = segments[:, :1], segments[:, 1:]
-    covers = (start <= centres) & (centres < end)
-    middle = segments.mean(dim=1)
-    lost = ~covers.any(dim=1) & (middle >= 0) & (middle < num_snippets)
-    nearest = middle.long().clamp(0, num_snippets - 1)
-    covers[lost, nearest[lost]] = True
-    length = torch.where(covers, end - start, torch.inf)
-    shortest, instance = length.min(dim=0)
-    return instance.masked_fill(shortest.isinf(), -1)
+    valid = torch.ones(num_snippets, dtype=torch.bool, device=segments.device)
+    return shortest_instance(segments, covered_snippets(segments, valid))
 
 
 def soft_nms(

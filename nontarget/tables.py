@@ -1,6 +1,5 @@
 """The tables: which runs are behind each, computed or looked up."""
 
-import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
@@ -12,14 +11,14 @@ from nontarget.config import check_choice
 from nontarget.experiment import Experiment
 from nontarget.parallel import run_all
 from nontarget.results import Found, Record, ResultStore, identity_key
-from nontarget.systems import MAIN_SYSTEMS, TABLES
+from nontarget.systems import MAIN_SYSTEMS, TABLES, seeds_of
 
 __all__ = [
     "RATIOS", "Comparison", "Source", "Tabs", "compare", "complete_ratios", "current_tables",
     "paired_interval", "paper_table", "table1",
 ]  # fmt: skip
 
-Source = Literal["run", "stored", "committed"]
+Source = Literal["auto", "run", "stored", "committed"]
 RATIOS = (0.1, 0.2, 0.4, 0.6)  # Sec. 4.2
 
 
@@ -42,12 +41,13 @@ def paper_table(
         name: one of ``nontarget.systems.TABLES``.
         dataset: see :func:`nontarget.data.load_dataset`.
         label_ratio: share of labelled training videos.
-        seeds: how many (0, 1, ...), or which.
+        seeds: how many, or which; see :func:`nontarget.systems.seeds_of`.
         preset: ``small`` or ``full``.
         features: a feature folder to use instead.
         systems: some of the table's systems; for ``table1`` any learning rule. Default: all.
-        source: ``run`` reads what was computed on this machine and computes the rest; ``stored`` reads that alone; ``committed``
-            reads the committed table alone. What is missing or stale there is said to be, and not used.
+        source: ``run`` reads what was computed on this machine and computes the rest; ``auto`` takes what the committed table has that
+            is current, and runs the rest; ``stored`` reads this machine's results alone, ``committed`` the committed table alone: what
+            is missing or stale there is said to be, and not used.
         store: default: the store in the default folder.
         **options: of :func:`nontarget.parallel.run_all`.
     """
@@ -104,18 +104,15 @@ def compare(
     Arguments as for :func:`paper_table`; ``systems`` maps the name of a row to its experiment, whose seed is replaced.
     """
     store = store or ResultStore()
-    try:
-        chosen = list(range(seeds)) if isinstance(seeds, int) else [operator.index(seed) for seed in seeds]
-    except TypeError:
-        raise ValueError(f"seeds must be a number of seeds or a list of them, got {seeds!r}") from None
-    if not chosen or not systems:
-        raise ValueError(f"nothing to compare: seeds {seeds!r}, systems {list(systems)}")
-    experiments = {(name, seed): replace(e, seed=seed) for name, e in systems.items() for seed in chosen}
+    if not systems:
+        raise ValueError("nothing to compare: no systems")
+    experiments = {(name, seed): replace(e, seed=seed) for name, e in systems.items() for seed in seeds_of(e.rule, seeds)}
     unavailable: list[str] = []
-    if source == "run":
-        found = dict(zip(experiments, run_all(list(experiments.values()), store, **options), strict=True))
+    partial: list[str] = []
+    if source in ("auto", "run"):
+        found = _computed(experiments, source, store, options)
     else:
-        found = _looked_up(experiments, source, store, unavailable)
+        found = _looked_up(experiments, source, store, unavailable, partial)
     any_of = next(iter(systems.values()))
     identity = any_of.identity()
     columns = [f"{t:g}" for t in identity["protocol"]["tiou_thresholds"]] + ["avg"]
@@ -132,13 +129,28 @@ def compare(
         table,
         reference,
         tuple(name for name, e in systems.items() if e.inference_settings.get("external_scores")),
+        tuple(partial),
     )
 
 
-def _looked_up(
-    experiments: dict[tuple[str, int], Experiment], source: Source, store: ResultStore, unavailable: list[str]
+def _computed(
+    experiments: dict[tuple[str, int], Experiment], source: Source, store: ResultStore, options: dict[str, Any]
 ) -> dict[tuple[str, int], Record]:
-    """Records that are there; a system of which one run is missing or stale is left out as a whole, and named."""
+    """All records: with ``auto`` those of the committed table where they are current, the rest from this machine or computed now."""
+    known: dict[tuple[str, int], Record] = {}
+    if source == "auto":
+        metrics = store.metrics()
+        found = {key: store.committed(experiment.identity(), metrics).record for key, experiment in experiments.items()}
+        known = {key: record for key, record in found.items() if record is not None}
+    todo = {key: experiment for key, experiment in experiments.items() if key not in known}
+    computed = dict(zip(todo, run_all(list(todo.values()), store, **options), strict=True)) if todo else {}
+    return {key: known.get(key) or computed[key] for key in experiments}
+
+
+def _looked_up(
+    experiments: dict[tuple[str, int], Experiment], source: Source, store: ResultStore, unavailable: list[str], partial: list[str]
+) -> dict[tuple[str, int], Record]:
+    """Records that are there; a system without any is named, and one of which some are missing or stale."""
     check_choice("source", source, get_args(Source))
     metrics = store.metrics() if source == "committed" else None
     found = {}
@@ -147,12 +159,17 @@ def _looked_up(
         record = store.read(identity_key(identity)) if metrics is None else None
         found[key] = store.committed(identity, metrics) if metrics is not None else Found("current" if record else "missing", record)
     for name in dict.fromkeys(name for name, _ in experiments):
-        states = {seed: f.status for (system, seed), f in found.items() if system == name and f.record is None}
-        if states:
-            reason = "; ".join(f"seed {seed} {status}" for seed, status in states.items())
-            unavailable.append(f"{name}: no current {source} result ({reason})")
-            found = {key: f for key, f in found.items() if key[0] != name}
+        states = pd.Series({seed: f.status for (system, seed), f in found.items() if system == name})
+        lacking = states[states != "current"]
+        if len(lacking) == len(states):
+            unavailable.append(f"{name}: no current {source} result (seeds {_listed(lacking.index)} {' or '.join(sorted(set(lacking)))})")
+        elif len(lacking):
+            partial.append(f"{name}: {len(states) - len(lacking)} of {len(states)} seeds")
     return {key: f.record for key, f in found.items() if f.record is not None}
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return f"{min(numbers)} to {max(numbers)}" if len(numbers) > 2 else " and ".join(map(str, numbers))
 
 
 _NO_RUNS = pd.MultiIndex.from_arrays([[], []], names=["system", "seed"])

@@ -21,19 +21,18 @@ from nontarget.config import TrainingConfig
 from nontarget.data import Clips, LabeledClips
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
 from nontarget.files import atomic_write
+from nontarget.gradients import SHARE, Curve, gradient_shares
 from nontarget.provenance import code_version
 from nontarget.rules.base import LearningRule
+from nontarget.teacher import Teacher
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 
 AVERAGE_MOMENTUM = 0.999
 
 StageName = Literal["pretrain", "selftrain"]
 
 EpochCallback = Callable[[StageName, int, Detector], object]
-
-Curve = list[dict[str, float]]
-"""One entry an epoch: the last learning rate, and the mean of every loss."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +41,20 @@ class TrainingData:
 
     labeled: LabeledClips
     unlabeled: Clips | None
+    truth: LabeledClips | None = None
+    """The unlabelled clips, in the same order, with their hidden labels: only for an oracle (``LearningRule.uses_truth``)."""
 
     def on_device_if_it_fits(self, device: torch.device) -> Self:
         """The clips in the device's memory, if they take less than half of what is free there; else batches are moved one by one."""
-        parts = [clips for clips in (self.labeled, self.unlabeled) if clips is not None]
+        parts = [clips for clips in (self.labeled, self.unlabeled, self.truth) if clips is not None]
         size = sum(clips.features.numel() * clips.features.element_size() for clips in parts)
         if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] / 2:
             return self
-        return type(self)(self.labeled.to(device), None if self.unlabeled is None else self.unlabeled.to(device))
+        return type(self)(
+            self.labeled.to(device),
+            None if self.unlabeled is None else self.unlabeled.to(device),
+            None if self.truth is None else self.truth.to(device),
+        )
 
 
 @dataclass
@@ -66,8 +71,15 @@ class Stage:
 
 def steps_per_epoch(data: TrainingData, config: TrainingConfig) -> int:
     """Optimiser steps of an epoch: the same for every rule and label ratio of a data set."""
+    if config.steps_per_epoch is not None:
+        return config.steps_per_epoch
     clips = len(data.labeled) + (0 if data.unlabeled is None else len(data.unlabeled))
     return math.ceil(clips / config.batch_size)
+
+
+def epochs_of(name: StageName, config: TrainingConfig) -> int:
+    """Epochs of a stage, those of all generations."""
+    return config.pretrain_epochs if name == "pretrain" else config.selftrain_epochs * config.generations
 
 
 def train_stage(
@@ -113,48 +125,67 @@ def train_stage(
         return _load(weights, detector)
     partial = weights and partial_of(weights)
     pretraining = name == "pretrain"
-    epochs = config.pretrain_epochs if pretraining else config.selftrain_epochs
+    epochs = epochs_of(name, config)
+    generation = epochs if pretraining else config.selftrain_epochs  # after as many epochs the student becomes the teacher
     peak = config.pretrain_learning_rate if pretraining else config.learning_rate
     device = next(detector.parameters()).device
     steps = steps_per_epoch(data, config)
     optimizer = torch.optim.AdamW(detector.parameters(), lr=peak, weight_decay=config.weight_decay, fused=True)
     averaging = detector.averages_weights or (rule.teacher == "average" and not pretraining)
     average = copy.deepcopy(detector).eval() if averaging else None
-    stage = _load(partial, detector, optimizer, average) if partial and partial.exists() else Stage()
+    freezing = rule.uses_unlabeled and rule.teacher in ("generations", "epochs") and not pretraining
+    frozen = copy.deepcopy(detector).eval() if freezing else None
+    stage = _load(partial, detector, optimizer, average, frozen) if partial and partial.exists() else Stage()
+    teacher: Teacher | None = None
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while stage.epoch < epochs:
             started = time.perf_counter()
             torch.manual_seed(_derived_seed(seed, name, stage.epoch))
-            teacher, survey = None, None
+            survey = None
             if not pretraining and rule.uses_unlabeled:
-                teacher = _teacher(rule, detector, average)
                 assert data.unlabeled is not None
-                outputs = _outputs(teacher or detector, data.unlabeled, config.batch_size, device)
+                current = detector if average is None else average
+                if frozen is not None and stage.epoch > 0 and (rule.teacher == "epochs" or stage.epoch % generation == 0):
+                    frozen.load_state_dict(current.state_dict())
+                    teacher = None
+                if teacher is None:
+                    model = frozen if frozen is not None else average if rule.teacher == "average" else None
+                    teacher = Teacher(model, data.unlabeled, config.batch_size, device, cached=frozen is not None)
+                outputs = (output.tempered(rule.temperature) for output in teacher.outputs(detector))
                 survey = rule.survey(detector, data.labeled.labels[data.labeled.valid], outputs)
             detector.train()
             totals: dict[str, Tensor] = {}
-            for step, (labeled, unlabeled) in enumerate(_batches(data, rule, steps, config.batch_size, device)):
-                rate = peak * 0.5 * (1 + math.cos(math.pi * (stage.epoch + step / steps) / epochs))  # cosine decay, Sec. 4.2
+            shares: dict[str, float] = {}
+            done = stage.epoch % generation * steps  # in this generation
+            if done == 0 and stage.epoch > 0:  # a generation begins like a stage: from the last result, without momentum
+                if average is not None:
+                    detector.load_state_dict(average.state_dict())
+                optimizer = torch.optim.AdamW(detector.parameters(), lr=peak, weight_decay=config.weight_decay, fused=True)
+            for step, (labeled, unlabeled, chosen) in enumerate(_batches(data, rule, steps, config.batch_size, device)):
+                rate = _learning_rate(peak, done + step, generation * steps, config.warmup_steps)
                 optimizer.param_groups[0]["lr"] = rate
-                losses = _step_losses(detector, teacher, rule, survey, labeled, unlabeled, config, pretraining)
+                pseudo = None if teacher is None or unlabeled is None or chosen is None else teacher(unlabeled, chosen)
+                losses = _step_losses(detector, pseudo, rule, survey, labeled, unlabeled, config, pretraining)
+                if step == 0:
+                    shares = gradient_shares(losses, list(detector.embedding.parameters()))
                 optimizer.zero_grad(set_to_none=True)
                 torch.stack(list(losses.values())).sum().backward()
                 clip_grad_norm_(detector.parameters(), config.gradient_norm)
                 optimizer.step()
                 if average is not None:
-                    _update_average(average, detector, stage.epoch * steps + step + 1)
+                    _update_average(average, detector, done + step)
                 for key, loss in losses.items():
                     totals[key] = totals[key] + loss.detach() if key in totals else loss.detach()
                 on_step()
             means = {key: float(total) / steps for key, total in totals.items()}
             if not all(map(math.isfinite, means.values())):
                 raise FloatingPointError(f"{name}, epoch {stage.epoch}: a loss is not finite: {means}")
-            stage.curve.append({"learning_rate": rate, **means})
+            stage.curve.append({"learning_rate": rate, **means, **{SHARE + key: share for key, share in shares.items()}})
             stage.epoch += 1
             stage.seconds += time.perf_counter() - started
             if partial is not None:
-                _save(partial, detector, stage, optimizer, average)
+                _save(partial, detector, stage, optimizer, average, frozen)
             if on_epoch is not None:
                 on_epoch(name, stage.epoch, detector if average is None else average)
     if average is not None:
@@ -173,7 +204,7 @@ def partial_of(weights: Path) -> Path:
 
 def _step_losses(
     detector: Detector,
-    teacher: Detector | None,
+    pseudo: DetectorOutput | None,
     rule: LearningRule,
     survey: Any,
     labeled: LabeledClips,
@@ -181,25 +212,35 @@ def _step_losses(
     config: TrainingConfig,
     pretraining: bool,
 ) -> Losses:
-    """The terms of Eq. 12 on one batch, weighted."""
+    """The terms of Eq. 12 on one batch, weighted.
+
+    Args:
+        pseudo: what the teacher says of the unlabelled clips; None: what the student says is taken.
+    """
     learns = unlabeled is not None and not pretraining
+    labeled = detector.augmented(labeled)
     features, valid, here = labeled.features, labeled.valid, slice(len(labeled))
     if unlabeled is not None:
         features, valid = torch.cat((features, unlabeled.features)), torch.cat((valid, unlabeled.valid))
     view = rule.view(detector, unlabeled.features, unlabeled.valid) if learns and unlabeled is not None else None
     shown = features if view is None else torch.cat((labeled.features, view.features))
+    if config.feature_noise > 0:
+        shown = shown + config.feature_noise * torch.randn_like(shown).masked_fill(~valid[: len(shown), :, None], 0.0)
     # In pre-training nothing is asked of the heads on unlabelled clips.
-    output = detector(shown, valid) if learns or unlabeled is None else detector(labeled.features, labeled.valid)
+    output = detector(shown, valid) if learns or unlabeled is None else detector(shown[here], labeled.valid)
 
-    known = detector.targets(labeled.labels, labeled.segments)
+    known = detector.targets(labeled)
     losses = _scalars(rule, "labelled", {"labeled": rule.labeled_loss(detector, output[here], known)})
     losses |= detector.localization_loss(output[here], known)
     if learns:
         assert unlabeled is not None
         student = output[slice(len(labeled), None)]
-        pseudo = _pseudo_output(teacher, student, unlabeled)
+        pseudo = (student.detach() if pseudo is None else pseudo).tempered(rule.temperature)
         pseudo = pseudo if view is None else view.follow(pseudo)
-        unsupervised = _scalars(rule, "unlabelled", rule.unlabeled_losses(detector, student, pseudo, survey))
+        told = {}
+        if rule.uses_truth and isinstance(unlabeled, LabeledClips):
+            told["truth"] = detector.targets(unlabeled)
+        unsupervised = _scalars(rule, "unlabelled", rule.unlabeled_losses(detector, student, pseudo, survey, **told))
         losses |= {f"unlabeled_{name}": config.unlabeled_weight * loss for name, loss in unsupervised.items()}
     losses |= detector.label_free_losses(output, features, valid, pretraining)
     return losses | _scalars(rule, "pretext", rule.pretext_losses(detector, features, valid, pretraining))
@@ -214,39 +255,27 @@ def _scalars(rule: LearningRule, kind: str, losses: Losses) -> Losses:
     return losses
 
 
-def _teacher(rule: LearningRule, detector: Detector, average: Detector | None) -> Detector | None:
-    """Who gives the pseudo labels of an epoch; None: the student itself."""
-    if rule.teacher == "online":
-        return None
-    if rule.teacher == "average":
-        return average
-    return copy.deepcopy(detector if average is None else average).eval()
-
-
-@torch.no_grad()
-def _pseudo_output(teacher: Detector | None, student: DetectorOutput, clips: Clips) -> DetectorOutput:
-    return student.detach() if teacher is None else teacher(clips.features, clips.valid)
-
-
-@torch.no_grad()
-def _outputs(detector: Detector, clips: Clips, batch_size: int, device: torch.device) -> Iterator[DetectorOutput]:
-    for first in range(0, len(clips), batch_size):
-        part = clips[slice(first, first + batch_size)].to(device)
-        yield detector(part.features, part.valid)
+def _learning_rate(peak: float, step: int, steps: int, warmup: int) -> float:
+    """Cosine decay (Sec. 4.2), after a linear rise over ``warmup`` steps."""
+    return peak * min(1.0, (step + 1) / (warmup + 1)) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 @torch.no_grad()
 def _update_average(average: Detector, detector: Detector, step: int) -> None:
-    """Running average with warm-up: a plain mean at first, momentum 0.999 in the end (Tarvainen and Valpola 2017)."""
-    share = 1 - min(1 - 1 / (step + 1), AVERAGE_MOMENTUM)
-    torch._foreach_lerp_(list(average.parameters()), list(detector.parameters()), share)
+    """Running average whose momentum rises to 0.999 with the number of finished steps before this one.
+
+    The rise is slow enough to forget the initial weights in a short run, and fast enough not to average over all of it: a plain mean of
+    the first 1,000 steps costs ActionFormer 5 to 7 points.
+    """
+    momentum = min(AVERAGE_MOMENTUM, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(detector.parameters()), 1 - momentum)
 
 
 def _batches(
     data: TrainingData, rule: LearningRule, steps: int, batch_size: int, device: torch.device
-) -> Iterator[tuple[LabeledClips, Clips | None]]:
-    """The batches of one epoch: each set in random order, from the start again when it is used up."""
-    unlabeled = data.unlabeled if rule.uses_unlabeled else None
+) -> Iterator[tuple[LabeledClips, Clips | None, Int[Tensor, " clips"] | None]]:
+    """The batches of one epoch: each set in random order, from the start again when it is used up; and which unlabelled clips they are."""
+    unlabeled = _unlabeled_clips(data, rule)
     home = data.labeled.features.device
     order = _endless_order(len(data.labeled), steps * batch_size).to(home).split(batch_size)
     other = None if unlabeled is None else _endless_order(len(unlabeled), steps * batch_size).to(home).split(batch_size)
@@ -254,7 +283,19 @@ def _batches(
         yield (
             data.labeled[order[step]].to(device),
             None if unlabeled is None or other is None else unlabeled[other[step]].to(device),
+            None if other is None else other[step],
         )
+
+
+def _unlabeled_clips(data: TrainingData, rule: LearningRule) -> Clips | None:
+    """What the rule sees of the unlabelled videos; their labels only where it says that it uses them."""
+    if not rule.uses_unlabeled:
+        return None
+    if not rule.uses_truth:
+        return data.unlabeled
+    if data.truth is None:
+        raise ValueError(f"learning rule {rule.name!r} uses the labels of unlabelled clips: data.truth must hold them, got None")
+    return data.truth
 
 
 def _endless_order(count: int, length: int) -> Int[Tensor, " length"]:
@@ -267,18 +308,30 @@ def _derived_seed(seed: int, stage: str, epoch: int) -> int:
 
 
 def _save(
-    path: Path, detector: Detector, stage: Stage, optimizer: torch.optim.Optimizer | None = None, average: Detector | None = None
+    path: Path,
+    detector: Detector,
+    stage: Stage,
+    optimizer: torch.optim.Optimizer | None = None,
+    average: Detector | None = None,
+    frozen: Detector | None = None,
 ) -> None:
-    tensors = {f"model.{name}": tensor for name, tensor in detector.state_dict().items()}
-    if average is not None:
-        tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
+    tensors: dict[str, Tensor] = {}
+    for prefix, model in (("model", detector), ("average", average), ("frozen", frozen)):
+        if model is not None:
+            tensors |= {f"{prefix}.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items() if optimizer else ():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
     with atomic_write(path) as file:
         file.write(save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"stage": json.dumps(asdict(stage))}))
 
 
-def _load(path: Path, detector: Detector, optimizer: torch.optim.Optimizer | None = None, average: Detector | None = None) -> Stage:
+def _load(
+    path: Path,
+    detector: Detector,
+    optimizer: torch.optim.Optimizer | None = None,
+    average: Detector | None = None,
+    frozen: Detector | None = None,
+) -> Stage:
     try:
         with safe_open(path, framework="pt") as file:
             stage = Stage(**json.loads(file.metadata()["stage"]))
@@ -289,9 +342,9 @@ def _load(path: Path, detector: Detector, optimizer: torch.optim.Optimizer | Non
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
-    detector.load_state_dict(under("model."))
-    if average is not None:
-        average.load_state_dict(under("average."))
+    for prefix, model in (("model.", detector), ("average.", average), ("frozen.", frozen)):
+        if model is not None:
+            model.load_state_dict(under(prefix))
     if optimizer is not None:
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in under("optimizer.").items():

@@ -35,7 +35,7 @@ seeds = 3
 features = None
 preset = "small"
 device = "auto"
-source = "run"
+source = "auto"
 
 # %% [markdown]
 # ## The table
@@ -43,7 +43,7 @@ source = "run"
 # The Δ column compares each row with the first, paired by seed; the paper's rows, in italics, show the gains that it reports.
 
 # %%
-running = {"device": device} if source == "run" else {}
+running = {"device": device} if source in ("auto", "run") else {}
 problem = {"features": features, "preset": preset, "source": source}
 comparison = paper_table("table2", dataset, ratio, seeds, **problem, **running)
 comparison

@@ -36,7 +36,7 @@ seeds = 3
 features = None
 preset = "small"
 device = "auto"
-source = "run"
+source = "auto"
 
 # %% [markdown]
 # ## The table
@@ -45,7 +45,7 @@ source = "run"
 # features (I3D) than those of its other tables.
 
 # %%
-running = {"device": device} if source == "run" else {}
+running = {"device": device} if source in ("auto", "run") else {}
 problem = {"features": features, "preset": preset, "source": source}
 comparison = paper_table("table3", dataset, ratio, seeds, **problem, **running)
 comparison

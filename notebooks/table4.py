@@ -35,7 +35,7 @@ features = None
 preset = "small"
 fine = False
 device = "auto"
-source = "run"
+source = "auto"
 
 # %% [markdown]
 # ## The table
@@ -43,7 +43,7 @@ source = "run"
 # The Δ column compares each row with $\lambda = 0.85$, paired by seed.
 
 # %%
-running = {"device": device} if source == "run" else {}
+running = {"device": device} if source in ("auto", "run") else {}
 problem = {"features": features, "preset": preset, "source": source}
 comparison = paper_table("table4", dataset, ratio, seeds, **problem, **running)
 comparison

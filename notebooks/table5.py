@@ -36,7 +36,7 @@ seeds = 3
 features = None
 preset = "small"
 device = "auto"
-source = "run"
+source = "auto"
 
 # %% [markdown]
 # ## The table
@@ -44,7 +44,7 @@ source = "run"
 # The Δ column compares each row with the baseline, paired by seed.
 
 # %%
-running = {"device": device} if source == "run" else {}
+running = {"device": device} if source in ("auto", "run") else {}
 problem = {"features": features, "preset": preset, "source": source}
 comparison = paper_table("table5", dataset, ratio, seeds, **problem, **running)
 comparison

@@ -10,7 +10,18 @@ import jaxtyping
 import pytest
 
 # Must come before the first import of the package.
-TENSOR_MODULES = ["partition", "losses", "segments", "data.clips", "detectors", "rules", "training", "inference"]
+TENSOR_MODULES = [
+    "partition",
+    "losses",
+    "segments",
+    "data.clips",
+    "detectors",
+    "rules",
+    "calibration",
+    "training",
+    "inference",
+    "study.why",
+]
 jaxtyping.install_import_hook([f"nontarget.{name}" for name in TENSOR_MODULES], "shape_checks.checked")
 
 import torch  # noqa: E402

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from nontarget.config import Protocol
-from nontarget.data import Annotations, Dataset, LabeledVideo, Video
+from nontarget.data import Annotations, Clips, Dataset, LabeledVideo, Video, with_instances
 from nontarget.data.simulate import TWINS, simulate_twin
 
 TINY_TWIN = {"num_train": 24, "num_test": 8, "num_classes": 4, "group_size": 2, "feature_dim": 8}
-TINY_TRAINING = {"pretrain_epochs": 2, "selftrain_epochs": 2, "batch_size": 8}
+TINY_TRAINING = {"pretrain_epochs": 2, "selftrain_epochs": 2, "batch_size": 8, "steps_per_epoch": None}
 
 
 def tiny_dataset(**changes):
@@ -31,3 +32,18 @@ def labeled(video_id, instances, **options):
 
 def dataset_of(train, test=(), classes=("a", "b"), protocol=None):
     return Dataset("toy", classes, tuple(train), tuple(test), protocol or Protocol(num_snippets=8, stride=4), "checksum")
+
+
+def clips_of(instances, snippets, background=3, lengths=None, offset_s=0.0, goes_on=False, device="cpu"):
+    """Labelled clips without features, at 1 snippet a second; instances: for each clip, (class, start, end) in snippets."""
+    lengths = torch.tensor([snippets] * len(instances) if lengths is None else lengths)
+    valid = torch.arange(snippets) < lengths[:, None]
+    slots = 1 + max(map(len, instances))
+    labels, segments = torch.full((len(instances), slots), background), torch.zeros(len(instances), slots, 2)
+    for i, clip in enumerate(instances):
+        for j, (label, start, end) in enumerate(clip):
+            labels[i, j], segments[i, j] = label, torch.tensor([start, end])
+    fps, offset_s = torch.ones(len(instances)).double(), torch.full((len(instances),), offset_s).double()
+    features, video = torch.zeros(len(instances), snippets, 1), torch.arange(len(instances))
+    clips = Clips(features, valid, video, fps, offset_s, torch.full((len(instances),), goes_on))
+    return with_instances(clips, labels, segments).to(device)

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers import TINY_TRAINING, TINY_TWIN, dataset_of, labeled, tiny_dataset
+from helpers import TINY_TRAINING, TINY_TWIN, clips_of, dataset_of, labeled, tiny_dataset
 from torch.nn import functional as F
 
 from nontarget import detectors, rules
@@ -42,17 +42,6 @@ def batch(device, lengths=(41, 4, 33), snippets=41, dim=5):
 
 def points_of(detector, snippets, device="cpu"):
     return detector._points(snippets, torch.device(device))
-
-
-def clip_of(instances, snippets, background=3):
-    """Labels and segments of one clip: (class, start, end), later ones on top."""
-    labels, segments = torch.full((1, snippets), background), torch.zeros(1, snippets, 2)
-    centres = torch.arange(snippets) + 0.5
-    for label, start, end in instances:
-        inside = (start <= centres) & (centres < end)
-        labels[0, inside] = label
-        segments[0, inside] = torch.tensor([start, end])
-    return labels, segments
 
 
 def perfect_output(detector, targets, snippets, valid=None):
@@ -101,20 +90,18 @@ def test_padding_has_no_effect_and_batched_is_single(detector, device):
 def test_padding_has_no_effect_on_losses_and_gradients(detector, device):
     features, valid = batch(device, lengths=(20, 9), snippets=20)
     longer, longer_valid = F.pad(features, (0, 0, 0, 23)), F.pad(valid, (0, 23))
-    parts = [clip_of([(0, 2.0, 15.0), (1, 5.0, 7.0)], 20), clip_of([(2, 1.0, 6.5)], 20)]
-    labels, segments = (torch.cat(x).to(device) for x in zip(*parts, strict=True))
+    instances = [[(0, 2.0, 15.0), (1, 5.0, 7.0)], [(2, 1.0, 6.5)]]
 
-    def gradients(x, real, y, s):
+    def gradients(x, real):
         detector.zero_grad()
         output = detector(x, real)
-        targets = detector.targets(y, s)
+        targets = detector.targets(clips_of(instances, x.shape[1], lengths=(20, 9), device=device))
         classes, places = detector.class_loss(output, targets), detector.localization_loss(output, targets)["regression"]
         (classes + places).backward()
         assert all(torch.isfinite(p.grad).all() for p in detector.parameters())
         return classes.item(), places.item(), detector.embedding.convolutions[0].weight.grad.clone()
 
-    plain = gradients(features, valid, labels, segments)
-    padded = gradients(longer, longer_valid, F.pad(labels, (0, 23), value=3), F.pad(segments, (0, 0, 0, 23)))
+    plain, padded = gradients(features, valid), gradients(longer, longer_valid)
     assert plain[1] > 0
     for a, b in zip(plain, padded, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
@@ -149,7 +136,7 @@ def test_levels_do_not_touch_in_the_heads(detector, device, monkeypatch):
 def test_level_ranges_by_hand(detector):
     """The farther end, in snippets, tells the level: [0, 4), [4, 8), [8, 16), [16, 32), [32, 64), and all beyond."""
     for length, expected in ((6.0, {0, 1}), (20.0, {2, 3}), (40.0, {3, 4}), (100.0, {4, 5}), (300.0, {5})):
-        targets = detector.targets(*clip_of([(1, 0.0, length)], 300))
+        targets = detector.targets(clips_of([[(1, 0.0, length)]], 300))
         centres, strides, level = points_of(detector, 300)
         positive = (targets.labels[0] == 1).nonzero().squeeze(1)
         assert set(level[positive].tolist()) == expected, length
@@ -163,7 +150,7 @@ def test_level_ranges_by_hand(detector):
 
 def test_targets_by_hand(detector):
     # Of an instance from 2 to 8, points are central between 3.5 and 6.5, and no end is 4 or more away between 4 and 6.
-    targets = detector.targets(*clip_of([(2, 2.0, 8.0)], 12))
+    targets = detector.targets(clips_of([[(2, 2.0, 8.0)]], 12))
     centres, strides, _ = points_of(detector, 12)
     found = [(s, c) for s, c, y in zip(strides.tolist(), centres.tolist(), targets.labels[0].tolist(), strict=True) if y == 2]
     # Stride 2: points at 2.5, 4.5, 6.5; central between 2 and 8; the farther end is 5.5, 3.5 and 4.5 away.
@@ -173,7 +160,7 @@ def test_targets_by_hand(detector):
 
 def test_the_shortest_instance_wins(detector):
     """On the level that takes both, where both are central."""
-    targets = detector.targets(*clip_of([(0, 0.0, 7.0), (1, 2.0, 5.0)], 8))
+    targets = detector.targets(clips_of([[(0, 0.0, 7.0), (1, 2.0, 5.0)]], 8))
     _, strides, _ = points_of(detector, 8)
     first = targets.labels[0, :8].tolist()  # of the longer one, 3.5 alone is less than 4 from both ends
     assert first == [3, 3, 1, 1, 1, 3, 3, 3]
@@ -181,8 +168,82 @@ def test_the_shortest_instance_wins(detector):
     assert 0 in targets.labels[0][strides == 2].tolist(), "the longer one has points on its own level"
 
 
+def released_targets(points, segments, labels, num_classes):
+    """label_points_single_video of the released code, without its division by the stride, in its own words.
+
+    points: rows (centre, low, high, stride); ranges are half open here, as in ours.
+    """
+    lens = (segments[:, 1] - segments[:, 0])[None].repeat(len(points), 1)
+    left, right = points[:, :1] - segments[None, :, 0], segments[None, :, 1] - points[:, :1]
+    reg_targets = torch.stack((left, right), dim=-1)
+    center_pts = 0.5 * (segments[None, :, 0] + segments[None, :, 1])
+    t_mins, t_maxs = center_pts - points[:, 3:] * 1.5, center_pts + points[:, 3:] * 1.5
+    cb_dist_left = points[:, :1] - torch.maximum(t_mins, segments[None, :, 0])
+    cb_dist_right = torch.minimum(t_maxs, segments[None, :, 1]) - points[:, :1]
+    inside = torch.stack((cb_dist_left, cb_dist_right), -1).min(-1)[0] > 0
+    farthest = reg_targets.max(-1)[0]
+    in_range = (farthest >= points[:, 1:2]) & (farthest < points[:, 2:3])
+    lens = lens.masked_fill(~inside | ~in_range, float("inf"))
+    min_len, min_len_inds = lens.min(dim=1)
+    min_len_mask = ((lens <= min_len[:, None] + 1e-3) & (lens < float("inf"))).float()
+    classes = (min_len_mask @ F.one_hot(labels, num_classes).float()).clamp(0, 1)
+    return classes, reg_targets[range(len(points)), min_len_inds]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_targets_are_those_of_the_released_code(detector, seed):
+    """With instances that share their ends, as CliffDiving and Diving do, overlap and cross the borders of the clip."""
+    rng = torch.Generator().manual_seed(seed)
+    start = torch.rand(12, generator=rng) * 70 - 10
+    instances = torch.stack((start, start + 1 + 40 * torch.rand(12, generator=rng) ** 3), dim=1)
+    instances[6:9] = instances[:3]
+    instances[3:5] = torch.tensor([[-20.0, 10.0], [50.0, 90.0]])  # cut to less than half
+    labels = torch.randint(3, (12,), generator=rng)
+    window = torch.stack((instances[:, 0].clamp(min=0), instances[:, 1].clamp(max=60)), dim=1)
+    kept = (window.diff(dim=1) / instances.diff(dim=1))[:, 0] >= 0.5
+    assert not kept[3:5].any()
+    clips = clips_of([[(int(c), *s.tolist()) for c, s in zip(labels, instances, strict=True)]], 60, offset_s=5.0, goes_on=True)
+    targets = detector.targets(clips)
+    centres, strides, level = points_of(detector, 60)
+    low = torch.where(level > 0, 2 * strides, 0.0)
+    points = torch.stack((centres, low, torch.where(level < 5, 4 * strides, torch.inf), strides), dim=1)
+    classes, distances = released_targets(points, window[kept], labels[kept], 3)
+    positive = classes.any(dim=1)
+    assert positive.any()
+    assert (classes.sum(dim=1) > 1).any() or seed > 0
+    assert torch.equal(targets.classes[0], classes.bool())
+    assert torch.equal(targets.labels[0] != 3, positive)
+    assert targets.classes[0][positive].gather(1, targets.labels[0][positive][:, None]).all()
+    torch.testing.assert_close(targets.localization[0][positive], distances[positive])
+
+
+def test_an_instance_between_two_points_has_the_snippet_that_it_claims(detector):
+    targets = detector.targets(clips_of([[(1, 2.6, 3.4), (0, 0.0, 8.0)], [(2, 7.9, 8.2)]], 8))
+    _, strides, _ = points_of(detector, 8)
+    assert targets.labels[0][strides == 1].tolist()[3] == 1
+    assert (targets.labels[0] == 1).sum() == 1
+    assert targets.localization[0, 3].tolist() == pytest.approx([0.9, 0.0])
+    assert (targets.labels[1] == 2).nonzero().squeeze(1).tolist() == [7], "after the last snippet of its video"
+    elsewhere = detector.targets(clips_of([[(2, 7.9, 8.2)]], 8, goes_on=True))
+    assert (elsewhere.labels == 3).all(), "the neighbouring clip has it"
+
+
+def test_points_of_two_classes(detector):
+    targets = detector.targets(clips_of([[(0, 2.0, 8.0), (2, 2.0, 8.0005), (1, 0.0, 12.0)]], 12))
+    positive = targets.labels[0] != 3
+    assert set(targets.labels[0][positive].tolist()) == {0, 1}, "the shortest that its level takes"
+    shortest = targets.labels[0] == 0
+    assert (targets.classes[0][shortest] == torch.tensor([True, False, True])).all()
+    logits = torch.randn(1, len(positive), 3)
+    output = ActionFormerOutput(logits, torch.ones(1, len(positive)).bool(), targets.localization, targets.localization[..., 0])
+    entropy = F.binary_cross_entropy_with_logits(logits, targets.classes.float(), reduction="none")
+    missing = torch.where(targets.classes, 1 - logits.sigmoid(), logits.sigmoid())
+    expected = (torch.where(targets.classes, 0.25, 0.75) * missing**2 * entropy).sum() / positive.sum()
+    torch.testing.assert_close(detector.class_loss(output, targets), expected)
+
+
 def test_clips_without_instances(detector):
-    targets = detector.targets(*clip_of([], 16))
+    targets = detector.targets(clips_of([[]], 16))
     assert (targets.labels == 3).all()
     output = perfect_output(detector, targets, 16)
     output = replace(output, distances=output.distances.clone().requires_grad_(), class_logits=output.class_logits.requires_grad_())
@@ -236,7 +297,7 @@ def test_diou_loss_by_hand():
 
 
 def test_losses_count_positive_points_and_weights(detector):
-    targets = detector.targets(*clip_of([(2, 2.0, 8.0)], 12))  # four positive points
+    targets = detector.targets(clips_of([[(2, 2.0, 8.0)]], 12))  # four positive points
     points = targets.labels.shape[1]
     logits, distances = torch.randn(1, points, 3), torch.rand(1, points, 2) * 5
     valid = torch.ones(1, points, dtype=torch.bool)
@@ -269,8 +330,7 @@ def test_pseudo_targets(detector):
 def test_targets_give_the_instances_back(detector):
     """Annotations to point targets to a perfect output to candidates."""
     instances = [[(0, 1.0, 5.5), (2, 9.0, 30.0)], [(1, 0.0, 40.0), (0, 12.0, 15.0)]]
-    labels, segments = (torch.cat(x) for x in zip(*(clip_of(i, 40) for i in instances), strict=True))
-    output = perfect_output(detector, detector.targets(labels, segments), 40)
+    output = perfect_output(detector, detector.targets(clips_of(instances, 40)), 40)
     found = detector.candidates(output, torch.ones(2, 40, dtype=torch.bool), InferenceConfig(min_score=0.5))
     rows = zip(found.clip.tolist(), found.labels.tolist(), *found.segments.round(decimals=4).T.tolist(), strict=True)
     assert set(rows) == {(i, *instance) for i, clip in enumerate(instances) for instance in clip}
@@ -316,9 +376,10 @@ def test_agreement_by_hand(detector):
 
 def test_permutation_of_classes_permutes_the_result(detector):
     order = torch.tensor([2, 0, 1])
-    labels, segments = clip_of([(0, 1.0, 9.0), (2, 3.0, 6.0)], 12)
+    instances = [(0, 1.0, 9.0), (2, 3.0, 6.0)]
     names = torch.cat((order.argsort(), torch.tensor([3])))  # old class -> new
-    targets, renamed = detector.targets(labels, segments), detector.targets(names[labels], segments)
+    again = [(int(names[label]), start, end) for label, start, end in instances]
+    targets, renamed = detector.targets(clips_of([instances], 12)), detector.targets(clips_of([again], 12))
     assert torch.equal(names[targets.labels], renamed.labels)
     logits = torch.randn(*targets.labels.shape, 3)
     output = ActionFormerOutput(logits, torch.ones_like(targets.labels).bool(), targets.localization, targets.localization[..., 0])

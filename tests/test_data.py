@@ -3,7 +3,7 @@ import json
 import re
 import shutil
 import zipfile
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,15 @@ import torch
 from helpers import dataset_of, labeled, tiny_dataset, video
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from nontarget.config import Protocol
 from nontarget.data import (
     Annotations,
+    Clips,
     DataError,
+    LabeledClips,
+    LabeledVideo,
     Normalization,
     Video,
     available,
@@ -25,6 +29,7 @@ from nontarget.data import (
     load_dataset,
     make_clips,
     make_labeled_clips,
+    random_crop,
     read_annotations,
     read_external_scores,
     read_feature_folder,
@@ -687,3 +692,74 @@ def test_targets_of_windows():
     assert clips.segments[2, 5].tolist() == [0, 0]
     batch = clips[torch.tensor([2, 0])]
     assert batch.labels.tolist() == [clips.labels[2].tolist(), clips.labels[0].tolist()]
+
+
+def test_clips_carry_all_their_instances():
+    # In snippets: one of two classes, one inside it, one across a border of windows, one between two centres.
+    v = labeled("x", [(0, 1.0, 3.5), (1, 1.0, 3.5), (0, 1.5, 2.0), (1, 2.8, 3.4), (0, 4.3, 4.45)], snippets=10, fps=2.0)
+    protocol = Protocol(num_snippets=6, stride=4)
+    clips = make_labeled_clips([v, labeled("none", [], snippets=3)], protocol, Normalization.of([v.video]), num_classes=2)
+    assert clips.instance_labels.tolist() == [[0, 1, 0, 1, 2], [0, 1, 1, 0, 2], [2] * 5]
+    assert clips.instance_segments[0, :, 0].tolist() == pytest.approx([2, 2, 3, 5.6, 0])
+    assert clips.instance_segments[1, :, 1].tolist() == pytest.approx([3, 3, 2.8, 4.9, 0]), "true ends, also outside the clip"
+    assert clips.labels.tolist() == [[2, 2, 0, 0, 0, 0], [0, 0, 1, 2, 0, 2], [2] * 6]
+    covers = clips.instance_snippets
+    assert covers[0].int().tolist() == [[0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1], [0, 0, 0, 1, 0, 0], [0] * 6, [0] * 6]
+    assert covers[1, 3].nonzero().squeeze(1).tolist() == [4], "the snippet nearest to its centre"
+    assert not covers[2].any()
+
+    assert torch.equal(clips[torch.tensor([1, 0])].instance_snippets, covers[[1, 0]])
+    fewer = make_labeled_clips([labeled("y", [(1, 0.0, 1.0)], snippets=6)], protocol, Normalization.of([v.video]), num_classes=2)
+    joined = LabeledClips.cat([fewer, clips]).to("cpu")
+    assert joined.instance_labels.tolist() == [[1, 2, 2, 2, 2], *clips.instance_labels.tolist()]
+    assert torch.equal(joined.instance_snippets, torch.cat((F.pad(fewer.instance_snippets, (0, 0, 0, 3)), covers)))
+    assert torch.equal(joined.labels, torch.cat((fewer.labels, clips.labels)))
+    assert len(Clips.cat([make_clips([v.video], protocol, Normalization.of([v.video]))] * 2)) == 4
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.floats(0, 1), st.floats(1e-4, 1), st.floats(0.0, 1.0))
+def test_no_instance_of_a_video_is_lost_at_any_rate(snippets, length, stride, where, share, tail):
+    """Also one that lies after the last snippet: features often end before their video does."""
+    plain = video(snippets=snippets, fps=2.0)
+    v = Video("v", plain.features, plain.fps, (snippets + tail) / plain.fps)
+    end = v.duration_s * min(1.0, where + share)
+    start = min(v.duration_s * where, end - 1e-4 * v.duration_s)
+    instances = LabeledVideo(v, Annotations(np.array([1]), np.array([[start, end]])))
+    clips = make_labeled_clips([instances], Protocol(num_snippets=length, stride=min(stride, length)), Normalization.of([v]), num_classes=2)
+    assert clips.instance_snippets.any()
+    assert (clips.labels == 1).any()
+    assert torch.equal(clips.labels == 1, clips.instance_snippets.any(dim=1))
+    whole = make_labeled_clips([instances], Protocol(windowing="rescale", num_snippets=length), Normalization.of([v]), num_classes=2)
+    assert (whole.labels == 1).any()
+
+
+def test_random_crop():
+    videos = [
+        labeled("a", [(0, 1.0, 3.0), (1, 5.0, 5.2)], snippets=10, fps=1.0),
+        labeled("b", [], snippets=4),
+        labeled("c", [(1, 0.0, 9.0)]),
+    ]
+    protocol, normalization = Protocol(num_snippets=12, stride=12), Normalization.of([v.video for v in videos])
+    clips = make_labeled_clips(videos, protocol, normalization, num_classes=2)
+    assert all(torch.equal(getattr(random_crop(clips, (1.0, 1.0)), f.name), getattr(clips, f.name)) for f in fields(clips))
+
+    lengths, starts = set(), set()
+    torch.manual_seed(0)
+    for _ in range(60):
+        window = random_crop(clips, (0.5, 1.0))
+        start = ((window.offset_s - clips.offset_s) * clips.fps).round().long()
+        for i, (s, n) in enumerate(zip(start.tolist(), window.valid.sum(dim=1).tolist(), strict=True)):
+            lengths.add((i, n))
+            starts.add((i, s))
+            assert torch.equal(window.features[i, :n], clips.features[i, s : s + n])
+            assert (window.features[i, n:] == 0).all()
+            assert bool(window.goes_on[i]) == (s + n < int(clips.valid[i].sum()))
+            covers = clips.instance_snippets[i, :, s : s + n]
+            assert torch.equal(window.instance_snippets[i, :, :n], covers)
+            assert torch.equal(window.labels[i, :n], clips.labels[i, s : s + n])
+        assert torch.equal(window.instance_labels, clips.instance_labels)
+        inside = window.instance_segments.clamp(min=0).minimum(window.valid.sum(dim=1)[:, None, None]).diff(dim=-1)[..., 0]
+        kept = inside >= 0.5 * clips.instance_segments.diff(dim=-1)[..., 0]
+        assert kept[0, :2].any(), "at least half of an instance is in it"
+    assert {n for i, n in lengths if i == 0} == set(range(5, 11))
+    assert {s for i, s in starts if i == 1} == {0, 1, 2}

@@ -216,6 +216,7 @@ def record(experiment, average, **changed):
         "scores": {"0.5": average + 0.1, "avg": average},
         "scored": {"videos": 1, "instances": 1, "detections": 1, "labeled": 1, "unlabeled": 1},
         "occupancy": {},
+        "gradient_share": {},
         "provenance": {"seconds": {"pretrain": 1.0}, "device": "cpu", "torch": "2", "commit": "c", "date": "2026-01-01"},
         "curves": {},
     }

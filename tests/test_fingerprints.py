@@ -29,7 +29,7 @@ def components():
     from nontarget.detectors.base import Detector, DetectorOutput, Targets
     from nontarget.inference import INFERENCE_VERSION, detect_clips
     from nontarget.metrics import METRICS_VERSION, evaluate_detections
-    from nontarget.training import TRAINING_VERSION, TrainingData, train_stage
+    from nontarget.training import TRAINING_VERSION, StageName, TrainingData, train_stage
 
     found = {}
     numbers = []
@@ -46,16 +46,17 @@ def components():
     clips = make_labeled_clips(split.labeled, dataset.protocol, normalization, dataset.num_classes)
     others = make_clips(split.unlabeled, dataset.protocol, normalization)
     ids = [int(v.video.video_id[-5:]) for v in split.labeled]
-    found["clips"] = (CLIPS_VERSION, [*ids, clips.labels.sum(), clips.segments.sum(), clips.features.abs().mean(), others.valid.sum()])
+    numbers = [clips.labels, clips.segments, clips.instance_labels, clips.instance_segments, clips.features.abs(), others.valid]
+    found["clips"] = (CLIPS_VERSION, [*ids, *(x.float().sum() for x in numbers)])
 
     def numbers_of(name, **settings):
         settings = detectors.detector_settings(name, "tiny", **settings)
         detector = detectors.build_detector(name, dataset.feature_dim, dataset.num_classes, settings).eval()
         output = detector(clips.features, clips.valid)
-        losses = detector.localization_loss(output, detector.targets(clips.labels, clips.segments))
+        losses = detector.localization_loss(output, detector.targets(clips))
         losses |= detector.label_free_losses(output, clips.features, clips.valid, pretraining=False)
         if type(detector).class_loss is not Detector.class_loss:
-            losses["class"] = detector.class_loss(output, detector.targets(clips.labels, clips.segments))
+            losses["class"] = detector.class_loss(output, detector.targets(clips))
         candidates = detector.candidates(output, clips.valid, InferenceConfig(class_thresholds=(0.1, 0.2), mask_thresholds=(0.3,)))
         found[f"detector {name}"] = (detector.version, [*losses.values(), len(candidates.scores), candidates.scores.sum()])
         return detector
@@ -64,17 +65,23 @@ def components():
     detector = numbers_of("spot", embed_dim=16, mask_dim=8)
     logits, teacher = torch.randn(2, 9, 6), torch.randn(2, 9, 6).softmax(-1)
     labels, valid = torch.randint(6, (2, 9)), torch.ones(2, 9, dtype=torch.bool)
+    hidden = [v for v in dataset.train if v.video.video_id in {u.video_id for u in split.unlabeled}]
+    truth = make_labeled_clips(hidden, dataset.protocol, normalization, dataset.num_classes)
     data, config = TrainingData(clips, others), TrainingConfig(**TINY_TRAINING)
     for name in rules.available():
         rule = rules.get_rule(name)
         values = [rule.labeled_loss(detector, DetectorOutput(logits, valid), Targets(labels, None))]
         with torch.random.fork_rng():
-            if rule.uses_unlabeled:
+            if rule.uses_unlabeled and rule.self_trains and not rule.uses_truth:
                 values.append(rule.unlabeled_loss(logits, teacher, valid))
             if rule.uses_unlabeled and name not in ("baseline", "ours"):  # also what else a rule may do
                 student = copy.deepcopy(detector)
                 student.pretext = rule.pretext_head(student.embed_dim)
-                values += train_stage("selftrain", student, rule, data, config, seed=1).curve[-1].values()
+                if rule.teacher_temperature == "calibrated":
+                    rule = replace(rule, teacher_temperature=1.5)
+                told = replace(data, truth=truth) if rule.uses_truth else data
+                stage: StageName = "selftrain" if rule.self_trains else "pretrain"
+                values += train_stage(stage, student, rule, told, config, seed=1).curve[-1].values()
         found[f"rule {name}"] = (rule.version, values)
 
     settings = detectors.detector_settings("spot", "tiny", embed_dim=16, mask_dim=8)

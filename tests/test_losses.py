@@ -4,6 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from test_partition import groups, same_ratio
+from torch.nn import functional as F
 
 from nontarget import non_target_loss
 from nontarget.losses import log_probabilities
@@ -325,3 +326,40 @@ LOGITS = torch.zeros(2, 3)
 def test_bad_input(arguments, error, message):
     with pytest.raises(error, match=message):
         non_target_loss(**{"logits": LOGITS, **arguments})
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_several_classes_a_snippet():
+    """Each of its classes is a target, at an equal share; none is negative."""
+    logits = torch.randn(4, 5, dtype=torch.float64)
+    labels = torch.tensor([[1, 1, 0, 0, 0], [0, 0, 0, 0, 1], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], dtype=torch.bool)
+    valid = torch.tensor([True, True, True, False])
+    p = logits.softmax(-1)
+    both = -(p[0, 0].log() + p[0, 1].log()) / 2 - (1 - p[0, 2:]).log().sum()
+    one = -p[1, 4].log() - (1 - p[1, :4]).log().sum()
+    loss = non_target_loss(logits, labels=labels, valid=valid, reduction="none")
+    torch.testing.assert_close(loss, torch.stack((both, one, -p[2].log().mean(), torch.zeros(()).double())))
+    uniform = labels[:3].double() / labels[:3].sum(-1, keepdim=True)
+    entropy = non_target_loss(logits[:3], labels=labels[:3], terms=("target",), reduction="none")
+    torch.testing.assert_close(entropy, F.cross_entropy(logits[:3], uniform, reduction="none"))
+    with pytest.raises(ValueError, match="at least one class"):
+        non_target_loss(logits, labels=labels)
+    with pytest.raises(ValueError, match=r"labels must have shape \(4, 6\), got \(4, 5\)"):
+        non_target_loss(logits, labels=labels, activation="sigmoid")
+    s = logits[0].sigmoid()
+    loss = non_target_loss(logits[0], labels=F.pad(labels[0], (0, 1)), activation="sigmoid")
+    torch.testing.assert_close(loss, -(s[0].log() + s[1].log()) / 2 - (1 - s[2:]).log().sum() - s.amax().log())
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_one_class_a_snippet_is_the_same_in_both_forms(device, activation):
+    logits = torch.randn(6, 9, 5, device=device)
+    classes = 5 + (activation == "sigmoid")
+    labels, valid = torch.randint(classes, (6, 9), device=device), torch.rand(6, 9, device=device) < 0.8
+    for terms in (("target",), ("target", "negative", "positive")):
+        x, y = (logits.clone().requires_grad_() for _ in range(2))
+        index = non_target_loss(x, labels=labels, valid=valid, terms=terms, activation=activation)
+        several = non_target_loss(y, labels=F.one_hot(labels, classes).bool(), valid=valid, terms=terms, activation=activation)
+        assert torch.equal(index, several)
+        (index + several).backward()
+        assert torch.equal(x.grad, y.grad)

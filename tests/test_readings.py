@@ -15,6 +15,7 @@ from nontarget.detectors.base import DetectorOutput, Targets
 from nontarget.experiment import Experiment
 from nontarget.readings import READINGS, measure, readings_experiments
 from nontarget.results import ResultStore, identity_key
+from nontarget.systems import FIRST_SEED
 from nontarget.training import TrainingData, train_stage
 
 READ = "ours, read otherwise"
@@ -199,7 +200,8 @@ def test_effects_are_paired_and_missing_ones_are_said(tmp_path):
         "teacher: online": [29.0, 35.0, 31.0],
         "soft-nms: x 2": [29.0, 35.0],
     }
-    store.commit(made_up(replace(experiments[name], seed=i), v) for name, row in averages.items() for i, v in enumerate(row))
+    seeds = [(replace(experiments[name], seed=i), v) for name, row in averages.items() for i, v in enumerate(row, FIRST_SEED)]
+    store.commit(made_up(experiment, v) for experiment, v in seeds)
     effects = measure(plain, 3, source="committed", store=store)
     cells = effects.table.cells.set_index(["Reading", "Alternative"])["Δ"]
     assert len(cells) == len(experiments) - 1

@@ -7,10 +7,11 @@ import textwrap
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from nontarget.files import atomic_write, check_writable
-from nontarget.results import ResultStore, default_results_folder, identity_key
+from nontarget.results import METRIC_COLUMNS, ResultStore, default_results_folder, identity_key
 
 IDENTITY = {
     "dataset": {"name": "toy", "checksum": "abc", "simulated": True},
@@ -39,6 +40,7 @@ def record(seed=0, average=0.25, **changes):
             "seconds": {"pretrain": 1.0, "selftrain": 2.5},
         },
         "occupancy": {"truth_target": 0.75, "truth_positive": 0.125, "size_positive": 0.25},
+        "gradient_share": {"pretrain": {"labeled": 0.625, "mask": 0.375}, "selftrain": {"labeled": 0.25, "mask": 0.75}},
         "curves": {"pretrain": [{"learning_rate": 0.1, "labeled": 2.0}]},
     }
 
@@ -84,6 +86,7 @@ def test_committed_table(store):
     assert list(found.record["scores"])[-1] == "avg"
     assert found.record["scored"] == record()["scored"]
     assert found.record["occupancy"] == record()["occupancy"]
+    assert found.record["gradient_share"] == record()["gradient_share"]
     assert store.committed({**IDENTITY, "seed": 2}).status == "missing"
 
 
@@ -113,6 +116,17 @@ def test_committing_replaces_rows_of_the_same_settings_alone(store):
     before = store.metrics_path.read_bytes()
     store.commit([newer])
     assert store.metrics_path.read_bytes() == before, "committing again changes nothing"
+
+
+def test_a_table_from_before_gradient_shares_is_read(store):
+    store.commit([record()])
+    old = pd.read_csv(store.metrics_path, dtype={"tiou": str}).drop(columns="gradient_share")
+    old.to_csv(store.metrics_path, index=False)
+    assert store.committed(IDENTITY).record["gradient_share"] == {}
+    store.commit([record(1)])
+    assert store.committed(IDENTITY).record["gradient_share"] == {}
+    assert store.committed(record(1)["identity"]).record["gradient_share"] == record()["gradient_share"]
+    assert store.metrics_path.read_text().splitlines()[0] == ",".join(METRIC_COLUMNS)
 
 
 # --- atomic, whatever happens

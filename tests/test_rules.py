@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from nontarget import non_target_loss, rules
+from nontarget import non_target_loss, partition_label_space, rules
 from nontarget.config import TrainingConfig
 from nontarget.detectors import build_detector, check_abilities, detector_settings
 from nontarget.detectors.base import DetectorOutput, Targets
 from nontarget.detectors.spot import SpotOutput
+from nontarget.losses import candidate_loss
 from nontarget.rules.base import LearningRule
 from nontarget.rules.views import hide_span, reversed_time, shift_channels, warped_time
 
@@ -105,9 +106,11 @@ def test_a_rule_of_one_s_own_is_registered_for_this_process():
         rules._RULES.remove(Own)
 
 
-def some_rule(rule_name="own", base=LearningRule, decorated=True, complete=True):
+def some_rule(rule_name="own", base=LearningRule, decorated=True, complete=True, uses_truth=False):
     """A rule of one's own, or something that falls short of one."""
     body = {"__annotations__": {"threshold": float}, "threshold": 0.5}
+    if uses_truth:
+        body["uses_truth"] = True
     if rule_name is not None:
         body["name"] = rule_name
     if complete:
@@ -126,6 +129,7 @@ def some_rule(rule_name="own", base=LearningRule, decorated=True, complete=True)
         (some_rule(rule_name=3), "Mine: it has no name"),
         (some_rule(complete=False), "Mine: it does not define unlabeled_loss"),
         (some_rule(decorated=False), "Mine: Mine is not decorated with @dataclass, and a result's name would not hold its settings"),
+        (some_rule("sly", uses_truth=True), "Mine: it uses the truth, so its name must begin with 'oracle', got 'sly'"),
         (dataclass(frozen=True)(type("Above", (some_rule(decorated=False),), {})), "Above: Mine is not decorated with @dataclass"),
     ],
 )
@@ -347,3 +351,79 @@ def test_mean_teacher_ours_is_ours_with_another_teacher():
 def test_a_detector_that_cannot_is_named():
     with pytest.raises(ValueError, match=r"learning rule 'X' needs the abilities \['telepathy'\], and detector 'spot' lacks"):
         check_abilities("spot", frozenset({"telepathy"}), "learning rule 'X'")
+
+
+def truth_of(*labels):
+    return Targets(torch.tensor([labels]), None)
+
+
+def test_oracle_learns_the_truth(spot):
+    student = spot_output(torch.randn(1, 5, 3), torch.rand(1, 5, 5))
+    teacher = spot_output(sure([[1, 1, 1, 1, 1]]), torch.rand(1, 5, 5))
+    truth = spot.targets(torch.tensor(LABELS), torch.tensor([[[0.0, 3.0]] * 3 + [[0.0, 0.0]] * 2]))
+    losses = rules.get_rule("oracle").unlabeled_losses(spot, student, teacher, None, truth=truth)
+    torch.testing.assert_close(losses["class"], F.cross_entropy(student.class_logits[0], torch.tensor(LABELS[0])))
+    assert losses["mask"] == spot.localization_loss(student, truth)["mask"]
+
+
+def test_oracles_of_the_sets_by_hand(spot):
+    """On the first snippet the truth is negative, on the second the target, on the third ambiguous."""
+    pseudo = torch.tensor([[[0.7, 0.2, 0.1], [0.7, 0.2, 0.1], [0.4, 0.3, 0.3]]])
+    student = spot_output(torch.tensor([[[2.0, 1.9, -1.0], [0.0, 3.0, 0.5], [0.1, 0.2, 0.3]]]), torch.rand(1, 3, 3))
+    teacher = spot_output(pseudo.log(), torch.rand(1, 3, 3))
+    truth = truth_of(1, 0, 2)
+    p = student.class_logits[0].softmax(-1)
+
+    def loss(name):
+        return rules.get_rule(name).unlabeled_losses(spot, student, teacher, None, truth=truth)["class"]
+
+    push, pull = -torch.log1p(-p), -p.log()
+    same = pull[0, 0] + push[0, 2] + pull[1, 0] + push[1, 1] + push[1, 2] + pull[2, 0] + push[2, 1]
+    torch.testing.assert_close(
+        rules.get_rule("ours").unlabeled_loss(student.class_logits, pseudo, VALID[:, [0, 0, 0]]), (same + push[0, 1]) / 3
+    )
+    torch.testing.assert_close(loss("oracle: truth not negative"), same / 3)
+    torch.testing.assert_close(loss("oracle: truth positive"), (same + pull[0, 1] + pull[2, 2]) / 3)
+
+
+@pytest.mark.parametrize("name", ["oracle: truth not negative", "oracle: truth positive"])
+def test_corrected_sets_stay_a_partition(name):
+    sets = partition_label_space(torch.rand(200, 7).softmax(-1))
+    truth = F.one_hot(torch.randint(7, (200,)), 7).bool()
+    found = rules.get_rule(name).corrected(sets, truth)
+    assert (torch.stack(found).sum(dim=0) == 1).all()
+    assert not (found.negative & truth).any()
+    assert torch.equal(found.target, sets.target)
+
+
+def test_an_oracle_without_truth_says_so(spot):
+    output = spot_output(torch.randn(1, 5, 3), torch.rand(1, 5, 5))
+    for name in (n for n in rules.available() if rules.get_rule(n).uses_truth):
+        with pytest.raises(ValueError, match=f"'{name}' is an oracle and needs the truth"):
+            rules.get_rule(name).unlabeled_losses(spot, output, output, None)
+
+
+def test_candidates_by_hand():
+    """Sure: l_tgt and the paper's l_neg. Unsure: the two classes that are not negative share what they get."""
+    teacher = torch.tensor([[[0.05, 0.9, 0.05], [0.46, 0.44, 0.10]]])
+    p = LOGITS.softmax(-1)[0]
+    first = -p[0, 1].log() - (1 - p[0, 0]).log() - (1 - p[0, 2]).log()
+    second = -(p[1, 0] + p[1, 1]).log() - (1 - p[1, 2]).log()
+    loss = rules.get_rule("candidate labels").unlabeled_loss(LOGITS, teacher, VALID)
+    torch.testing.assert_close(loss, (first + second) / 2)
+    half = rules.get_rule("candidate labels").unlabeled_loss(LOGITS, teacher, torch.tensor([[True, False]]))
+    torch.testing.assert_close(half, first)
+
+
+def test_the_gradient_of_candidates_is_that_of_proden():
+    """Lv et al. (2020): cross-entropy with candidates weighted by the model's own probabilities."""
+    logits = torch.randn(50, 6, dtype=torch.float64, requires_grad=True)
+    candidates = torch.rand(50, 6) < 0.5
+    candidates[:, 0] = True
+    p = logits.detach().softmax(-1)
+    weights = (p * candidates) / (p * candidates).sum(-1, keepdim=True)
+    (found,) = torch.autograd.grad(candidate_loss(logits, candidates).sum(), logits)
+    (expected,) = torch.autograd.grad(-(weights * logits.log_softmax(-1)).sum(), logits)
+    torch.testing.assert_close(found, expected)
+    one = F.one_hot(torch.arange(50) % 6, 6).bool()
+    torch.testing.assert_close(candidate_loss(logits, one), F.cross_entropy(logits, torch.arange(50) % 6, reduction="none"))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nontarget import soft_nms
-from nontarget.segments import TimeGrid, assign_instances, runs, tiou
+from nontarget.segments import TimeGrid, assign_instances, covered_snippets, runs, tiou
 
 METHODS = ("gaussian", "linear", "hard")
 
@@ -202,3 +202,16 @@ def test_no_instance_inside_the_window_is_lost(rows):
         assert any(instance[t] == i for t in covered) or all(
             (segments[instance[t], 1] - segments[instance[t], 0]) <= length + 1e-9 for t in covered
         )
+
+
+def test_covered_snippets():
+    # Covering two centres; between two centres; around the first border; after the last snippet.
+    segments = torch.tensor([[0.4, 2.0], [1.6, 2.4], [-0.6, 0.3], [3.1, 3.4]])
+    valid = torch.tensor([True, True, True, False])
+    alone = [[1, 1, 0, 0], [0, 0, 1, 0], [0] * 4, [0] * 4]
+    assert covered_snippets(segments, valid).int().tolist() == alone, "what lies outside belongs to a neighbouring clip"
+    first, last = [1, 0, 0, 0], [0, 0, 1, 0]
+    assert covered_snippets(segments, valid, begins=True, ends=True).int().tolist() == [*alone[:2], first, last]
+    batch = covered_snippets(segments.expand(2, -1, -1), valid.expand(2, -1), torch.tensor([True, False]), torch.tensor([False, True]))
+    assert batch.int().tolist() == [[*alone[:2], first, [0] * 4], [*alone[:2], [0] * 4, last]]
+    assert covered_snippets(torch.zeros(2, 0, 2), valid.expand(2, -1)).shape == (2, 0, 4)

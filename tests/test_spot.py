@@ -2,9 +2,10 @@ import math
 
 import pytest
 import torch
+from helpers import clips_of
 from torch.nn import functional as F
 
-from nontarget import detectors
+from nontarget import detectors, rules
 from nontarget.config import InferenceConfig
 from nontarget.detectors.spot import MaskHead, Spot, SpotConfig, spot_candidates
 from nontarget.detectors.spot_losses import mask_loss, reconstruction_loss, refinement_loss
@@ -41,21 +42,18 @@ def test_padding_has_no_effect_and_batched_is_single(spot, device):
 def test_padding_has_no_effect_on_losses_and_gradients(spot, device):
     features, valid = batch(device, lengths=(6, 3))
     longer, longer_valid = F.pad(features, (0, 0, 0, 4)), F.pad(valid, (0, 4))
-    labels = torch.randint(4, valid.shape, device=device).masked_fill(~valid, 3)
-    segments = torch.stack((torch.zeros_like(labels), torch.full_like(labels, 2)), dim=-1).float()
-    segments = segments.masked_fill((labels == 3)[..., None], 0.0)
+    instances = [[(0, 0.0, 2.0), (1, 3.0, 5.5)], [(2, 1.0, 3.0)]]
 
-    def gradients(x, real, y, s):
+    def gradients(x, real):
         spot.zero_grad()
         output = spot(x, real)
-        losses = spot.localization_loss(output, spot.targets(y, s))
+        losses = spot.localization_loss(output, spot.targets(clips_of(instances, x.shape[1], lengths=(6, 3), device=device)))
         background = output.class_logits.detach().softmax(-1)[..., -1]
         refinement = refinement_loss(spot.contrast(output.embeddings), background, real, 1, 2, 0.07)
         (losses["mask"] + refinement).backward()
         return losses["mask"].item(), refinement.item(), spot.embedding.project.weight.grad.clone()
 
-    plain = gradients(features, valid, labels, segments)
-    padded = gradients(longer, longer_valid, F.pad(labels, (0, 4), value=3), F.pad(segments, (0, 0, 0, 4)))
+    plain, padded = gradients(features, valid), gradients(longer, longer_valid)
     for a, b in zip(plain, padded, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
@@ -72,10 +70,29 @@ def test_mask_head_is_equivariant_in_time(device):
 
 def test_targets(spot, device):
     # One instance covers snippets 1 and 2; another is too short for any centre and claims snippet 4.
-    labels = torch.tensor([[3, 0, 0, 3, 1]], device=device)
-    segments = torch.tensor([[[0, 0], [0.8, 2.9], [0.8, 2.9], [0, 0], [4.1, 4.3]]], device=device)
-    masks = spot.targets(labels, segments).localization[0]
+    targets = spot.targets(clips_of([[(0, 0.8, 2.9), (1, 4.1, 4.3)]], 5, device=device))
+    assert targets.labels.tolist() == [[3, 0, 0, 3, 1]]
+    masks = targets.localization[0]
     assert masks.int().tolist() == [[0] * 5, [0, 1, 1, 0, 0], [0, 1, 1, 0, 0], [0] * 5, [0, 0, 0, 0, 1]]
+
+
+def test_a_snippet_has_the_classes_of_all_its_instances(spot, device):
+    instances = [[(0, 0.0, 3.0), (1, 0.0, 3.0), (2, 1.0, 2.0), (1, 4.1, 4.3)], [(2, 2.0, 4.0)]]
+    targets = spot.targets(clips_of(instances, 5, lengths=[5, 3], device=device))
+    assert targets.labels.tolist() == [[0, 2, 0, 3, 1], [3, 3, 2, 3, 3]], "that of the shortest"
+    expected = [[{0, 1}, {0, 1, 2}, {0, 1}, {3}, {1}], [{3}, {3}, {2}, {3}, {3}]]
+    assert [[set(row.nonzero().squeeze(1).tolist()) for row in clip] for clip in targets.classes] == expected
+    features, valid = batch(device, (5, 3), 5)
+    output = spot(features, valid)
+    log_p = output.class_logits.log_softmax(-1)
+    losses = [-sum(log_p[i, t, c] for c in classes) / len(classes) for i, t, classes in ((0, 0, {0, 1}), (0, 1, {0, 1, 2}), (0, 2, {0, 1}))]
+    losses += [-log_p[i, t, c] for i, t, c in ((0, 3, 3), (0, 4, 1), (1, 0, 3), (1, 1, 3), (1, 2, 2))]
+    torch.testing.assert_close(spot.class_loss(output, targets), torch.stack(losses).mean())
+    rest = torch.log1p(-output.class_probs)
+    negative = -sum(rest[i, t][~targets.classes[i, t]].sum() for i, t in valid.nonzero().tolist()) / 8
+    for rule in ("ours", "ours, read otherwise"):
+        loss = rules.get_rule(rule).labeled_loss(spot, output, targets)
+        torch.testing.assert_close(loss, torch.stack(losses).mean() + negative)
 
 
 def test_pseudo_targets_keep_probabilities_and_clear_background(spot, device):
@@ -191,7 +208,7 @@ def test_no_forward_pass_in_vain(spot, device, monkeypatch):
     output = spot(features, valid)
     losses = spot.label_free_losses(output, features, valid, pretraining=True)
     assert len(calls) == 2
-    assert set(losses) == {"reconstruction"}
+    assert set(losses) == {"reconstruction", "refinement"}
 
 
 def test_detectors_by_name():

@@ -87,8 +87,10 @@ def test_computed_comparison(computed):
     assert list(comparison.mean.index) == list(SYSTEMS)
     assert comparison.simulated
     assert len(list(store.records())) == 6
-    again = compare(SYSTEMS, [1], store=store, device="cpu", progress=False)
+    assert comparison.maps.index.unique("seed").tolist() == [100, 101], "seeds of results"
+    again = compare(SYSTEMS, [101], store=store, device="cpu", progress=False)
     assert again.num_seeds == 1
+    assert len(list(store.records())) == 6, "read, not run"
     assert "<table" in again._repr_html_()
 
 
@@ -98,15 +100,19 @@ def test_committed_rows_are_used_only_when_current(computed, monkeypatch):
     read = compare(SYSTEMS, 2, source="committed", store=store)
     pd.testing.assert_frame_equal(read.maps, comparison.maps, atol=1e-4)
     assert read.scored == comparison.scored
-    missing = compare(SYSTEMS, 3, source="committed", store=store)
+    some = compare(SYSTEMS, 3, source="committed", store=store)
+    assert some.unavailable == ()
+    assert some.partial == tuple(f"{name}: 2 of 3 seeds" for name in SYSTEMS)
+    missing = compare(SYSTEMS, [102, 103, 104], source="committed", store=store)
+    assert missing.unavailable[0] == "supervised only: no current committed result (seeds 102 to 104 missing)"
     assert len(missing.unavailable) == 3
-    assert "supervised only: no current committed result (seed 2 missing)" in missing.unavailable[0]
+    assert missing.partial == ()
     import nontarget.rules.ours
 
     monkeypatch.setattr(nontarget.rules.ours.Ours, "version", 99)
     stale = compare(SYSTEMS, 2, source="committed", store=store)
     assert list(stale.mean.index) == ["supervised only", "baseline"]
-    assert stale.unavailable == ("ours: no current committed result (seed 0 stale; seed 1 stale)",)
+    assert stale.unavailable == ("ours: no current committed result (seeds 100 and 101 stale)",)
     assert "ours: no current committed result" in stale.markdown()
 
 
@@ -114,7 +120,7 @@ def test_nothing_to_show_is_said(tmp_path):
     empty = compare(SYSTEMS, 2, source="stored", store=ResultStore(tmp_path))
     assert len(empty.unavailable) == 3
     assert "Nothing was scored." in empty.markdown()
-    assert "ours: no current stored result (seed 0 missing; seed 1 missing)" in empty.markdown()
+    assert "ours: no current stored result (seeds 100 and 101 missing)" in empty.markdown()
     with pytest.raises(ValueError, match="unknown source 'store'; did you mean 'stored'"):
         compare(SYSTEMS, 1, source="store", store=ResultStore(tmp_path))
 

@@ -1,4 +1,5 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -9,34 +10,44 @@ from nontarget import rules
 from nontarget.config import TrainingConfig
 from nontarget.data import Annotations, Dataset, LabeledVideo, Normalization, make_clips, make_labeled_clips, split_dataset
 from nontarget.detectors import build_detector, detector_settings
+from nontarget.gradients import gradient_shares, mean_gradient_shares
 from nontarget.rules.base import LearningRule
-from nontarget.training import TrainingData, steps_per_epoch, train_stage
+from nontarget.training import TrainingData, _update_average, steps_per_epoch, train_stage
 
 CONFIG = TrainingConfig(**TINY_TRAINING)
 
 
-def prepare(dataset, ratio=0.25, seed=0, split=None, device="cpu"):
+def prepare(dataset, ratio=0.25, seed=0, split=None, device="cpu", truth=None):
+    """With ``truth``, a data set, the data hold its labels of the unlabelled videos, for oracles."""
     split = split or split_dataset(dataset, ratio, seed)
     normalization = Normalization.of([v.video for v in dataset.train])
     data = TrainingData(
         make_labeled_clips(split.labeled, dataset.protocol, normalization, dataset.num_classes),
         make_clips(split.unlabeled, dataset.protocol, normalization) if split.unlabeled else None,
     )
+    if truth is not None:
+        hidden = {v.video_id for v in split.unlabeled}
+        videos = [v for v in truth.train if v.video.video_id in hidden]
+        data = replace(data, truth=make_labeled_clips(videos, dataset.protocol, normalization, dataset.num_classes))
     return data.on_device_if_it_fits(torch.device(device))
 
 
-def fresh(dataset, device="cpu"):
+def fresh(dataset, device="cpu", **changes):
     torch.manual_seed(3)
-    settings = detector_settings("spot", "tiny", embed_dim=16, mask_dim=8)
+    settings = detector_settings("spot", "tiny", embed_dim=16, mask_dim=8, **changes)
     return build_detector("spot", dataset.feature_dim, dataset.num_classes, settings).to(device)
 
 
 def train_both(dataset, data, rule="ours", folder=None, **options):
     detector = fresh(dataset, data.labeled.features.device)
+    learner = rules.get_rule(rule)
+    if learner.teacher_temperature == "calibrated":
+        learner = replace(learner, teacher_temperature=1.5)
+    detector.pretext = learner.pretext_head(detector.embed_dim)
     stages = []
-    for name in ("pretrain", "selftrain"):
+    for name in ("pretrain", "selftrain") if learner.self_trains else ("pretrain",):
         weights = folder / f"{name}.safetensors" if folder else None
-        stages.append(train_stage(name, detector, rules.get_rule(rule), data, CONFIG, seed=5, weights=weights, **options))
+        stages.append(train_stage(name, detector, learner, data, CONFIG, seed=5, weights=weights, **options))
     return detector, stages
 
 
@@ -110,10 +121,13 @@ def test_unlabelled_truth_has_no_effect(dataset):
     wrong_split = type(split)(
         tuple(v for v in wrong.train if v.video.video_id in labeled_ids), tuple(v.video for v in wrong.train if v.video.video_id in hidden)
     )
-    for rule in ("supervised only", "baseline", "ours"):
-        a, _ = train_both(dataset, prepare(dataset, split=split), rule)
-        b, _ = train_both(wrong, prepare(wrong, split=wrong_split), rule)
-        assert same_weights(a, b)
+    for rule in rules.available():
+        plain = rules.get_rule(rule)
+        if plain.labels_all:
+            continue
+        a, _ = train_both(dataset, prepare(dataset, split=split, truth=dataset), rule)
+        b, _ = train_both(wrong, prepare(wrong, split=wrong_split, truth=wrong), rule)
+        assert same_weights(a, b) != plain.uses_truth, f"{rule}: an oracle, and it alone, learns from the hidden truth"
 
 
 def test_supervised_only_does_not_see_unlabelled_videos(dataset):
@@ -159,22 +173,79 @@ def test_seed_and_global_random_state(dataset):
     torch.set_rng_state(before)
 
 
-def test_online_pseudo_labels_differ_from_iterative(dataset):
+def test_online_pseudo_labels_differ_from_frozen(dataset):
     data = prepare(dataset)
-    results = []
-    for teacher in ("iterative", "online"):
-        detector = fresh(dataset)
-        train_stage("selftrain", detector, rules.get_rule("ours", teacher=teacher), data, CONFIG, seed=5)
-        results.append(detector)
-    assert not same_weights(*results)
+    results = {}
+    for teacher in ("generations", "epochs", "online", "average"):
+        results[teacher] = fresh(dataset)
+        train_stage("selftrain", results[teacher], rules.get_rule("ours", teacher=teacher), data, CONFIG, seed=5)
+    for one, other in combinations(results.values(), 2):
+        assert not same_weights(one, other)
 
 
-def test_losses_are_those_of_equation_12(dataset):
-    _, (pretraining, selftraining) = train_both(dataset, prepare(dataset))
-    assert set(pretraining.curve[0]) == {"learning_rate", "labeled", "mask", "reconstruction"}
-    expected = {"learning_rate", "labeled", "mask", "unlabeled_class", "unlabeled_mask", "refinement", "reconstruction"}
-    assert set(selftraining.curve[0]) == expected
-    assert pretraining.curve[-1]["learning_rate"] < pretraining.curve[0]["learning_rate"], "cosine decay"
+def test_a_generation_starts_from_the_last_one(dataset):
+    """Two generations are two runs of self-training, the second from the weights of the first; the teacher is frozen in each."""
+    data, rule, two = prepare(dataset), rules.get_rule("baseline"), replace(CONFIG, generations=2)
+    epochs = CONFIG.selftrain_epochs
+    whole = fresh(dataset)
+    stage = train_stage("selftrain", whole, rule, data, two, seed=5)
+    assert stage.epoch == 2 * epochs
+    rates = [entry["learning_rate"] for entry in stage.curve]
+    assert rates[:epochs] == rates[epochs:], "the cosine starts anew"
+    renewed = fresh(dataset)
+    train_stage("selftrain", renewed, replace(rule, teacher="epochs"), data, two, seed=5)
+    assert not same_weights(whole, renewed)
+
+
+def test_a_frozen_teacher_says_the_same_from_memory(dataset, monkeypatch):
+    data, results = prepare(dataset), []
+    for limit in (2**30, 0):
+        monkeypatch.setattr("nontarget.teacher._CACHE_BYTES", limit)
+        results.append(fresh(dataset))
+        train_stage("selftrain", results[-1], rules.get_rule("baseline"), data, CONFIG, seed=5)
+    for a, b in zip(results[0].parameters(), results[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
+
+
+def test_shares_of_the_gradient_add_up_to_one(dataset):
+    _, stages = train_both(dataset, prepare(dataset))
+    for stage in stages:
+        shares = mean_gradient_shares(stage.curve)
+        assert set(shares) == {name for name in stage.curve[0] if name != "learning_rate" and not name.startswith("share of ")}
+        assert sum(shares.values()) == pytest.approx(1)
+        assert all(share > 0 for share in shares.values())
+
+
+def test_gradient_share_of_a_known_case():
+    w = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    shares = gradient_shares({"a": (w * torch.tensor([3.0, 4.0])).sum(), "b": 15 * w[0], "none": torch.zeros(())}, [w])
+    assert shares == pytest.approx({"a": 0.25, "b": 0.75, "none": 0.0})
+
+
+def test_running_average_forgets_where_it_began(dataset):
+    """After 100 steps a thousandth of the initial weights is left; a momentum fixed at 0.999 keeps nine tenths."""
+    average, moved = fresh(dataset), fresh(dataset)
+    with torch.no_grad():
+        for a, b in zip(average.parameters(), moved.parameters(), strict=True):
+            a.fill_(1.0)
+            b.zero_()
+    for step in range(100):
+        _update_average(average, moved, step)
+    assert all(p.max() < 1e-3 for p in average.parameters())
+
+
+@pytest.mark.parametrize("literal", [False, True])
+def test_losses_are_those_of_equation_12(dataset, literal):
+    """L_ref is off by default; to the letter, it has weight 1."""
+    data, curves = prepare(dataset), []
+    detector = fresh(dataset, **({"refinement_weight": 1.0} if literal else {}))
+    for stage in ("pretrain", "selftrain"):
+        curves.append(train_stage(stage, detector, rules.get_rule("ours"), data, CONFIG, seed=5).curve)
+    expected = {"learning_rate", "labeled", "mask", "reconstruction"} | ({"refinement"} if literal else set())
+    assert {name for name in curves[0][0] if not name.startswith("share of ")} == expected
+    expected |= {"unlabeled_class", "unlabeled_mask"}
+    assert {name for name in curves[1][0] if not name.startswith("share of ")} == expected
+    assert curves[0][-1]["learning_rate"] < curves[0][0]["learning_rate"], "cosine decay"
 
 
 def test_training_learns():
@@ -238,4 +309,4 @@ def test_online_training_that_diverges_says_so(dataset):
 def test_training_on_a_gpu(dataset, tmp_path):
     data = prepare(dataset, device="cuda")
     _, stages = train_both(dataset, data, folder=tmp_path)
-    assert stages[1].curve[-1]["unlabeled"] > 0
+    assert stages[1].curve[-1]["unlabeled_class"] > 0

@@ -1,7 +1,7 @@
 """Data: annotations, feature folders, splits, clips, simulated twins."""
 
 from nontarget.data.annotations import AnnotationFile, read_annotations, read_thumos14_text
-from nontarget.data.clips import Clips, LabeledClips, Normalization, make_clips, make_labeled_clips
+from nontarget.data.clips import Clips, LabeledClips, Normalization, make_clips, make_labeled_clips, random_crop, with_instances
 from nontarget.data.folder import read_external_scores, read_feature_folder, write_feature_folder
 from nontarget.data.registry import available, dataset_identity, load_dataset
 from nontarget.data.splits import Split, balanced_order, split_dataset
@@ -24,10 +24,12 @@ __all__ = [
     "load_dataset",
     "make_clips",
     "make_labeled_clips",
+    "random_crop",
     "read_annotations",
     "read_external_scores",
     "read_feature_folder",
     "read_thumos14_text",
     "split_dataset",
+    "with_instances",
     "write_feature_folder",
 ]

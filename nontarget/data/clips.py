@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from nontarget.config import Protocol
 from nontarget.data.videos import LabeledVideo, Video
-from nontarget.segments import assign_instances
+from nontarget.segments import covered_snippets, shortest_instance
 
-CLIPS_VERSION = 1
+CLIPS_VERSION = 2
 """Of splits, clips and targets: to be raised when a change of the code changes them."""
 
 
@@ -63,15 +63,45 @@ class Clips:
     def to(self, device: torch.device | str) -> Self:
         return type(self)(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
+    @classmethod
+    def cat(cls, parts: Sequence[Self]) -> Self:
+        """The clips of all parts, one after another; all of one length."""
+        return cls(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(cls)})
+
 
 @dataclass(frozen=True)
 class LabeledClips(Clips):
-    """Clips with the targets of their snippets (Eq. 2, Sec. 3.6)."""
+    """Clips with their instances, and the one instance that each snippet is assigned to (Eq. 2, Sec. 3.6)."""
 
     labels: Int[Tensor, "clips snippets"]
-    """Class of the instance that a snippet belongs to; ``num_classes`` (background) where there is none, and in the padding."""
+    """Class of the shortest instance that a snippet belongs to (:func:`nontarget.segments.covered_snippets`); ``num_classes``
+    (background) where there is none, and in the padding."""
     segments: Float[Tensor, "clips snippets 2"]
     """Start and end of that instance, in snippets of the clip (it may begin before it or end after it); 0 for background."""
+    instance_labels: Int[Tensor, "clips instances"]
+    """Class of every instance that overlaps the clip; ``num_classes`` in the padding, of which each clip has at least one slot at its
+    end. Where the video begins or ends with the clip, what lies before its first or after its last snippet is among them."""
+    instance_segments: Float[Tensor, "clips instances 2"]
+    """Start and end of every instance, in snippets of the clip (it may begin before it or end after it); 0 in the padding."""
+
+    @property
+    def instance_snippets(self) -> Bool[Tensor, "clips instances snippets"]:
+        """Which snippets belong to each instance, see :func:`nontarget.segments.covered_snippets`; none to the padding."""
+        return _instance_snippets(self, self.instance_labels, self.instance_segments)
+
+    @classmethod
+    def cat(cls, parts: Sequence[Self]) -> Self:
+        slots = max(part.instance_labels.shape[1] for part in parts)
+        return super().cat([part._with_instance_slots(slots) for part in parts])
+
+    def _with_instance_slots(self, slots: int) -> Self:
+        missing = slots - self.instance_labels.shape[1]
+        padding = self.instance_labels[:, -1:].expand(-1, missing)
+        return replace(
+            self,
+            instance_labels=torch.cat((self.instance_labels, padding), dim=1),
+            instance_segments=F.pad(self.instance_segments, (0, 0, 0, missing)),
+        )
 
 
 def make_clips(videos: Sequence[Video], protocol: Protocol, normalization: Normalization) -> Clips:
@@ -114,16 +144,78 @@ def make_clips(videos: Sequence[Video], protocol: Protocol, normalization: Norma
 
 
 def make_labeled_clips(videos: Sequence[LabeledVideo], protocol: Protocol, normalization: Normalization, num_classes: int) -> LabeledClips:
-    """Clips of labelled videos with their targets, see :func:`make_clips` and :func:`nontarget.segments.assign_instances`."""
+    """Clips of labelled videos with their instances, see :func:`make_clips` and :class:`LabeledClips`."""
     clips = make_clips([v.video for v in videos], protocol, normalization)
-    labels = torch.full(clips.valid.shape, num_classes)
-    segments = torch.zeros(*clips.valid.shape, 2)
+    labels, segments = [], []
+    lengths, first, last = clips.valid.sum(dim=1).tolist(), (clips.offset_s == 0).tolist(), (~clips.goes_on).tolist()
     for i, (video, fps, offset_s) in enumerate(zip(clips.video.tolist(), clips.fps.tolist(), clips.offset_s.tolist(), strict=True)):
         annotations = videos[video].annotations
-        in_clip = torch.from_numpy((annotations.segments_s - offset_s) * fps)
-        snippets = int(clips.valid[i].sum())
-        instance = assign_instances(in_clip, snippets)
-        foreground = (instance >= 0).nonzero().squeeze(1)
-        labels[i, foreground] = torch.from_numpy(annotations.labels)[instance[foreground]]
-        segments[i, foreground] = in_clip[instance[foreground]].float()
-    return LabeledClips(**{f.name: getattr(clips, f.name) for f in fields(Clips)}, labels=labels, segments=segments)
+        in_clip = torch.from_numpy((annotations.segments_s - offset_s) * fps).float()
+        listed = ((in_clip[:, 1] > 0) | first[i]) & ((in_clip[:, 0] < lengths[i]) | last[i])
+        labels.append(torch.from_numpy(annotations.labels)[listed])
+        segments.append(in_clip[listed])
+    slots = 1 + max(map(len, labels))
+    return with_instances(
+        clips,
+        torch.stack([F.pad(x, (0, slots - len(x)), value=num_classes) for x in labels]),
+        torch.stack([F.pad(x, (0, 0, 0, slots - len(x))) for x in segments]),
+    )
+
+
+def with_instances(
+    clips: Clips, instance_labels: Int[Tensor, "clips instances"], instance_segments: Float[Tensor, "clips instances 2"]
+) -> LabeledClips:
+    """Clips with given instances, padded as in :class:`LabeledClips`; each snippet is assigned to the shortest one that it belongs to."""
+    instance = shortest_instance(instance_segments, _instance_snippets(clips, instance_labels, instance_segments))
+    instance = instance % instance_labels.shape[1]  # background, -1, is the last slot: padding
+    return LabeledClips(
+        **{f.name: getattr(clips, f.name) for f in fields(Clips)},
+        labels=instance_labels.gather(1, instance),
+        segments=instance_segments.gather(1, instance[..., None].expand(-1, -1, 2)),
+        instance_labels=instance_labels,
+        instance_segments=instance_segments,
+    )
+
+
+def _instance_snippets(
+    clips: Clips, instance_labels: Int[Tensor, "clips instances"], instance_segments: Float[Tensor, "clips instances 2"]
+) -> Bool[Tensor, "clips instances snippets"]:
+    covers = covered_snippets(instance_segments, clips.valid, clips.offset_s == 0, ~clips.goes_on)
+    return covers & (instance_labels != instance_labels[:, -1:])[..., None]
+
+
+def random_crop(clips: LabeledClips, shares: tuple[float, float] = (0.9, 1.0), kept: float = 0.5, trials: int = 20) -> LabeledClips:
+    """Augmentation: of each clip a window at random, as clips of the same padded length (ActionFormer's released code).
+
+    The window's length is a share of the clip's real snippets, drawn from ``shares``. It has at least ``kept`` of an instance, if one
+    of ``trials`` windows has. Instances keep their true ends, also outside the window, as in any clip.
+
+    Args:
+        clips: clips to draw windows from.
+        shares: shortest and longest window, as a share of the clip's real snippets.
+        kept: share of an instance that makes a window worth its place.
+        trials: windows that are drawn for each clip.
+    """
+    device, count = clips.valid.device, clips.valid.sum(dim=1, keepdim=True)
+    low, high = ((share * count).round().clamp(min=1).long() for share in shares)
+    length = low + (torch.rand(count.shape, device=device) * (high - low + 1)).long().clamp(max=high - low)  # [clips, 1]
+    start = (torch.rand(len(clips), trials, device=device) * (count - length + 1)).long().clamp(max=count - length)  # [clips, trials]
+    begin, end = clips.instance_segments[:, None].unbind(dim=-1)  # [clips, 1, instances]
+    inside = torch.minimum(end, (start + length)[..., None]) - torch.maximum(begin, start[..., None])
+    worth = ((inside >= kept * (end - begin)) & (end > begin)).any(dim=-1)  # [clips, trials]
+    start = start.gather(1, worth.int().argmax(dim=1, keepdim=True))  # the first that is worth it; else the first
+    steps = torch.arange(clips.valid.shape[1], device=device)
+    valid = steps < length
+    source = (start + steps).clamp(max=clips.valid.shape[1] - 1)
+    features = clips.features.gather(1, source[..., None].expand_as(clips.features)).masked_fill(~valid[..., None], 0.0)
+    window = Clips(
+        features,
+        valid,
+        clips.video,
+        clips.fps,
+        clips.offset_s + start[:, 0] / clips.fps,
+        clips.goes_on | (start + length < count)[:, 0],
+    )
+    padding = clips.instance_labels == clips.instance_labels[:, -1:]
+    segments = (clips.instance_segments - start[..., None]).masked_fill(padding[..., None], 0.0)
+    return with_instances(window, clips.instance_labels, segments)

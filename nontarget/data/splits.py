@@ -1,7 +1,7 @@
 """Which training videos are labelled: seeded, stratified by class, nested."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,17 @@ def split_dataset(dataset: Dataset, label_ratio: float, seed: int) -> Split:
     unlabeled = np.sort(order[count:])
     hidden = tuple(dataset.train[i].video for i in unlabeled)
     return Split(tuple(dataset.train[i] for i in labeled), hidden + dataset.unlabeled)
+
+
+def held_out_part(dataset: Dataset, share: float = 1 / 3) -> Dataset:
+    """Development data: a share of the training videos in the place of the test videos, the same whatever the seed of the split.
+
+    Settings are chosen, and the instrument is judged, on these; the test videos of the data set are not in the result.
+    """
+    order = balanced_order([v.annotations for v in dataset.train], dataset.num_classes, seed=0)
+    count = round((1 - share) * len(order))
+    train, test = (tuple(dataset.train[i] for i in np.sort(part)) for part in (order[:count], order[count:]))
+    return replace(dataset, train=train, test=test, unlabeled=(), external_scores=None)
 
 
 def balanced_order(annotations: Sequence[Annotations], num_classes: int, seed: int) -> NDArray[np.int64]:

@@ -77,7 +77,13 @@ class Dataset:
         return self.train[0].video.features.shape[1]
 
     def with_protocol(self, **changes: Any) -> "Dataset":
-        """The same videos under a changed protocol."""
+        """The same videos under a changed protocol.
+
+        Raises:
+            ValueError: ``pool`` would change: the features have been pooled already.
+        """
+        if changes.get("pool", self.protocol.pool) != self.protocol.pool:
+            raise ValueError(f"pool is {self.protocol.pool} in the features of {self.name} already, and cannot become {changes['pool']!r}")
         return replace(self, protocol=replace(self.protocol, **changes))
 
     def summary(self) -> dict[str, str | int]:

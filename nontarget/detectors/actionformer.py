@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nontarget.config import InferenceConfig
-from nontarget.detectors.actionformer_losses import diou_loss, focal_loss, point_targets
+from nontarget.data import LabeledClips, random_crop
+from nontarget.detectors.actionformer_losses import cut_instances, diou_loss, focal_loss, point_targets
 from nontarget.detectors.base import Candidates, Detector, DetectorOutput, Losses, Targets
 from nontarget.segments import tiou
 
@@ -53,14 +54,18 @@ class ActionFormerConfig:
     """Weight of a right class in the focal loss; wrong ones have 1 - alpha (ActionFormer's released code)."""
     focal_gamma: float = 2.0
     """ActionFormer's released code."""
+    shortest_crop: float = 0.9
+    """Shortest random window of a labelled clip that training may see in its place, as a share of the clip; 1: no windows
+    (ActionFormer's released code)."""
 
 
 ACTIONFORMER_PRESETS = {
     "paper": ActionFormerConfig(),
     # Dropout in the towers, or a handful of labelled videos is learnt by heart; chosen with `supervised only` alone, on training videos
-    # whose labels were hidden.
+    # whose labels were hidden. Width on a simulated world for development: 128 in place of 64 is 4 points better with all labels, 2 with
+    # a tenth of them (one seed each).
     "tiny": ActionFormerConfig(
-        embed_dim=64, window=9, stem_blocks=1, head_layers=2, expansion=2, dropout=0.0, tower_dropout=0.3, path_dropout=0.0
+        embed_dim=128, window=9, stem_blocks=1, head_layers=2, expansion=2, dropout=0.0, tower_dropout=0.3, path_dropout=0.0
     ),
 }
 
@@ -80,19 +85,25 @@ class ActionFormerOutput(DetectorOutput):
 class ActionFormer(Detector):
     """Class head and regression head on a pyramid of transformer blocks.
 
-    The running average of the weights is the result, as in the released code. The budget needs no change for it: an epoch has as many
-    steps as all training clips make batches, labelled or not, so that a small label ratio does not starve it.
+    The running average of the weights is the result, as in the released code. It needs two things of training. Its momentum has to warm
+    up, or the average of a short training is mostly the weights that it began with. And the budget has to be large enough: on a
+    simulated world for development, with every label, 1,600 steps in place of 400 raised the average mAP of the preset ``tiny``, at a
+    width of 64 and a rate of 1e-3, from 49 to 65.
+
+    Point targets come from the list of a clip's instances. An instance is cut where its clip ends and the video goes on, and dropped
+    if less than half is left, as the released code does with its random windows (:meth:`augmented`).
 
     Pseudo targets: a point is of its best class where that scores above 1/2, where it beats the background's ``1 - max``. The focal loss
     raises scores slowly from ``prior``, so at first every point is background, and localisation learns nothing from unlabelled clips
     until labelled ones have made some points sure: few pseudo labels, late, rather than many wrong ones.
 
-    Deviation: released code has its own data augmentation, learning rates, warm-up and voting; here all detectors share training and
-    Soft-NMS. The losses are divided by the positive points of the batch, not by a running mean of their number. A range of distances
-    is half open, so that each distance is of one level. There is nothing that is learnt without labels.
+    Deviation: released code has its own learning rates and voting; here all detectors share training and Soft-NMS. It cuts random
+    windows out of whole videos; here videos are in clips already, and a window is 0.9 to 1 of a clip. The losses are divided by the
+    positive points of the batch, not by a running mean of their number. A range of distances is half open, so that each distance is
+    of one level. There is nothing that is learnt without labels.
     """
 
-    version = 1
+    version = 3
     abilities = frozenset({"agreement"})
     averages_weights = True
 
@@ -135,13 +146,24 @@ class ActionFormer(Detector):
         distances = (distances * self.level_scales[level, None]).relu() * strides[:, None]
         return ActionFormerOutput(logits, torch.cat(reals, dim=1), distances, centres.expand(len(valid), -1))
 
-    def targets(self, labels: Int[Tensor, "clips snippets"], segments: Float[Tensor, "clips snippets 2"]) -> Targets:
+    def targets(self, clips: LabeledClips) -> Targets:
         c = self.config
-        centres, strides, level = self._points(labels.shape[1], labels.device)
+        centres, strides, level = self._points(clips.valid.shape[1], clips.valid.device)
         high = c.first_range * strides
         low, high = (high / 2).where(level > 0, 0.0), high.where(level < c.num_levels - 1, torch.inf)
+        # Where the video begins or ends with the clip, nothing is cut: there is no other clip that shows the rest.
+        begin = torch.where(clips.offset_s == 0, -torch.inf, 0.0).float()
+        end = torch.where(clips.goes_on, clips.valid.sum(dim=1), torch.inf).float()
+        segments, counts = cut_instances(clips.instance_segments, begin, end)
+        counts &= clips.instance_labels != self.num_classes
         ranges = torch.stack((low, high), dim=1)
-        return Targets(*point_targets(labels, segments.float(), centres, strides, ranges, self.num_classes, c.center_radius))
+        labels, covers = clips.instance_labels, clips.instance_snippets
+        found = point_targets(labels, segments, counts, covers, centres, strides, ranges, self.num_classes, c.center_radius)
+        return Targets(found.labels, found.distances, classes=found.classes)
+
+    def augmented(self, clips: LabeledClips) -> LabeledClips:
+        """A random window of each clip, as in ActionFormer's released code."""
+        return random_crop(clips, (self.config.shortest_crop, 1.0)) if self.config.shortest_crop < 1 else clips
 
     def pseudo_targets(self, output: ActionFormerOutput) -> Targets:
         return Targets(output.distribution.argmax(dim=-1), output.distances)
@@ -149,7 +171,7 @@ class ActionFormer(Detector):
     def class_loss(self, output: ActionFormerOutput, targets: Targets) -> Float[Tensor, ""]:
         """Sigmoid focal loss of all points, divided by the number of positive ones."""
         weights, positive = self._weights(output, targets)
-        loss = focal_loss(output.class_logits, targets.labels, self.config.focal_alpha, self.config.focal_gamma)
+        loss = focal_loss(output.class_logits, targets.all_labels, self.config.focal_alpha, self.config.focal_gamma)
         return (loss * weights).sum() / positive.sum().clamp(min=1)
 
     def localization_loss(self, output: ActionFormerOutput, targets: Targets) -> Losses:

@@ -1,13 +1,16 @@
 """What the rest of the library expects of a detector."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nontarget.config import InferenceConfig
+from nontarget.data import LabeledClips
 from nontarget.losses import Activation, distribution_of_scores, non_target_loss
 
 Losses = dict[str, Tensor]
@@ -51,11 +54,25 @@ class DetectorOutput:
         """Class distribution of each snippet, background last, whatever the activation."""
         return self.class_probs if self.activation == "softmax" else distribution_of_scores(self.class_probs)
 
-    def __getitem__(self, index: slice) -> Self:
+    def __getitem__(self, index: slice | Tensor) -> Self:
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Self]) -> Self:
+        """The outputs on several batches as one."""
+        return type(parts[0])(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(parts[0])})
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that its tensors take."""
+        return sum(getattr(self, f.name).nbytes for f in fields(self))
 
     def detach(self) -> Self:
         return type(self)(**{f.name: getattr(self, f.name).detach() for f in fields(self)})
+
+    def tempered(self, temperature: float) -> Self:
+        """The same output with its class logits divided by ``temperature``: above 1 less sure, below 1 surer; no argmax changes."""
+        return self if temperature == 1.0 else replace(self, class_logits=self.class_logits / temperature)
 
 
 @dataclass(frozen=True)
@@ -63,11 +80,19 @@ class Targets:
     """What a detector is trained towards, from annotations or from a prediction (pseudo targets)."""
 
     labels: Int[Tensor, "clips snippets"]
-    """Class of each snippet, background last."""
+    """Class of each snippet, background last; of several, that of the shortest instance."""
     localization: Any
     """Whatever :meth:`Detector.localization_loss` wants; SPOT: the mask of each snippet's instance, [clips, snippets, snippets]."""
     weights: Float[Tensor, "clips snippets"] | None = None
     """Weight of each snippet in the losses; default: 1."""
+    classes: Bool[Tensor, "clips snippets classes"] | None = None
+    """For each class of ``class_logits`` whether the snippet has it: a snippet of CliffDiving is also one of Diving. None: it has the
+    class of ``labels`` alone."""
+
+    @property
+    def all_labels(self) -> Int[Tensor, "clips snippets"] | Bool[Tensor, "clips snippets classes"]:
+        """Every class of each snippet, in the form that :func:`nontarget.non_target_loss` takes from a softmax detector."""
+        return self.labels if self.classes is None else self.classes
 
 
 class Detector(nn.Module, ABC):
@@ -85,6 +110,8 @@ class Detector(nn.Module, ABC):
     averages_weights: ClassVar[bool] = False
     """Whether the running average of the weights is the result of training."""
     num_classes: int
+    embedding: nn.Module
+    """What all losses share: its parameters are those on which their gradients are compared."""
     embed_dim: int
     """Width of ``output.embeddings``."""
     pretext: nn.Module | None
@@ -98,8 +125,12 @@ class Detector(nn.Module, ABC):
     def forward(self, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"]) -> DetectorOutput: ...
 
     @abstractmethod
-    def targets(self, labels: Int[Tensor, "clips snippets"], segments: Float[Tensor, "clips snippets 2"]) -> Targets:
-        """Targets of labelled clips, see :class:`nontarget.data.LabeledClips`."""
+    def targets(self, clips: LabeledClips) -> Targets:
+        """Targets of labelled clips."""
+
+    def augmented(self, clips: LabeledClips) -> LabeledClips:
+        """Labelled clips as one training step is shown them; at random where the detector's own recipe has an augmentation."""
+        return clips
 
     @abstractmethod
     def pseudo_targets(self, output: Any) -> Targets:
@@ -107,7 +138,7 @@ class Detector(nn.Module, ABC):
 
     def class_loss(self, output: Any, targets: Targets) -> Float[Tensor, ""]:
         """Loss of the class logits where the classes are known: cross-entropy (Eq. 2), averaged by ``targets.weights``."""
-        loss = non_target_loss(output.class_logits, labels=targets.labels, valid=output.valid, terms=("target",), reduction="none")
+        loss = non_target_loss(output.class_logits, labels=targets.all_labels, valid=output.valid, terms=("target",), reduction="none")
         weights = output.valid.to(loss.dtype) if targets.weights is None else targets.weights * output.valid
         return (loss * weights).sum() / weights.sum().clamp(min=1e-6)
 
@@ -152,3 +183,11 @@ class Detector(nn.Module, ABC):
 def taken_from(x: Float[Tensor, "clips snippets dim"], source: Int[Tensor, "clips snippets"]) -> Float[Tensor, "clips snippets dim"]:
     """Snippet t of the result is snippet ``source[t]`` of ``x``."""
     return x.gather(1, source[..., None].expand(-1, -1, x.shape[-1]))
+
+
+def snippet_classes(clips: LabeledClips, num_classes: int) -> Bool[Tensor, "clips snippets classes_and_background"]:
+    """For each class whether an instance of it covers the snippet; background, the last one, where none does."""
+    label_space = torch.arange(num_classes, device=clips.labels.device)
+    of_class = (clips.instance_labels[..., None] == label_space).float()  # [clips, instances, classes]
+    actions = (clips.instance_snippets.float().transpose(1, 2) @ of_class) > 0
+    return torch.cat((actions, ~actions.any(dim=-1, keepdim=True)), dim=-1)

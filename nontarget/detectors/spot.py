@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nontarget.config import InferenceConfig
-from nontarget.detectors.base import Candidates, Detector, DetectorOutput, Losses, Targets, taken_from
+from nontarget.data import LabeledClips
+from nontarget.detectors.base import Candidates, Detector, DetectorOutput, Losses, Targets, snippet_classes, taken_from
 from nontarget.detectors.spot_losses import mask_loss, reconstruction_loss, refinement_loss
 from nontarget.segments import runs
 
@@ -25,6 +26,13 @@ class SpotConfig:
     """SPOT's released code."""
     output_dropout: float = 0.3
     """SPOT's released code."""
+    context_layers: int = 1
+    """Convolutions of width 3 over the projected snippets, each with a skip connection, before the attention. Deviation: SPOT has
+    none; without local context or positions all hidden snippets of a clip have the same reconstruction. 0: as SPOT."""
+    relative_positions: bool = False
+    """Whether attention has a learnt bias for each head and offset between two snippets (assumed: not; SPOT has none)."""
+    input_dropout: float = 0.0
+    """Share of the feature dimensions of a snippet that training does not see (assumed: none)."""
     mask_dim: int = 256
     """Channels of the mask head (SPOT's released code)."""
     mask_reach: int = 256
@@ -39,6 +47,14 @@ class SpotConfig:
     """Of InfoNCE in L_ref (as released)."""
     mask_ratio: float = 0.25
     """Share of the snippets whose features are hidden for L_rec (assumed)."""
+    reconstruction_weight: float = 1.0
+    """Of L_rec (Eq. 12 has no weights: 1)."""
+    refinement_weight: float = 0.0
+    """Of L_ref, off. Deviation: Eq. 12 has no weights, so 1. At 0.05 it has half of the gradient on the embedding and brings nothing
+    that can be measured (results/choices.csv); 1 is the letter."""
+    pretrains_refinement: bool = True
+    """Whether L_ref takes part in pre-training, on the labelled clips. Deviation: False would be the letter of Sec. 4.2; then its head is
+    untrained when self-training begins."""
 
 
 SPOT_PRESETS = {"paper": SpotConfig(), "tiny": SpotConfig(embed_dim=64, attention_dropout=0.0, mask_dim=32, mask_reach=64)}
@@ -62,7 +78,7 @@ class Spot(Detector):
     the embeddings it undoes part of what the class head has learnt.
     """
 
-    version = 1
+    version = 2
     abilities = frozenset({"agreement", "background", "consistency", "views", "masks"})
 
     def __init__(self, feature_dim: int, num_classes: int, config: SpotConfig = SPOT_PRESETS["paper"]) -> None:
@@ -79,13 +95,15 @@ class Spot(Detector):
         embeddings = self.embedding(features, valid)
         return SpotOutput(self.class_head(embeddings), valid, self.mask_head(embeddings, valid), embeddings)
 
-    def targets(self, labels: Int[Tensor, "clips snippets"], segments: Float[Tensor, "clips snippets 2"]) -> Targets:
+    def targets(self, clips: LabeledClips) -> Targets:
+        labels = clips.labels
         centres = torch.arange(labels.shape[-1], device=labels.device) + 0.5
-        start, end = segments[..., None].unbind(-2)  # [clips, snippets, 1]
+        start, end = clips.segments[..., None].unbind(-2)  # [clips, snippets, 1]
         inside = (start <= centres) & (centres < end)
         # An instance too short to cover a centre still claims the snippet that it was assigned to.
         itself = torch.eye(labels.shape[-1], dtype=torch.bool, device=labels.device)
-        return Targets(labels, (inside | itself) & (labels != self.num_classes)[..., None])
+        masks = (inside | itself) & (labels != self.num_classes)[..., None]
+        return Targets(labels, masks, classes=snippet_classes(clips, self.num_classes))
 
     def pseudo_targets(self, output: SpotOutput) -> Targets:
         # Deviation: Sec. 4.2 sharpens labels as SPOT does. Mask probabilities stay as they are here: cut to 0 and 1, the masks'
@@ -108,12 +126,15 @@ class Spot(Detector):
         pretraining: bool,
     ) -> Losses:
         c = self.config
-        hidden = (torch.rand(valid.shape, device=valid.device) < c.mask_ratio) & valid
-        rebuilt = self.decoder(self.embedding(features.masked_fill(hidden[..., None], 0.0), valid))
-        losses = {"reconstruction": reconstruction_loss(rebuilt, features, hidden)}
-        if not pretraining:  # before that there is no prediction to refine
+        losses = {}
+        if c.reconstruction_weight > 0:
+            hidden = (torch.rand(valid.shape, device=valid.device) < c.mask_ratio) & valid
+            rebuilt = self.decoder(self.embedding(features.masked_fill(hidden[..., None], 0.0), valid))
+            losses["reconstruction"] = c.reconstruction_weight * reconstruction_loss(rebuilt, features, hidden)
+        if c.refinement_weight > 0 and (c.pretrains_refinement or not pretraining):
             background = output.class_logits.detach().softmax(dim=-1)[..., -1]
-            losses["refinement"] = refinement_loss(self.contrast(output.embeddings), background, valid, c.border, c.num_easy, c.temperature)
+            refinement = refinement_loss(self.contrast(output.embeddings), background, output.valid, c.border, c.num_easy, c.temperature)
+            losses["refinement"] = c.refinement_weight * refinement
         return losses
 
     def agreement(self, output: SpotOutput) -> Float[Tensor, "clips snippets"]:
@@ -156,26 +177,42 @@ class Spot(Detector):
 
 
 class SnippetEmbedding(nn.Module):
-    """Linear projection and one layer of self-attention over the valid snippets, with residual and LayerNorm."""
+    """Linear projection, local context, and one layer of self-attention over the valid snippets, with residual and LayerNorm."""
 
     def __init__(self, feature_dim: int, config: SpotConfig) -> None:
         super().__init__()
-        self.num_heads, self.attention_dropout = config.num_heads, config.attention_dropout
-        self.project = nn.Linear(feature_dim, config.embed_dim)
-        self.query_key_value = nn.Linear(config.embed_dim, 3 * config.embed_dim)
-        self.output = nn.Linear(config.embed_dim, config.embed_dim)
+        width = config.embed_dim
+        self.num_heads, self.attention_dropout, self.reach = config.num_heads, config.attention_dropout, config.mask_reach
+        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.project = nn.Linear(feature_dim, width)
+        self.context = nn.ModuleList([nn.Conv1d(width, width, 3, padding=1) for _ in range(config.context_layers)])
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.offset_bias = nn.Parameter(torch.zeros(config.num_heads, 2 * self.reach + 1)) if config.relative_positions else None
+        self.output = nn.Linear(width, width)
         self.dropout = nn.Dropout(config.output_dropout)
-        self.norm = nn.LayerNorm(config.embed_dim)
+        self.norm = nn.LayerNorm(width)
 
     def forward(
         self, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"]
     ) -> Float[Tensor, "clips snippets embed_dim"]:
-        x = self.project(features)
+        x = self.project(self.input_dropout(features))
+        for convolution in self.context:
+            x = x + convolution(x.masked_fill(~valid[..., None], 0.0).transpose(1, 2)).relu().transpose(1, 2)
         query, key, value = self.query_key_value(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        mask = valid[:, None, None]
+        if self.offset_bias is not None:
+            bias = self.offset_bias[:, offsets(valid.shape[1], self.reach, valid.device)]  # [heads, snippets, snippets]
+            mask = torch.where(mask, bias, -torch.inf)
         dropout = self.attention_dropout if self.training else 0.0
-        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=valid[:, None, None], dropout_p=dropout)
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
         x = self.norm(x + self.dropout(self.output(attended.transpose(1, 2).flatten(2))))
         return x.masked_fill(~valid[..., None], 0.0)
+
+
+def offsets(num_snippets: int, reach: int, device: torch.device) -> Int[Tensor, "snippets snippets"]:
+    """Index of the offset from each snippet to each other one, at most ``reach`` in either direction: 0 to ``2 * reach``."""
+    steps = torch.arange(num_snippets, device=device)
+    return (steps - steps[:, None]).clamp(-reach, reach) + reach
 
 
 class MaskHead(nn.Module):
@@ -199,9 +236,7 @@ class MaskHead(nn.Module):
             x = convolution(x).relu().masked_fill(~real, 0.0)  # what lies in the padding must not leak back
         kernels, maps = self.kernel_and_map(x).chunk(2, dim=1)  # [clips, mask_dim, snippets]
         similarity = kernels.transpose(1, 2) @ maps / kernels.shape[1] ** 0.5
-        steps = torch.arange(valid.shape[1], device=valid.device)
-        offset = (steps - steps[:, None]).clamp(-self.reach, self.reach) + self.reach
-        return similarity + self.offset_bias[offset]
+        return similarity + self.offset_bias[offsets(valid.shape[1], self.reach, valid.device)]
 
 
 def spot_candidates(
@@ -213,11 +248,12 @@ def spot_candidates(
     """Candidates from class and mask probabilities (Sec. 3.6).
 
     Every run of snippets above a class threshold is a candidate. The mean of its snippets' masks says how far the instance extends that
-    the run lies in: every run of that mask above a mask threshold is a candidate of the same class. The score is the mean class
-    probability of the segment times its soft tIoU with that mask.
+    the run lies in: every run of that mask above a mask threshold is a candidate of the same class. The score is class score times mask
+    score.
 
-    Deviation: the paper does not define the mask score. The mean of the mask over the segment would put fragments of an instance first,
-    since the middle of an instance is surer than the whole; the soft tIoU asks that the segment be all of the mask.
+    Deviation: the paper defines neither. The means over the segment would put fragments of an instance first, since the middle of an
+    instance is surer than the whole. The default class score is the contrast of the segment with its surroundings, the default mask
+    score its soft tIoU with the mask; see :class:`nontarget.config.InferenceConfig`.
     """
     class_probs = class_probs[..., :-1].masked_fill(~valid[..., None], 0.0).transpose(1, 2)  # [clips, classes, snippets]
     mask_probs = mask_probs.masked_fill(~(valid[:, None] & valid[..., None]), 0.0)
@@ -234,10 +270,24 @@ def spot_candidates(
     origin = torch.cat((torch.arange(len(row), device=row.device), origin))
     start, end = torch.cat((start, mask_start)), torch.cat((end, mask_end))
 
-    inside = _sum_over(mask, origin, start, end)
-    agreement = inside / (mask.sum(dim=-1)[origin] + (end - start) - inside)
-    scores = _sum_over(curves, row[origin], start, end) / (end - start) * agreement
-    return Candidates(clip[origin], label[origin], torch.stack((start, end), dim=1).to(scores.dtype), scores)
+    length = end - start
+    mask_score = _sum_over(mask, origin, start, end) / length
+    if config.mask_score == "agreement":
+        inside = mask_score * length
+        mask_score = inside / (mask.sum(dim=-1)[origin] + length - inside)
+    class_score = _sum_over(curves, row[origin], start, end) / length
+    if config.class_score == "contrast":
+        class_score = (class_score - _surroundings(curves, row[origin], start, end)).clamp(min=0)
+    return Candidates(clip[origin], label[origin], torch.stack((start, end), dim=1).to(curves.dtype), class_score * mask_score)
+
+
+def _surroundings(
+    curves: Float[Tensor, "rows snippets"], row: Int[Tensor, " n"], start: Int[Tensor, " n"], end: Int[Tensor, " n"], margin: float = 0.25
+) -> Float[Tensor, " n"]:
+    """Mean of a row's values on either side of [start, end), over a share of its length; outside the clip they are 0."""
+    width = (margin * (end - start)).ceil().long().clamp(min=1)
+    before, after = (start - width).clamp(min=0), (end + width).clamp(max=curves.shape[1])
+    return (_sum_over(curves, row, before, start) + _sum_over(curves, row, end, after)) / (2 * width)
 
 
 def _runs_above(

@@ -6,19 +6,22 @@ from nontarget.config import check_choice, from_mapping
 from nontarget.rules.base import LearningRule
 from nontarget.rules.baseline import Baseline
 from nontarget.rules.beyond import MeanTeacherOurs, OursAmbiguous
+from nontarget.rules.candidates import CandidateLabels
 from nontarget.rules.complementary import ComplementaryLabel
 from nontarget.rules.fixmatch import FixMatch, FlexMatch
 from nontarget.rules.npl import NoisyPseudoLabels
+from nontarget.rules.oracle import Oracle, OracleTruthNotNegative, OracleTruthPositive
 from nontarget.rules.ours import Ours
 from nontarget.rules.readings import OursReadOtherwise
 from nontarget.rules.soft import SoftPseudoLabel
 from nontarget.rules.spot import SpotRule
 from nontarget.rules.ssp import Ssp
 from nontarget.rules.sstap import Sstap
-from nontarget.rules.supervised import FullySupervised, SupervisedOnly, WholeVideo
+from nontarget.rules.supervised import FullySupervised, PreTrainedOnly, SupervisedOnly, WholeVideo
 
 _RULES: list[type[LearningRule]] = [
     WholeVideo,
+    PreTrainedOnly,
     SupervisedOnly,
     Ssp,
     Sstap,
@@ -36,6 +39,11 @@ _RULES: list[type[LearningRule]] = [
     FixMatch,
     FlexMatch,
     OursReadOtherwise,
+    CandidateLabels,
+    # Told the truth, to measure the instrument
+    Oracle,
+    OracleTruthNotNegative,
+    OracleTruthPositive,
 ]
 
 
@@ -70,6 +78,8 @@ def _check_rule(rule: Any) -> None:
         lacks = f"it does not define {', '.join(sorted(rule.__abstractmethods__))}"
     elif bare := [c.__name__ for c in rule.__mro__ if issubclass(c, LearningRule) and "__dataclass_fields__" not in vars(c)]:
         lacks = f"{bare[0]} is not decorated with @dataclass, and a result's name would not hold its settings"
+    elif rule.uses_truth and not rule.name.startswith("oracle"):
+        lacks = f"it uses the truth, so its name must begin with 'oracle', got {rule.name!r}"
     else:
         return
     raise TypeError(

@@ -8,11 +8,13 @@ from typing import Any, ClassVar, Literal, get_args
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from nontarget.config import check_choice
+from nontarget.config import check_choice, is_finite_number
 from nontarget.detectors.base import Detector, DetectorOutput, Losses, Targets
 from nontarget.losses import Activation, Term, non_target_loss
 
-Teacher = Literal["iterative", "online", "average"]
+Teacher = Literal["generations", "epochs", "online", "average"]
+
+Temperature = float | Literal["calibrated"]
 
 
 @dataclass(frozen=True)
@@ -36,21 +38,47 @@ class LearningRule(ABC):
     """To be raised when a change of the code changes numbers: results of another version are stale."""
     uses_unlabeled: ClassVar[bool] = True
     """Whether unlabelled videos take part in training at all."""
+    self_trains: ClassVar[bool] = True
+    """Whether there is a second stage; else the pre-trained detector is the result."""
     labels_all: ClassVar[bool] = False
     """Whether every training video is labelled, whatever the label ratio (full supervision)."""
     whole_video: ClassVar[bool] = False
     """Whether detections are one segment a video instead of the detector's candidates (the sanity row)."""
+    uses_truth: ClassVar[bool] = False
+    """Whether the rule is an oracle, which is told the hidden labels of unlabelled videos. Its name then begins with "oracle"."""
     needs: ClassVar[frozenset[str]] = frozenset()
     """What the detector must be able to do beyond the common: names out of ``Detector.abilities``."""
     labeled_terms: ClassVar[tuple[Term, ...]] = ("target",)
     """Terms of the loss on labelled snippets; ``("target",)`` is the detector's own class loss (Eq. 2)."""
 
-    teacher: Teacher = "iterative"
-    """Where pseudo labels come from: ``iterative``, a frozen evaluation-mode copy of the model, renewed every epoch; ``online``, the
-    student's own prediction, without gradient; ``average``, the running average of the student's weights (mean teacher)."""
+    teacher: Teacher = "generations"
+    """Where pseudo labels come from: ``generations``, the model as it was when self-training began, frozen and in evaluation mode (with
+    several generations: as the last one left it); ``epochs``, the same, renewed every epoch; ``online``, the student's own prediction,
+    without gradient; ``average``, the running average of the student's weights (mean teacher)."""
+    teacher_temperature: Temperature = 1.0
+    """What the teacher's class logits are divided by before anything is made of them; no pseudo label changes with it, but sets and
+    confidences do. 1: as they are (the paper). ``calibrated``: the temperature of lowest log loss on held-out labelled videos
+    (:func:`nontarget.calibration.fold_temperature`)."""
 
     def __post_init__(self) -> None:
         check_choice("teacher", self.teacher, get_args(Teacher))
+        value = self.teacher_temperature
+        if value != "calibrated" and not (is_finite_number(value) and float(value) > 0):
+            raise ValueError(f"teacher_temperature must be a finite number > 0 or 'calibrated', got {value!r}")
+
+    @property
+    def temperature(self) -> float:
+        """``teacher_temperature`` as a number.
+
+        Raises:
+            ValueError: it is still to be calibrated; :func:`nontarget.experiment.train` replaces it before training.
+        """
+        if self.teacher_temperature == "calibrated":
+            raise ValueError(
+                f"learning rule {self.name!r} is to be trained with a calibrated teacher: replace its teacher_temperature by a number, "
+                "see nontarget.calibration.fold_temperature"
+            )
+        return float(self.teacher_temperature)
 
     def labeled_loss(self, detector: Detector, output: DetectorOutput, targets: Targets) -> Float[Tensor, ""]:
         """Class loss of labelled clips (L^s of Eq. 12).
@@ -59,7 +87,7 @@ class LearningRule(ABC):
         """
         if self.labeled_terms == ("target",) or output.activation == "sigmoid":
             return detector.class_loss(output, targets)
-        return non_target_loss(output.class_logits, labels=targets.labels, valid=output.valid, terms=self.labeled_terms)
+        return non_target_loss(output.class_logits, labels=targets.all_labels, valid=output.valid, terms=self.labeled_terms)
 
     @abstractmethod
     def unlabeled_loss(
@@ -78,7 +106,9 @@ class LearningRule(ABC):
             activation: ``softmax`` with background as last class, or ``sigmoid``, independent action classes without background.
         """
 
-    def unlabeled_losses(self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any) -> Losses:
+    def unlabeled_losses(
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+    ) -> Losses:
         """All losses of unlabelled clips, by name; the default adds the localisation loss to ``unlabeled_loss``.
 
         Args:
@@ -86,6 +116,7 @@ class LearningRule(ABC):
             output: its output on the view of the clips.
             pseudo: what the teacher says of the view.
             survey: what ``survey`` returned in this epoch.
+            truth: the hidden labels of the clips, for a rule that declares ``uses_truth``; None for all others.
         """
         loss = self.unlabeled_loss(output.class_logits, pseudo.class_probs, output.valid, output.activation)
         return {"class": loss, **detector.localization_loss(output, detector.pseudo_targets(pseudo))}

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from nontarget.losses import Activation, mean_where
+from nontarget.losses import Activation, candidate_loss, mean_where
 from nontarget.partition import partition_label_space
 from nontarget.rules.base import Teacher
 from nontarget.rules.ours import Ours
@@ -13,7 +13,7 @@ from nontarget.rules.ours import Ours
 
 @dataclass(frozen=True, kw_only=True)
 class OursAmbiguous(Ours):
-    """Ours, and the classes that are not negative shall have all of the probability: ``-log sum p_c`` over them.
+    """Ours, and the classes that are not negative share all the probability mass: ``-log sum p_c`` over them.
 
     The paper leaves ambiguous classes to future work (Sec. 5). They take part here without being told apart.
     """
@@ -23,7 +23,7 @@ class OursAmbiguous(Ours):
 
     def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
         sets = partition_label_space(pseudo_probs, self.positive_ratio, self.precedence)
-        mass = logits.logsumexp(dim=-1) - logits.masked_fill(sets.negative, -float("inf")).logsumexp(dim=-1)
+        mass = candidate_loss(logits, ~sets.negative)
         return super().unlabeled_loss(logits, pseudo_probs, valid, activation) + mean_where(mass, valid)
 
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from nontarget.detectors.base import Detector, DetectorOutput, Losses
+from nontarget.detectors.base import Detector, DetectorOutput, Losses, Targets
 from nontarget.losses import Activation, mean_where
 from nontarget.rules.base import LearningRule, Teacher
 
@@ -25,6 +25,8 @@ class Consistency(LearningRule):
         probs = logits.softmax(dim=-1) if activation == "softmax" else logits.sigmoid()
         return mean_where((probs - pseudo_probs).square().sum(dim=-1), valid)
 
-    def unlabeled_losses(self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any) -> Losses:
+    def unlabeled_losses(
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+    ) -> Losses:
         loss = self.unlabeled_loss(output.class_logits, pseudo.class_probs, output.valid, output.activation)
         return {"class": loss, **detector.consistency_losses(output, pseudo)}

@@ -46,7 +46,7 @@ class OursReadOtherwise(Ours):
     def labeled_loss(self, detector: Detector, output: DetectorOutput, targets: Targets) -> Tensor:
         if output.activation == "sigmoid":
             return super().labeled_loss(detector, output, targets)
-        sets = labelled_partition(targets.labels, output.class_logits.shape[-1])
+        sets = labelled_partition(targets.all_labels, output.class_logits.shape[-1])
         return self._loss(output.class_logits, self._without_background(sets), output.valid, output.activation)
 
     def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:

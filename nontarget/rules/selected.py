@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nontarget.detectors.base import Detector, DetectorOutput, Losses
+from nontarget.detectors.base import Detector, DetectorOutput, Losses, Targets
 from nontarget.rules.baseline import Baseline
 
 
@@ -17,7 +17,9 @@ from nontarget.rules.baseline import Baseline
 class SelectedTargets(Baseline):
     """The argmax pseudo label where a snippet's score reaches the threshold of its class; nothing elsewhere."""
 
-    def unlabeled_losses(self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any) -> Losses:
+    def unlabeled_losses(
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+    ) -> Losses:
         targets = detector.pseudo_targets(pseudo)
         score = self.scores(detector, pseudo)
         trusted = (score >= survey[targets.labels]) & output.valid

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nontarget.detectors.base import Detector, DetectorOutput, Losses
+from nontarget.detectors.base import Detector, DetectorOutput, Losses, Targets
 from nontarget.losses import Activation, mean_where
 from nontarget.rules.base import LearningRule, View
 
@@ -44,7 +44,9 @@ class SoftPseudoLabel(LearningRule):
     def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
         return mean_where(-(pseudo_probs * logits.log_softmax(dim=-1)).sum(dim=-1), valid)
 
-    def unlabeled_losses(self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any) -> Losses:
+    def unlabeled_losses(
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+    ) -> Losses:
         log_probs = output.class_logits[output.valid].log_softmax(dim=-1)
         mean = log_probs.exp().mean(dim=0)
         divergence = torch.special.xlogy(survey, survey) - survey * mean.clamp(min=1e-12).log()

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from nontarget.detectors.base import Detector, DetectorOutput, Losses
+from nontarget.detectors.base import Detector, DetectorOutput, Losses, Targets
 from nontarget.rules.baseline import Baseline
 
 
@@ -22,7 +22,9 @@ class SpotRule(Baseline):
     mask_threshold: float = 0.7
     """Mask probability above which a snippet belongs to the pseudo instance (SPOT)."""
 
-    def unlabeled_losses(self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any) -> Losses:
+    def unlabeled_losses(
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+    ) -> Losses:
         loss = self.unlabeled_loss(output.class_logits, pseudo.class_probs, output.valid, output.activation)
         soft = detector.pseudo_targets(pseudo)
         return {"class": loss, **detector.localization_loss(output, replace(soft, localization=soft.localization > self.mask_threshold))}

@@ -21,6 +21,17 @@ class SupervisedOnly(LearningRule):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PreTrainedOnly(LearningRule):
+    """The first stage alone: labelled videos supervise the heads, all videos train what needs no labels (Sec. 4.2)."""
+
+    name: ClassVar[str] = "pre-trained only"
+    self_trains: ClassVar[bool] = False
+
+    def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
+        raise RuntimeError(f"the rule {self.name!r} has no second stage")
+
+
+@dataclass(frozen=True, kw_only=True)
 class FullySupervised(SupervisedOnly):
     """Every training video labelled, whatever the label ratio: what there is to gain."""
 

@@ -1,1 +1,1 @@
-"""What only the book needs: calibration of the twins, and checks of the instrument."""
+"""What only the book needs: how settings were chosen, whether the instrument can tell rules apart, why a rule helps or does not."""

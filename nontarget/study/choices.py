@@ -1,0 +1,139 @@
+"""How settings were chosen: every trial, on development data, with systems that say nothing of how the paper's rule compares."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nontarget.experiment import Experiment
+from nontarget.files import atomic_write
+from nontarget.parallel import run_all
+from nontarget.provenance import code_version
+from nontarget.results import ResultStore, default_results_folder
+
+SYSTEMS = ("whole-video", "pre-trained only", "supervised only", "baseline", "fully supervised", "oracle")
+"""Learning rules on which a choice may rest."""
+COLUMNS = [
+    "question", "setting", "changes", "dataset", "label_ratio", "detector", "system", "seeds", "average_map", "std",
+    "chosen", "why", "commit", "date", "device",
+]  # fmt: skip
+_TRIAL = ["question", "setting", "dataset", "label_ratio", "detector", "system"]
+
+Changes = Mapping[str, Any]
+"""Changed fields of an :class:`nontarget.experiment.Experiment`."""
+
+
+def try_settings(
+    question: str,
+    settings: Mapping[str, Changes],
+    cells: Sequence[tuple[str, float, str]],
+    seeds: Sequence[int],
+    *,
+    detector: str = "spot",
+    store: ResultStore | None = None,
+    workers: int | None = None,
+) -> pd.DataFrame:
+    """Run every setting on every cell of development data, and log what came out in ``choices.csv``.
+
+    Args:
+        question: what is to be chosen.
+        settings: the candidates by name: what each changes in an experiment.
+        cells: data set, label ratio and learning rule of each run.
+        seeds: of split and training.
+        detector: in all runs.
+        store: where records are kept, and the log; default: the store in the default folder.
+        workers: processes.
+
+    Returns:
+        The rows of the log.
+
+    Raises:
+        ValueError: a cell's rule is none of ``SYSTEMS``: settings are never chosen by how a rule under study comes out.
+    """
+    store = store or ResultStore()
+    for _, _, system in cells:
+        if system not in SYSTEMS:
+            raise ValueError(f"settings may be chosen by {', '.join(SYSTEMS)} alone, got {system!r}")
+    for name, changes in settings.items():
+        if changes.get("held_out", True) is not True or "rule" in changes:
+            raise ValueError(f"setting {name!r} must leave rule and development data as they are, got {dict(changes)!r}")
+    trials = {
+        (name, cell): [
+            replace(Experiment(dataset=cell[0], label_ratio=cell[1], rule=cell[2], detector=detector, held_out=True, seed=seed), **changes)
+            for seed in seeds
+        ]
+        for cell in cells
+        for name, changes in settings.items()
+    }
+    records = iter(run_all([e for group in trials.values() for e in group], store, workers=workers))
+    rows = []
+    for (name, (dataset, ratio, system)), group in trials.items():
+        found = [next(records) for _ in group]
+        scores = [100 * record["scores"]["avg"] for record in found]
+        rows.append(
+            {
+                "question": question,
+                "setting": name,
+                "changes": json.dumps(dict(settings[name]), sort_keys=True, default=list),
+                "dataset": dataset,
+                "label_ratio": ratio,
+                "detector": detector,
+                "system": system,
+                "seeds": " ".join(map(str, seeds)),
+                "average_map": round(float(np.mean(scores)), 2),
+                "std": round(float(np.std(scores, ddof=1)), 2) if len(scores) > 1 else np.nan,
+                "chosen": "",
+                "why": "",
+                "commit": code_version(),
+                "date": found[0]["provenance"]["date"],
+                "device": found[0]["provenance"]["device"],
+            }
+        )
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    log(frame, choices_path(store))
+    return frame
+
+
+def choose(question: str, setting: str, why: str, path: Path | None = None) -> None:
+    """Mark a setting as the answer to a question, with the reason.
+
+    Raises:
+        ValueError: the log has no such trial.
+    """
+    path = path or choices_path()
+    table = read_choices(path)
+    rows = table["question"] == question
+    if not (rows & (table["setting"] == setting)).any():
+        raise ValueError(f"{path}: no trial of {setting!r} for {question!r}")
+    table.loc[rows, ["chosen", "why"]] = ""
+    table.loc[rows & (table["setting"] == setting), ["chosen", "why"]] = ["yes", why]
+    _write(table, path)
+
+
+def log(rows: pd.DataFrame, path: Path) -> None:
+    """Add trials to the log; an older row of the same trial is replaced."""
+    old = read_choices(path)
+    kept = old[~old.set_index(_TRIAL).index.isin(rows.set_index(_TRIAL).index)]
+    _write(pd.concat([kept, rows]) if len(kept) else rows, path)
+
+
+def read_choices(path: Path | None = None) -> pd.DataFrame:
+    """The log; empty if there is none."""
+    path = path or choices_path()
+    if not path.is_file():
+        return pd.DataFrame(columns=COLUMNS)
+    return pd.read_csv(path, dtype={"seeds": str}, keep_default_na=False, na_values={"average_map": [""], "std": [""]})
+
+
+def choices_path(store: ResultStore | None = None) -> Path:
+    """Where the log is: beside the committed results."""
+    return (store.folder if store else default_results_folder()) / "choices.csv"
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    with atomic_write(path) as file:
+        table.to_csv(file, index=False, lineterminator="\n")

@@ -1,0 +1,39 @@
+"""Experiments on a data set that is at hand as an object: a fold, a subject left out."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from nontarget.config import Protocol, from_mapping
+from nontarget.data import Dataset
+from nontarget.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class ExperimentOn(Experiment):
+    """An experiment whose data are ``data``; ``dataset`` or ``features`` name what they were made of, and with it the budget.
+
+    Raises:
+        ValueError: there are no data.
+    """
+
+    data: Dataset | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.data is None:
+            raise ValueError("ExperimentOn needs data=Dataset; for a data set by name use Experiment")
+
+    def identity(self) -> dict[str, Any]:
+        data = self.load()
+        about = {"name": data.name, "checksum": data.checksum, "simulated": data.simulated}
+        return super().identity() | {"dataset": about, "protocol": _as_json(data.protocol)}
+
+    def load(self) -> Dataset:
+        assert self.data is not None
+        protocol = from_mapping(Protocol, asdict(self.data.protocol) | dict(self.protocol_settings), "protocol_settings")
+        return self.data.with_protocol(**asdict(protocol))
+
+
+def _as_json(protocol: Protocol) -> dict[str, Any]:
+    """A protocol as a record holds it: JSON has no tuples."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(protocol).items()}

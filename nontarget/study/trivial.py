@@ -1,0 +1,74 @@
+"""Trivial detectors, which need nothing but class probabilities: what localisation earns must lie above what they earn."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from nontarget.segments import runs
+
+
+class Runs(NamedTuple):
+    """Scored segments of one video, in snippets."""
+
+    labels: Int[Tensor, " n"]
+    segments: Float[Tensor, "n 2"]
+    scores: Float[Tensor, " n"]
+
+
+def whole_video(class_probs: Float[Tensor, "snippets classes"]) -> Runs:
+    """One segment, all of the video, as the class of the highest mean probability, which is its score."""
+    score, label = class_probs.mean(dim=0).max(dim=0)
+    return Runs(label[None], class_probs.new_tensor([[0.0, len(class_probs)]]), score[None])
+
+
+def runs_by_mean(class_probs: Float[Tensor, "snippets classes"], thresholds: tuple[float, ...]) -> Runs:
+    """Every run of snippets of a class above a threshold, scored by its mean probability.
+
+    Args:
+        class_probs: of the action classes, background excluded.
+        thresholds: of the class probability; a run that several of them give is listed once.
+    """
+    label, start, end = _runs_above(class_probs, thresholds)
+    total = _cumulative(class_probs)
+    scores = (total[end, label] - total[start, label]) / (end - start)
+    return Runs(label, torch.stack((start, end), dim=1).to(class_probs.dtype), scores)
+
+
+def runs_by_contrast(class_probs: Float[Tensor, "snippets classes"], thresholds: tuple[float, ...], margin: float = 0.25) -> Runs:
+    """Every run of snippets of a class above a threshold, scored by its mean probability minus that of its surroundings.
+
+    The surroundings are ``margin`` of its length, at least one snippet, on either side, as far as the video goes; where there are none,
+    their probability counts as 0.
+
+    Args:
+        class_probs: of the action classes, background excluded.
+        thresholds: as for :func:`runs_by_mean`.
+        margin: share of the length of a run.
+    """
+    label, start, end = _runs_above(class_probs, thresholds)
+    total = _cumulative(class_probs)
+    inner = total[end, label] - total[start, label]
+    reach = ((end - start) * margin).ceil().long().clamp(min=1)
+    before, after = (start - reach).clamp(min=0), (end + reach).clamp(max=len(class_probs))
+    outer = total[after, label] - total[before, label] - inner
+    beside = (after - before) - (end - start)
+    scores = inner / (end - start) - outer / beside.clamp(min=1)
+    return Runs(label, torch.stack((start, end), dim=1).to(class_probs.dtype), scores)
+
+
+def _runs_above(
+    class_probs: Float[Tensor, "snippets classes"], thresholds: tuple[float, ...]
+) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]:
+    """Class, start and end of the runs above every threshold, each once."""
+    levels = class_probs.new_tensor(thresholds)
+    row, start, end = runs((class_probs.T[:, None] > levels[:, None]).flatten(0, 1))  # [classes * levels, snippets]
+    label, start, end = torch.stack((row // len(levels), start, end), dim=1).unique(dim=0).unbind(dim=1)
+    return label, start, end
+
+
+def _cumulative(class_probs: Float[Tensor, "snippets classes"]) -> Float[Tensor, "edges classes"]:
+    """Sums over the snippets before each edge."""
+    return F.pad(class_probs.cumsum(dim=0), (0, 0, 1, 0))
