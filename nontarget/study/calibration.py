@@ -25,9 +25,9 @@ context           0.35 -> 0.7     -11    -2  +2.4   0.2 -> 0.4     -5     -5  +2
 
 So: if high tIoU is too good beside low tIoU, raise ``border_jitter``. If mAP is too high at every ratio on thumos14-sim, where a class
 has many labelled instances at 10 %, raise ``distractors`` or ``confusable``, which also flatten the curve. On activitynet-sim, where 10 %
-is one labelled video per class, an odd one misleads: ``confusable``, ``dropouts`` and ``distractors`` steepen the curve there, so lower
-them if 10 % is too low. On both, if 10 % alone is too low, lower ``noise`` or ``context``. :mod:`nontarget.study.twin_checks` bounds
-``confusable``.
+was one labelled video per class (500 training videos), an odd one misleads: ``confusable``, ``dropouts`` and ``distractors`` steepen the
+curve there, so lower them if 10 % is too low. On both, if 10 % alone is too low, lower ``noise`` or ``context``.
+:mod:`nontarget.study.twin_checks` bounds ``confusable``.
 """
 
 import argparse
