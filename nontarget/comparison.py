@@ -33,6 +33,8 @@ class Comparison:
     """Systems whose detections were rescored with external video scores."""
     partial: tuple[str, ...] = ()
     """Systems that lack some of the seeds, with how many they have."""
+    mark: str = ""
+    """Where the instrument is not known to tell rules apart (:func:`nontarget.study.marks.marked`), in Markdown."""
 
     @property
     def mean(self) -> pd.DataFrame:
@@ -133,6 +135,12 @@ class Comparison:
         )
 
     @property
+    def _lacking(self) -> list[str]:
+        """What is not there, in sentences (Markdown)."""
+        fewer = [f"**Not all seeds are computed yet: {'; '.join(self.partial)}.**"] if self.partial else []
+        return [*(f"**{text}**" for text in self.unavailable), *fewer]
+
+    @property
     def _external(self) -> str:
         if not self.helped:
             return "no external video scores"
@@ -163,7 +171,7 @@ class Comparison:
         lines = ["| " + " | ".join(cells.columns) + " |", "|:--" + "|--:" * (cells.shape[1] - 1) + "|"]
         lines += ["| " + " | ".join(row) + " |" for row in cells.itertuples(index=False)]
         label = [f":name: {name}"] if name else []
-        notes = [self.scored, *(f"**{u}**" for u in (*self.unavailable, *self.partial))]
+        notes = [*filter(None, [self.mark]), self.scored, *self._lacking]
         return "\n".join(["```{table} " + self.caption, *label, "", *lines, "```", "", *("\n\n".join(notes)).splitlines()])
 
     def _repr_markdown_(self) -> str:
@@ -171,7 +179,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         cells = self.cells().replace(r"\*(.*)\*", r"<em>\1</em>", regex=True)
-        notes = "".join(f"<p>{text}</p>" for text in (self.scored, *self.unavailable, *self.partial))
+        notes = "".join(f"<p>{text.replace('**', '')}</p>" for text in (*filter(None, [self.mark]), self.scored, *self._lacking))
         return f"<p>{self.caption}</p>{cells.to_html(index=False, escape=False, border=0)}{notes}"
 
 
@@ -181,10 +189,24 @@ class Tabs:
 
     comparisons: tuple[Comparison, ...]
     name: str = "table1"
+    missing: tuple[str, ...] = ()
+    """Data sets and label ratios without current results."""
+
+    def joined(self, others: Iterable["Tabs"]) -> "Tabs":
+        """These and others, as one."""
+        every = (self, *others)
+        return Tabs(tuple(c for tabs in every for c in tabs.comparisons), self.name, tuple(m for tabs in every for m in tabs.missing))
+
+    @property
+    def not_computed(self) -> str:
+        """What is not there, in a sentence; empty if all is."""
+        return f"Not computed yet: {'; '.join(self.missing)}." if self.missing else ""
 
     @property
     def summary(self) -> TextTable:
         """Where each system is better or worse than the reference, and where the seeds cannot tell: a row a system."""
+        if not self.comparisons:
+            return TextTable(pd.DataFrame({"System": ["not computed yet"]}), "No current results.", f"{self.name}-summary")
         found = self._verdicts()
         columns = [verdict for verdict in VERDICTS if verdict in set(found["shown"])]
         rows = [
@@ -200,12 +222,18 @@ class Tabs:
     @property
     def findings(self) -> str:
         """How many differences are shown, how many would be by chance, and on which data (Markdown)."""
+        if not self.comparisons:
+            return self.not_computed
         shown = self._verdicts()["shown"]
         judged = shown[shown != SINGLE]
         outside = judged.isin([BETTER, WORSE]).sum()
         made_up = dict.fromkeys(c.dataset for c in self.comparisons if c.simulated)
         text = f"Of {len(judged)} differences to the reference, {outside} have an interval that leaves out 0; "
         text += f"were there no difference anywhere, about {0.05 * len(judged):.0f} would, by chance."
+        doubtful = [f"{c.dataset} {100 * c.label_ratio:g} %" for c in self.comparisons if c.mark]
+        if doubtful:
+            text += f" On {', '.join(doubtful)} a gate of the instrument fails or was not computed, so a difference there shows little."
+        text += f" {self.not_computed}" * bool(self.missing)
         return text + (f" Simulated data: {', '.join(made_up)}; nothing there is a result on the real set." if made_up else "")
 
     def _verdicts(self) -> pd.DataFrame:
@@ -220,9 +248,11 @@ class Tabs:
 
     def frame(self) -> pd.DataFrame:
         """Every run: data set, label ratio, system, seed, mAP (%) by tIoU."""
+        first = ["dataset", "label_ratio", "system", "seed"]
+        if not self.comparisons:
+            return pd.DataFrame(columns=first)
         parts = [c.maps.reset_index().assign(dataset=c.dataset, label_ratio=c.label_ratio) for c in self.comparisons]
         table = pd.concat(parts, ignore_index=True).round(4)
-        first = ["dataset", "label_ratio", "system", "seed"]
         return table[[*first, *(c for c in table.columns if c not in first)]]
 
     def _repr_markdown_(self) -> str:
@@ -230,10 +260,11 @@ class Tabs:
         for c in self.comparisons:
             percent = f"{100 * c.label_ratio:g}"
             tabs.append(f"````{{tab-item}} {c.dataset}, {percent} %\n{c.markdown(f'{self.name}-{c.dataset}-{percent}')}\n````")
-        return "\n".join(["`````{tab-set}", *tabs, "`````"])
+        shown = ["`````{tab-set}", *tabs, "`````"] if tabs else []
+        return "\n".join([*shown, "", self.not_computed])
 
     def _repr_html_(self) -> str:
-        return "".join(c._repr_html_() for c in self.comparisons)
+        return "".join(c._repr_html_() for c in self.comparisons) + f"<p>{self.not_computed}</p>"
 
 
 def paired_interval(differences: Iterable[float]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from nontarget.config import check_choice
 from nontarget.data import available
@@ -13,14 +14,19 @@ from nontarget.readings import readings_experiments
 from nontarget.results import ResultStore, identity_key
 from nontarget.study.calibration import calibration_experiments
 from nontarget.study.gates import gate_experiments
+from nontarget.study.report import REPORTS
 from nontarget.systems import EXTRA, seeds_of, table_experiments
 
 DATASETS = (*TWINS, "salads50", "shrec21", "nips4b", "hapt")
 """Those of the book; the real ones are computed where they are at hand."""
 FULL_TABLES = (*TWINS, "hapt", "shrec21")
 """Data sets that have every table; the others have Table 1."""
-PARTS = ("table1", "gates", "table2", "table3", "table4", "table5", "calibration", *EXTRA, "readings")
-"""What there is to compute, the most wanted first."""
+PARTS = (
+    "table1", "gates", "decomposition", "why", "table2", "table3", "table4", "table5", "calibration", "map",
+    *(name for name in EXTRA if name != "why"), "readings",
+)  # fmt: skip
+"""What there is to compute, the most wanted first. ``decomposition``, ``why`` (a table of systems, too) and ``map`` leave a small table
+of their own beside ``metrics.csv``: see :mod:`nontarget.study.report`."""
 GATE_RATIOS = (0.1, 0.2)
 _SEEDS = {"table1": 10}  # else 3
 
@@ -45,13 +51,25 @@ def part_experiments(part: str, dataset: str, ratios: Sequence[float] | None = N
         return calibration_experiments(dataset) if dataset in TWINS else []
     if part == "gates":
         return [e for ratio in ratios or GATE_RATIOS if ratio >= main_ratio(dataset) for e in gate_experiments(dataset, ratio)]
-    if (part != "table1" and dataset not in FULL_TABLES) or (part == "external" and dataset not in TWINS):
+    if part == "decomposition":
+        return [e for ratio in report_ratios(part, dataset, ratios) for e in REPORTS[part].experiments(dataset, ratio)]
+    if part == "map":
+        return [e for ratio in chosen for e in REPORTS[part].experiments(dataset, ratio)]
+    if (part not in ("table1", "why") and dataset not in FULL_TABLES) or (part == "external" and dataset not in TWINS):
         return []  # of the real sets none has external scores
     seeds = seeds or _SEEDS.get(part, 3)
     plain = [Experiment(dataset, label_ratio=ratio) for ratio in chosen]
     if part == "readings":
         return [replace(e, seed=s) for p in plain for e in readings_experiments(p).values() for s in seeds_of(e.rule, seeds)]
-    return [e for p in plain for e in table_experiments(part, p, seeds)]
+    reported = [e for ratio in chosen for e in REPORTS[part].experiments(dataset, ratio)] if part in REPORTS else []
+    return [*(e for p in plain for e in table_experiments(part, p, seeds)), *reported]
+
+
+def report_ratios(part: str, dataset: str, ratios: Sequence[float] | None = None) -> list[float]:
+    """The label ratios of a table of :mod:`nontarget.study.report`: those of the gates for the decomposition, else the book's."""
+    if part == "decomposition":
+        return [ratio for ratio in ratios or GATE_RATIOS if ratio >= main_ratio(dataset)]
+    return [main_ratio(dataset)] if ratios is None else list(ratios)
 
 
 def book_experiments(datasets: Sequence[str], parts: Sequence[str] = PARTS, ratios: Sequence[float] | None = None) -> list[Experiment]:
@@ -82,6 +100,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if experiments:
                 records = run_all(experiments, store, device=chosen.device, workers=chosen.workers, recompute=chosen.recompute)
                 print(f"{part}, {dataset}: {len(records)} runs added or renewed, {store.commit(records)} in all", flush=True)
+            if part in REPORTS:
+                options: dict[str, Any] = {"device": chosen.device, "recompute": chosen.recompute}
+                rows = REPORTS[part].update(dataset, report_ratios(part, dataset, chosen.ratios), store, **options)
+                print(f"{part}.csv: {rows} rows", flush=True)
 
 
 if __name__ == "__main__":

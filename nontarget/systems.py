@@ -130,6 +130,20 @@ TABLES = {
         _rules("baseline", "ours", "ours + ambiguous", "mean teacher + ours", "FixMatch-style", "FlexMatch-style"),
         about="Rules that the paper does not have: its future work, confidence thresholds, and a mean teacher.",
     ),
+    "why": Table(
+        "Why the gain shows, or does not",
+        {
+            "baseline": {"rule": "baseline"},
+            "ours": {"rule": "ours"},
+            "ours, calibrated": {"rule": "ours", "rule_settings": {"teacher_temperature": "calibrated"}},
+            "candidate labels": {"rule": "candidate labels"},
+            "oracle: truth not negative": {"rule": "oracle: truth not negative"},
+            "oracle: truth positive": {"rule": "oracle: truth positive"},
+            "oracle": {"rule": "oracle"},
+        },
+        about="What would the rule gain with a calibrated teacher, with ambiguous classes as candidates, and if the truth were never "
+        "pushed away, or always pulled? The oracles are told the hidden labels and compete with nothing.",
+    ),
     "precedence": Table(
         "Which of Eqs. 8 and 10 keeps a class that both claim",
         {"negative first": {"rule": "ours"}, "positive first": {"rule": "ours", "rule_settings": {"precedence": "positive"}}},

@@ -76,17 +76,16 @@ def current_tables(
     *,
     source: Source = "committed",
     store: ResultStore | None = None,
-) -> tuple[Comparison, ...]:
-    """:func:`paper_table` for those data sets and label ratios of which every system has results; if there are none, two systems at least.
-
-    Raises:
-        ValueError: there is none.
-    """
+) -> Tabs:
+    """:func:`paper_table` for those data sets and label ratios of which two systems at least have results; the others are named."""
     found = [paper_table(name, d, r, seeds, source=source, store=store) for d in datasets for r in ratios]
-    kept = tuple(c for c in found if not c.unavailable) or tuple(c for c in found if c.maps.index.unique("system").size > 1)
-    if not kept:
-        raise ValueError(f"no {source} results of {name} for any of {list(datasets)} at the label ratios {list(ratios)}")
-    return kept
+    kept = [c for c in found if c.maps.index.unique("system").size > 1]
+    absent: dict[str, list[str]] = {}
+    for c in found:
+        if all(c is not other for other in kept):
+            absent.setdefault(c.dataset, []).append(f"{100 * c.label_ratio:g}")
+    missing = tuple(f"{dataset} {', '.join(shares)} %" for dataset, shares in absent.items())
+    return Tabs(tuple(kept), f"{name}-all", missing)
 
 
 def compare(

@@ -24,9 +24,16 @@
 # | `activitynet-sim` | **simulated**: 200 real class names (50 in the small preset), one class a video | built in |
 # | `hapt` | **real**: inertial recordings of activities and postural transitions {cite}`reyesortiz2016hapt` | folder under `NONTARGET_DATA` |
 # | `nips4b` | **real**: bird song with segment annotations {cite}`morfi2019nips4bplus` | folder under `NONTARGET_DATA` |
+# | `shrec21` | **real**: hand gestures in long skeleton recordings (SHREC 2021 online gesture track); 16 % of the time is a gesture | folder under `NONTARGET_DATA` |
+# | `salads50` | **real**: steps of cooking videos (50Salads), as class scores | folder under `NONTARGET_DATA` |
 # | `precog16` | **real**: skeletons of scripted actions | folder under `NONTARGET_DATA` |
 #
 # No snippet features of THUMOS14 or ActivityNet come with this book, so it claims no mAP on them.
+#
+# Two of the real sets have limits of their own. The features of `salads50` are the class scores of two published classifiers, an SVM and a temporal
+# convolutional network; a video is scored by a fold that did not train on it, but the folds saw each other's labels, as networks behind public
+# features of ActivityNet did. So it says how rules compare on real distributions over classes, not what few labels cost. Also, 95 % of its
+# time is a step of the recipe. `shrec21` is contest data without a stated licence: it is used for development and tests and never republished.
 
 # %%
 # %matplotlib inline

@@ -25,6 +25,7 @@
 from IPython.display import Markdown
 
 from nontarget.plotting import map_by_ratio, map_by_tiou
+from nontarget.study.marks import marked
 from nontarget.systems import MAIN_SYSTEMS
 from nontarget.tables import complete_ratios, paper_table
 
@@ -54,6 +55,7 @@ problem = {"dataset": dataset, "seeds": seeds, "features": features, "preset": p
 problem["systems"] = MAIN_SYSTEMS if systems == "main" else None
 running = {"device": device} if source in ("auto", "run") else {}
 comparison = paper_table("table1", label_ratio=ratio, source=source, **problem, **running)
+comparison = marked(comparison, preset=preset, features=features)
 comparison
 
 # %% [markdown]

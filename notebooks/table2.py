@@ -22,6 +22,7 @@
 from IPython.display import Markdown
 
 from nontarget.plotting import map_by_tiou
+from nontarget.study.marks import marked
 from nontarget.tables import paper_table
 
 # %% [markdown]
@@ -46,6 +47,7 @@ source = "auto"
 running = {"device": device} if source in ("auto", "run") else {}
 problem = {"features": features, "preset": preset, "source": source}
 comparison = paper_table("table2", dataset, ratio, seeds, **problem, **running)
+comparison = marked(comparison, preset=preset, features=features)
 comparison
 
 # %% [markdown]

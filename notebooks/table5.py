@@ -23,6 +23,7 @@
 from IPython.display import Markdown
 
 from nontarget.plotting import map_by_tiou
+from nontarget.study.marks import marked
 from nontarget.tables import paper_table
 
 # %% [markdown]
@@ -47,6 +48,7 @@ source = "auto"
 running = {"device": device} if source in ("auto", "run") else {}
 problem = {"features": features, "preset": preset, "source": source}
 comparison = paper_table("table5", dataset, ratio, seeds, **problem, **running)
+comparison = marked(comparison, preset=preset, features=features)
 comparison
 
 # %% [markdown]

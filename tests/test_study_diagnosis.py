@@ -79,7 +79,7 @@ def test_what_it_says(dataset, tmp_path):
 
 
 def test_without_a_map_it_predicts_nothing(dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr("nontarget.study.diagnosis.committed_map", lambda: None)
+    monkeypatch.setattr("nontarget.study.diagnosis.current_map", lambda: None)
     found = diagnosed(dataset, tmp_path / "toy", label_ratio=0.5, folds=2)
     assert found.predicted is None
     assert "nothing is predicted" in found.findings

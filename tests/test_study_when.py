@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nontarget.study.shares import ErrorShares
-from nontarget.study.when import POINT_COLUMNS, GainMap, committed_map, map_cells, map_experiments, map_points, place
+from nontarget.study.when import POINT_COLUMNS, GainMap, map_cells, map_experiments, map_points, place
 
 
 def points(gain, grid, seeds=3, noise=0.3):
@@ -101,9 +101,3 @@ def test_points_are_paired_by_seed_and_missing_runs_left_out():
     assert found["key"].tolist() == ["ours 0"] * 4
     assert asked == [("pre-trained only", 1.0), ("pre-trained only", 4.0)] * 2
     assert json.loads(found["twin"][0]) == TWINS[0]
-
-
-def test_a_map_that_is_not_there(tmp_path):
-    assert committed_map(tmp_path / "map.csv") is None
-    points(bent, np.linspace(0, 0.5, 4)).to_csv(tmp_path / "map.csv", index=False)
-    assert committed_map(tmp_path / "map.csv").kind == "surface"

@@ -62,9 +62,10 @@ class ActionFormerConfig:
 ACTIONFORMER_PRESETS = {
     "paper": ActionFormerConfig(),
     # Dropout in the towers, or a handful of labelled videos is learnt by heart; chosen with `supervised only` alone, on training videos
-    # whose labels were hidden.
+    # whose labels were hidden. Width on a simulated world for development: 128 in place of 64 is 4 points better with all labels, 2 with
+    # a tenth of them (one seed each).
     "tiny": ActionFormerConfig(
-        embed_dim=64, window=9, stem_blocks=1, head_layers=2, expansion=2, dropout=0.0, tower_dropout=0.3, path_dropout=0.0
+        embed_dim=128, window=9, stem_blocks=1, head_layers=2, expansion=2, dropout=0.0, tower_dropout=0.3, path_dropout=0.0
     ),
 }
 
@@ -86,8 +87,8 @@ class ActionFormer(Detector):
 
     The running average of the weights is the result, as in the released code. It needs two things of training. Its momentum has to warm
     up, or the average of a short training is mostly the weights that it began with. And the budget has to be large enough: on a
-    simulated world for development, with every label, 1,600 steps in place of 400 raised the average mAP of the preset ``tiny`` from
-    49 to 65.
+    simulated world for development, with every label, 1,600 steps in place of 400 raised the average mAP of the preset ``tiny``, at a
+    width of 64 and a rate of 1e-3, from 49 to 65.
 
     Point targets come from the list of a clip's instances. An instance is cut where its clip ends and the video goes on, and dropped
     if less than half is left, as the released code does with its random windows (:meth:`augmented`).

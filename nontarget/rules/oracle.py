@@ -7,6 +7,7 @@ gain if the true class were never pushed away, or always pulled.
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from jaxtyping import Bool
 from torch import Tensor
 from torch.nn import functional as F
@@ -49,7 +50,7 @@ class OracleTruthNotNegative(Ours):
         self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
     ) -> Losses:
         sets = partition_label_space(pseudo.distribution, self.positive_ratio, self.precedence)
-        true_class = F.one_hot(_told(truth, self.name).labels, sets.target.shape[-1]).bool()
+        true_class = _true_classes(_told(truth, self.name), sets.target.shape[-1])
         logits = output.class_logits.masked_fill(~output.valid[..., None], 0.0)
         loss = loss_of_sets(logits, self.corrected(sets, true_class), ("target", "negative", "positive"), output.activation)
         return {"class": mean_where(loss, output.valid), **detector.localization_loss(output, detector.pseudo_targets(pseudo))}
@@ -69,6 +70,15 @@ class OracleTruthPositive(OracleTruthNotNegative):
     def corrected(self, sets: LabelPartition, true_class: Tensor) -> LabelPartition:
         pulled = true_class & ~sets.target
         return LabelPartition(sets.target, sets.positive | pulled, sets.negative & ~pulled, sets.ambiguous & ~pulled)
+
+
+def _true_classes(truth: Targets, num_classes: int) -> Bool[Tensor, "*snippets classes"]:
+    """Every class that a snippet has, background last."""
+    if truth.classes is None:
+        return F.one_hot(truth.labels, num_classes).bool()
+    if truth.classes.shape[-1] == num_classes:
+        return truth.classes
+    return torch.cat((truth.classes, ~truth.classes.any(dim=-1, keepdim=True)), dim=-1)  # a detector without a class for background
 
 
 def _told(truth: Targets | None, name: str) -> Targets:

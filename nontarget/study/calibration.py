@@ -50,6 +50,10 @@ MOST_OFF_ON_AVERAGE, MOST_OFF = 3.0, 6.0
 """Of mAP in percent: of the average over tIoU at each ratio, and at each tIoU."""
 
 
+class NotComputedError(ValueError):
+    """A result is neither committed nor stored."""
+
+
 @dataclass(frozen=True)
 class Calibration:
     """The baseline on a twin beside the paper's."""
@@ -62,6 +66,20 @@ class Calibration:
         """Whether every average lies within 3 points of the paper's, and every tIoU within 6."""
         allowed = self.curve["tiou"].eq("avg").map({True: MOST_OFF_ON_AVERAGE, False: MOST_OFF})
         return bool((self.curve["difference"].abs() <= allowed).all())
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a label ratio, a column a tIoU: ours, and the paper's."""
+        return self.curve.pivot_table(index="ratio", columns="tiou", values=["ours", "paper"], sort=False).round(1)
+
+    def findings(self, dataset: str, worlds: int) -> str:
+        """How near the baseline is to the paper's, in a bold sentence (Markdown)."""
+        average = self.curve.loc[self.curve["tiou"] == "avg", "difference"].abs().max()
+        return (
+            f"**On `{dataset}` the baseline's average mAP lies within {average:.1f} points of the paper's at every label ratio, and its "
+            f"mAP within {self.curve['difference'].abs().max():.1f} points at every tIoU** (mean of {worlds} simulated worlds). The aim of "
+            f"{MOST_OFF_ON_AVERAGE:g} and {MOST_OFF:g} points was {'reached' if self.passed else 'not reached'}."
+        )
 
 
 def calibration_experiments(
@@ -128,7 +146,7 @@ def calibration_curve(
         of_world = {name: replace(e, twin_settings={**e.twin_settings, "seed": seed}) for name, e in named.items()}
         found = compare(of_world, [seed], source=source, **options)
         if found.unavailable:
-            raise ValueError(f"calibration of {dataset}: " + "; ".join(found.unavailable))
+            raise NotComputedError(f"calibration of {dataset}: " + "; ".join(found.unavailable))
         maps.append(found.maps)
     mean = pd.concat(maps).groupby("system").mean()
     rows = [
@@ -138,6 +156,14 @@ def calibration_curve(
     ]
     curve = pd.DataFrame(rows)
     return Calibration(curve.assign(difference=curve["ours"] - curve["paper"]))
+
+
+def calibration_if_known(dataset: str, **options: Any) -> Calibration | None:
+    """:func:`calibration_curve`, or None where a result that it needs is not there."""
+    try:
+        return calibration_curve(dataset, **options)
+    except NotComputedError:
+        return None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -14,6 +14,7 @@ from nontarget.files import atomic_write
 from nontarget.parallel import run_all
 from nontarget.provenance import code_version
 from nontarget.results import ResultStore, default_results_folder
+from nontarget.texttable import TextTable, percent
 
 SYSTEMS = ("whole-video", "pre-trained only", "supervised only", "baseline", "fully supervised", "oracle")
 """Learning rules on which a choice may rest."""
@@ -137,3 +138,49 @@ def choices_path(store: ResultStore | None = None) -> Path:
 def _write(table: pd.DataFrame, path: Path) -> None:
     with atomic_write(path) as file:
         table.to_csv(file, index=False, lineterminator="\n")
+
+
+def summary(table: pd.DataFrame) -> TextTable:
+    """A row a question: what was tried, on what, what was chosen, and why."""
+    rows = []
+    for question, part in table.groupby("question", sort=False):
+        chosen = part[part["chosen"] == "yes"]
+        cells = part[["dataset", "label_ratio", "system"]].drop_duplicates()
+        on = [f"{row.dataset} {percent(float(row.label_ratio))} ({row.system})" for row in cells.itertuples()]
+        rows.append(
+            {
+                "Question": str(question),
+                "Tried": "; ".join(part["setting"].unique()),
+                "On": "; ".join(on),
+                "Chosen": "; ".join(chosen["setting"].unique()) or "not decided by these trials",
+                "Why": "; ".join(chosen["why"].unique()),
+            }
+        )
+    columns = ["Question", "Tried", "On", "Chosen", "Why"]
+    return TextTable(pd.DataFrame(rows, columns=columns), "What was tried on development data, and what was chosen.", "choices")
+
+
+def trials(table: pd.DataFrame, question: str) -> TextTable:
+    """All trials of a question: a row a setting, a column a cell, average mAP in percent with its standard deviation over seeds."""
+    part = table[table["question"] == question]
+    cell = [f"{row.dataset} {percent(float(row.label_ratio))}, {row.system}" for row in part.itertuples()]
+    text = [f"{row.average_map:.1f}" + ("" if np.isnan(row.std) else f" ± {row.std:.1f}") for row in part.itertuples()]
+    chosen = set(part.loc[part["chosen"] == "yes", "setting"])
+    wide = part.assign(cell=cell, text=text).pivot_table(index="setting", columns="cell", values="text", aggfunc="first", sort=False)
+    wide.index = pd.Index([f"**{name}** (chosen)" if name in chosen else str(name) for name in wide.index], name="Setting")
+    seeds = "; ".join(part["seeds"].unique())
+    caption = f"{question}: average mAP (%) on development data, seeds {seeds}."
+    return TextTable(wide.fillna("").reset_index(), caption)
+
+
+def choices_findings(table: pd.DataFrame) -> str:
+    """How many trials answered how many questions, in a sentence (Markdown)."""
+    if not len(table):
+        return "**No trial is committed yet.**"
+    decided = table.loc[table["chosen"] == "yes", "question"].nunique()
+    settings = len(table[["question", "setting"]].drop_duplicates())
+    where = ", ".join(sorted(table["dataset"].unique()))
+    return (
+        f"**{settings} settings were tried for {table['question'].nunique()} questions, of which {decided} were decided by these trials**, "
+        f"on development data of {where}. None of the trials ran the paper's rule."
+    )

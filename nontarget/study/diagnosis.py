@@ -16,8 +16,9 @@ from nontarget.data import Dataset, LabeledVideo, balanced_order, split_dataset
 from nontarget.experiment import Experiment, train
 from nontarget.results import ResultStore
 from nontarget.study.given import ExperimentOn
+from nontarget.study.report import current_map
 from nontarget.study.shares import ErrorShares, best_temperature, error_counts
-from nontarget.study.when import GainMap, committed_map
+from nontarget.study.when import GainMap
 from nontarget.texttable import TextTable, interval_text, percent
 
 _SHOWN = {
@@ -164,7 +165,7 @@ def diagnose_rule(
         {name: _with_intervals(snippets, at, num_bootstrap, plain.seed) for name, at in ((_AS_IT_IS, 1.0), (_CALIBRATED, temperature))},
         names=["teacher", "quantity"],
     )
-    gain_map = gain_map or committed_map()
+    gain_map = gain_map or current_map()
     return Diagnosis(
         whole.name,
         whole.simulated,

@@ -9,7 +9,6 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -36,8 +35,8 @@ look like their class to instances of which many look in part like another one."
 TEMPERATURES = (0.25, 1.0, 2.0, 4.0)
 FEWEST_FOR_SURFACE = 12
 """Cells that a Gaussian process is fitted to; fewer cannot tell its length scales from noise, and a plane is fitted."""
-MAP_FILE = Path(__file__).with_name("map.csv")
-"""The points that the map of the book is fitted to; not there until they have been computed."""
+FEWEST_CELLS = 4
+"""Of a map."""
 AXES = ["positive", "negative"]
 POINT_COLUMNS = ["twin", "temperature", "seed", *AXES, "ambiguous", "errors", "baseline", "ours", "gain", "key"]
 
@@ -176,15 +175,15 @@ class GainMap:
         points = points.dropna(subset=[*AXES, "gain"])  # a teacher without errors is nowhere on the map
         groups = points.groupby(["twin", "temperature"], sort=False)
         cells = groups[[*AXES, "gain"]].mean().assign(variance=groups["gain"].var(), seeds=groups.size()).reset_index()
-        if len(cells) < 4:
-            raise ValueError(f"a map needs at least 4 cells of a twin and a temperature, got {len(cells)}")
+        if len(cells) < FEWEST_CELLS:
+            raise ValueError(f"a map needs at least {FEWEST_CELLS} cells of a twin and a temperature, got {len(cells)}")
         pooled = cells["variance"].mean()  # of a few seeds each: one variance for all is steadier
         cells["variance"] = (0.0 if np.isnan(pooled) else pooled) / cells["seeds"]
         kind = "surface" if len(cells) >= FEWEST_FOR_SURFACE else "plane"
         errors = []
         for twin in cells["twin"].unique():
             others = cells[cells["twin"] != twin]
-            if len(others) >= 4:
+            if len(others) >= FEWEST_CELLS:
                 left = cells[cells["twin"] == twin]
                 errors.append(_model(others)(left[AXES].to_numpy())[0] - left["gain"].to_numpy())
         left_out = float(np.sqrt(np.square(np.concatenate(errors)).mean())) if errors else float("nan")
@@ -217,11 +216,6 @@ def place(gain_map: GainMap, sets: pd.DataFrame) -> pd.DataFrame:
     """
     predicted = gain_map.predict(sets["positive"], sets["negative"]).set_axis(sets.index)
     return sets.join(predicted[["mean", "low", "high", "inside"]])
-
-
-def committed_map(path: Path = MAP_FILE) -> GainMap | None:
-    """The map through the committed points; None if they have not been computed yet."""
-    return GainMap.fit(pd.read_csv(path)) if path.is_file() else None
 
 
 _Model = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64], float]]

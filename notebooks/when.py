@@ -1,0 +1,87 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # When does it help? A map
+#
+# Does the paper's rule help on a given problem, and can that be told beforehand? Two shares should decide: how often the truth of a wrong
+# snippet is positive, and how often it is negative. A family of twins varies both, by how confusable classes are and how sure the teacher
+# is; a surface through their gains is the map. Then it is asked about one data set, with nothing but its labelled videos.
+
+# %%
+# %matplotlib inline
+from IPython.display import Markdown
+
+from nontarget import diagnose_rule
+from nontarget.downloads import CsvLink
+from nontarget.plotting.study import gain_map
+from nontarget.results import ResultStore
+from nontarget.study.explained import map_findings, teacher_places
+from nontarget.study.report import MAP, WHY, current_map
+from nontarget.study.when import place
+
+# %% [markdown]
+# The parameters are those of the diagnosis: a data set or a feature folder, the share of labelled videos (1: all that have labels), the
+# number of folds, the device.
+
+# %% tags=["parameters"]
+dataset = "thumos14-sim"
+ratio = 0.1
+folds = 3
+seed = 0
+device = "auto"
+
+# %% [markdown]
+# ## The map
+#
+# Dots are twins, all **simulated**; the colour is the gain of the paper's rule over the baseline. White signs are teachers of this
+# book's data sets, with what the map predicts for them. Look at where they lie before looking at colours: outside of the dots it is an extrapolation.
+
+# %%
+fitted = current_map()
+sets = teacher_places(WHY.read())
+places = place(fitted, sets) if fitted is not None and len(sets) else None
+nothing = Markdown("*Not computed yet: the map has no current points.*")
+
+# %% mystnb={"figure": {"caption": "Gain of the paper's rule over the baseline by where the truth of the teacher's errors lies. All dots are simulated.", "name": "when-map"}, "image": {"alt": "A square: share of wrong snippets whose truth is positive against the share whose truth is negative, coloured by the gain, with data sets placed on it."}}
+gain_map(fitted, places) if fitted is not None else nothing
+
+# %%
+places.round(2) if places is not None else nothing
+
+# %%
+CsvLink(MAP.read(), "map.csv")
+
+# %% [markdown]
+# ## Asking it
+#
+# `diagnose_rule` pre-trains a teacher on all but one fold of the labelled videos, looks at its errors on that fold, and says what the map
+# predicts. Labels of other videos are never read.
+
+# %%
+options = {"folds": folds, "store": ResultStore(), "device": device, "progress": False}
+diagnosis = diagnose_rule(dataset, ratio, seed, **options)
+diagnosis.table
+
+# %%
+Markdown(diagnosis.findings)
+
+# %% [markdown]
+# ## What we saw
+
+# %%
+Markdown(map_findings(fitted, places))
+
+# %% [markdown]
+# The limits: every point of the map is simulated, and the two shares are not all that matters; how badly one twin is predicted by the others
+# says how much is missing. The shares of a diagnosis come from teachers that had fewer labels than the real one will have.
