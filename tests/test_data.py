@@ -379,11 +379,11 @@ def test_videos_that_nobody_has_labelled(tmp_path):
 
 
 def test_a_folder_s_own_protocol_comes_first(tmp_path, monkeypatch):
-    stated = write_folder(tmp_path / "hapt", lambda c: c.update(protocol={"pool": 4}))
+    stated = write_folder(tmp_path / "hapt", lambda c: c.update(protocol={"pool": 3}))
     monkeypatch.setenv("NONTARGET_DATA", str(tmp_path))
-    assert load_dataset("hapt").protocol.pool == load_dataset(features=stated).protocol.pool == 4
+    assert load_dataset("hapt").protocol.pool == load_dataset(features=stated).protocol.pool == 3
     write_folder(stated)
-    assert load_dataset("hapt").protocol.pool == load_dataset(features=stated).protocol.pool == 2
+    assert load_dataset("hapt").protocol.pool == load_dataset(features=stated).protocol.pool == 4
     assert dataset_identity("hapt")[1] == dataset_identity("x", features=stated)[1]
 
 
@@ -542,7 +542,7 @@ def test_identity_without_loading(tmp_path, monkeypatch):
     monkeypatch.delenv("NONTARGET_DATA", raising=False)
     about, protocol = dataset_identity("hapt")
     assert about == {"name": "hapt", "checksum": None, "simulated": False}
-    assert protocol.pool == 2
+    assert protocol.pool == 4
     with pytest.raises(ValueError, match="unknown data set 'nothing'"):
         dataset_identity("nothing")
     folder = write_folder(tmp_path / "birds")

@@ -74,8 +74,8 @@ def test_doubling_a_cap_changes_nothing(name, store, request, monkeypatch):
         monkeypatch.setenv("NONTARGET_DATA", str(request.getfixturevalue("data_root")))
         if name not in available():
             pytest.skip(f"{name} is not at hand")
-    budget = {"pretrain_epochs": 4, "selftrain_epochs": 0, "steps_per_epoch": 50}
-    e = Experiment(name, "pre-trained only", label_ratio=0.4, training_settings=budget)
+    budget = {"pretrain_epochs": 4, "selftrain_epochs": 0, "steps_per_epoch": 40}
+    e = Experiment(name, "pre-trained only", label_ratio=1.0, training_settings=budget)
     training = train(e, store, device="cpu", progress=False)
     few = replace(training.dataset, test=training.dataset.test[:40])  # of the test videos: enough to have thousands of candidates
     training = replace(training, dataset=few)

@@ -197,17 +197,20 @@ def test_where_systems_differ_is_one_table():
     assert alone.summary.cells.to_dict("records") == [{"System": "ours", "one seed, so no interval": "thumos14-sim 10"}]
 
 
-def test_whole_tables_are_shown_before_parts(tmp_path, monkeypatch):
-    parts = {"thumos14-sim": ("baseline: missing",), "hapt": ()}
-    both = {"ours": [1.0], "SPOT": [2.0]}
-    monkeypatch.setattr("nontarget.tables.paper_table", lambda _, d, *__, **___: replace(made_up(both, d), unavailable=parts[d]))
-    assert [c.dataset for c in current_tables("table1", list(parts), [0.1])] == ["hapt"]
-    assert [c.dataset for c in current_tables("table1", ["thumos14-sim"], [0.1])] == ["thumos14-sim"]
+def test_tables_of_two_systems_at_least_are_shown_and_the_others_named(tmp_path, monkeypatch):
+    rows = {"thumos14-sim": {"ours": [1.0], "SPOT": [2.0]}, "hapt": {"ours": [1.0]}}
+    monkeypatch.setattr("nontarget.tables.paper_table", lambda _, d, ratio, *__, **___: made_up(rows[d], d, ratio))
+    found = current_tables("table1", list(rows), [0.1, 0.2])
+    assert [(c.dataset, c.label_ratio) for c in found.comparisons] == [("thumos14-sim", 0.1), ("thumos14-sim", 0.2)]
+    assert found.missing == ("hapt 10, 20 %",)
+    assert found.not_computed == "Not computed yet: hapt 10, 20 %."
 
 
-def test_tables_without_results_are_not_shown(tmp_path):
-    with pytest.raises(ValueError, match=r"no committed results of table2 for any of \['thumos14-sim'\]"):
-        current_tables("table2", ["thumos14-sim"], [0.1], store=ResultStore(tmp_path))
+def test_tables_without_results_say_so(tmp_path):
+    found = current_tables("table2", ["thumos14-sim"], [0.1], store=ResultStore(tmp_path))
+    assert found.comparisons == ()
+    assert found.findings == found.not_computed == "Not computed yet: thumos14-sim 10 %."
+    assert "not computed yet" in found.summary.cells.to_string()
 
 
 def test_a_panel_for_each_data_set_and_no_more():
