@@ -191,17 +191,17 @@ def test_where_systems_differ_is_one_table():
     assert alone.summary.cells.to_dict("records") == [{"System": "ours", "one seed, so no interval": "thumos14-sim 10"}]
 
 
-def test_whole_tables_are_shown_before_parts(tmp_path, monkeypatch):
-    parts = {"thumos14-sim": ("baseline: missing",), "hapt": ()}
-    both = {"ours": [1.0], "SPOT": [2.0]}
-    monkeypatch.setattr("nontarget.tables.paper_table", lambda _, d, *__, **___: replace(made_up(both, d), unavailable=parts[d]))
-    assert [c.dataset for c in current_tables("table1", list(parts), [0.1])] == ["hapt"]
-    assert [c.dataset for c in current_tables("table1", ["thumos14-sim"], [0.1])] == ["thumos14-sim"]
+def test_what_is_there_is_shown_and_the_rest_named(monkeypatch):
+    values = {"thumos14-sim": {"ours": [1.0], "SPOT": [2.0]}, "hapt": {"ours": [1.0]}, "nips4b": {}}
 
+    def found(_, dataset, ratio, *__, **___):
+        maps = made_up(values[dataset] if ratio == 0.1 and values[dataset] else {"x": [1.0]}, dataset, ratio)
+        return replace(maps, unavailable=("baseline: missing",))
 
-def test_tables_without_results_are_not_shown(tmp_path):
-    with pytest.raises(ValueError, match=r"no committed results of table2 for any of \['thumos14-sim'\]"):
-        current_tables("table2", ["thumos14-sim"], [0.1], store=ResultStore(tmp_path))
+    monkeypatch.setattr("nontarget.tables.paper_table", found)
+    tabs = current_tables("table1", list(values), [0.1, 0.2])
+    assert [(c.dataset, c.label_ratio) for c in tabs.comparisons] == [("thumos14-sim", 0.1)], "with one system there is nothing to compare"
+    assert tabs.missing == ("thumos14-sim 20 %", "hapt 10, 20 %", "nips4b 10, 20 %")
 
 
 def test_a_panel_for_each_data_set_and_no_more():
