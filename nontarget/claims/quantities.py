@@ -62,8 +62,8 @@ class Runs:
 
     def _current(self, dataset: str, table: str, ratio: float, system: str) -> Comparison:
         comparison = self.table(dataset, table, ratio)
-        if system not in comparison.mean.index:
-            reason = next(u for u in comparison.unavailable if u.startswith(f"{system}:"))
+        reason = next((u for u in (*comparison.unavailable, *comparison.partial) if u.startswith(f"{system}:")), None)
+        if reason is not None:
             raise MissingRunError(f"{dataset}, {percent(ratio)} labelled: {reason}")
         return comparison
 
