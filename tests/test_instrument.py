@@ -224,7 +224,7 @@ def _fails(experiment):
 @pytest.mark.parametrize("budget", [None, 3])
 def test_every_rule_and_ratio_takes_as_many_steps(budget):
     dataset = tiny_dataset(num_train=12)
-    config = replace(CONFIG, steps_per_epoch=budget, pretrain_epochs=1, selftrain_epochs=1, batch_size=4)
+    config = replace(CONFIG, steps_per_epoch=budget, pretrain_epochs=1, selftrain_epochs=1, batch_size=32)
     counts = {}
     for ratio in (0.4, 0.8, 1.0):
         data = prepare(dataset, ratio, truth=dataset if ratio < 1 else None)
