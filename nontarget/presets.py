@@ -23,7 +23,7 @@ PRESETS = {
     ),
     "full": Preset("paper", TrainingConfig()),
 }
-_SMALL_STEPS = {"activitynet-sim": 25, "salads50": 25}  # of an epoch, where fewer are enough
+_SMALL_STEPS = {"activitynet-sim": 25, "salads50": 25, "nips4b": 100}  # of an epoch, where fewer are enough or 50 too few
 # Of the preset ``small``, where it is not SPOT's.
 _SMALL_CHANGES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     "actionformer": lambda t: replace(t, pretrain_learning_rate=3e-3, feature_noise=0.0)

@@ -54,7 +54,8 @@ note = (
     else ""
 )
 simulated = ", ".join(d for d in runs.dataset.unique() if d.endswith("-sim")) or "none"
-Markdown(f"{len(runs)} committed runs. Simulated data sets: {simulated}. {note}")
+count = len(runs) or "Not computed yet: no"
+Markdown(f"{count} committed runs are current. Simulated data sets: {simulated}. {note}")
 
 # %% mystnb={"figure": {"caption": "Figure 5. How often the true class of an unlabelled snippet lies in each subspace of the label space after training, by data set and label ratio; mean and standard deviation over seeds. Short ticks: a class drawn at random. Data sets whose names end in -sim are simulated.", "name": "figure-5"}, "image": {"alt": "Share of snippets whose true class is the target, positive, negative or ambiguous against the label ratio, on a logarithmic axis, for all snippets and for action snippets."}}
 subspaces_by_ratio(runs)

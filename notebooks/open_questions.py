@@ -32,7 +32,7 @@ from nontarget.readings import READINGS, measure
 # `committed` results alone, and the device of runs.
 
 # %% tags=["parameters"]
-datasets = ["thumos14-sim", "activitynet-sim", "hapt"]
+datasets = ["thumos14-sim", "activitynet-sim", "hapt", "shrec21"]
 ratio = 0.1
 seeds = 3
 source = "committed"

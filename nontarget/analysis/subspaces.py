@@ -75,7 +75,7 @@ def committed_occupancy(
             stale += 1
         elif record["occupancy"]:
             rows.append(dict(zip(_RUN, (dataset, preset, ratio, rule, seed), strict=True)) | record["occupancy"])
-    return pd.DataFrame(rows, columns=[*_RUN, *OCCUPANCY_COLUMNS]), stale
+    return pd.DataFrame(rows, columns=[*_RUN, *OCCUPANCY_COLUMNS]).astype(dict.fromkeys(OCCUPANCY_COLUMNS, float)), stale
 
 
 def with_chance(occupancy: pd.DataFrame) -> pd.DataFrame:

@@ -197,7 +197,7 @@ def summary(reports: Sequence[GateReport]) -> TextTable:
     """All data sets and label ratios: a row each, a column a gate."""
     states = {True: PASSED, False: f"**{FAILED}**", None: MISSING}
     frame = gate_states(reports).map(lambda passed: states[passed]).rename(columns=lambda name: f"({name})")
-    caption = "Gates on held-out data: " + "; ".join(f"({name}) {question}" for name, question in QUESTIONS.items())
+    caption = "Gates on held-out data. " + " ".join(f"({name}) {question}" for name, question in QUESTIONS.items())
     return TextTable(frame.rename_axis("Data").reset_index(), caption, "gates")
 
 

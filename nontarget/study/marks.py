@@ -6,8 +6,8 @@ from typing import Any
 
 from nontarget.comparison import Comparison, Tabs
 from nontarget.experiment import Experiment
-from nontarget.results import Record, ResultStore
-from nontarget.study.gates import GateReport, Lookup, gates, records_in
+from nontarget.results import Record, ResultStore, identity_key
+from nontarget.study.gates import GateReport, Lookup, gates
 from nontarget.study.report import decompositions
 from nontarget.systems import TABLES
 
@@ -31,10 +31,11 @@ def gate_reports(
 
 def anywhere(store: ResultStore) -> Lookup:
     """Records of the committed table and, where it has none, of this machine."""
-    committed, stored = records_in(store, "committed"), records_in(store)
+    metrics = store.metrics()
 
     def lookup(experiment: Experiment) -> Record | None:
-        return committed(experiment) or stored(experiment)
+        identity = experiment.identity()
+        return store.committed(identity, metrics).record or store.read(identity_key(identity))
 
     return lookup
 

@@ -1,0 +1,122 @@
+"""Comparisons say where the instrument is not known to tell rules apart, and pages say what is not computed."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from test_study_gates import decompositions, made_up
+from test_tables import made_up as comparison_of
+
+from nontarget.comparison import Tabs
+from nontarget.results import ResultStore
+from nontarget.study import choices, marks
+from nontarget.study.readme import CAME_OUT, CHART, came_out, chart, rewritten
+
+BOTH = {"baseline": [10.0, 11.0, 12.0], "ours": [12.0, 13.5, 14.0], "supervised only": [12.0, 13.0, 14.0]}
+
+
+@pytest.fixture
+def instrument(monkeypatch):
+    """Gates on made-up records."""
+
+    def with_records(**options):
+        monkeypatch.setattr(marks, "anywhere", lambda store: made_up(**options))
+        monkeypatch.setattr(marks, "decompositions", lambda store: decompositions())
+
+    return with_records
+
+
+def test_a_comparison_without_gates_says_so(tmp_path):
+    marked = marks.marked(comparison_of(BOTH), ResultStore(tmp_path))
+    assert "its gates were not computed" in marked.markdown()
+    assert "its gates were not computed" in marked._repr_html_()
+    assert "**" not in marked._repr_html_()
+
+
+def test_a_failing_gate_stands_under_the_table(instrument, tmp_path):
+    instrument(doubled=0.3)
+    text = marks.marked(comparison_of(BOTH), ResultStore(tmp_path)).markdown()
+    assert "gate e fails" in text
+    assert text.index("gate e fails") > text.index("| ours |")
+    tabs = marks.marked_tabs(Tabs((comparison_of(BOTH),)), ResultStore(tmp_path))
+    assert "On thumos14-sim 10 % a gate of the instrument fails" in tabs.findings
+
+
+def test_where_all_gates_hold_there_is_no_mark(instrument, tmp_path):
+    instrument()
+    assert marks.marked(comparison_of(BOTH), ResultStore(tmp_path)).mark == ""
+    (report,) = marks.gate_reports([("thumos14-sim", 0.1)], ResultStore(tmp_path)).values()
+    assert "All gates hold in 1 of 1 cells" in marks.gates_findings([report])
+
+
+def test_gates_are_those_of_the_detector(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(marks, "anywhere", lambda store: lambda experiment: asked.append(experiment.detector))
+    marks.marked_tabs(Tabs((comparison_of(BOTH),)), ResultStore(tmp_path))
+    assert set(asked) == {"spot"}
+    asked.clear()
+    marks.marked(replace(comparison_of({"ActionFormer": [1.0]}), table="table3"), ResultStore(tmp_path))
+    assert set(asked) == {"actionformer"}
+
+
+def test_tables_without_results_say_so():
+    tabs = Tabs((), "table2-all", ("thumos14-sim 10, 20 %", "hapt 10 %"))
+    assert "Not computed yet: thumos14-sim 10, 20 %; hapt 10 %." in tabs._repr_markdown_()
+    assert "Not computed yet" in tabs.findings
+    assert tabs.frame().empty
+    assert "not computed yet" in tabs.summary._repr_markdown_()
+    both = Tabs((), "a", ("x 10 %",)).joined([Tabs((comparison_of(BOTH),), "b", ("y 10 %",))])
+    assert (len(both.comparisons), both.missing, both.name) == (1, ("x 10 %", "y 10 %"), "a")
+
+
+# --- the README
+
+
+def test_what_came_out_is_computed():
+    text = came_out([comparison_of(BOTH)])
+    assert "Against the pseudo-label *baseline*: better on thumos14-sim +2.2" in text
+    assert "Against *supervised only*: not told apart by these seeds on thumos14-sim +0.2" in text
+    assert "Not computed yet: activitynet-sim" in text
+    assert came_out([]).startswith("Not computed yet")
+
+
+def test_the_picture_is_computed():
+    drawn = chart([comparison_of(BOTH)])
+    assert "bar [11.0]" in drawn
+    assert "line [13.2]" in drawn
+    assert '"thumos14-sim 10 %"' in drawn
+    assert "not computed yet" in chart([])
+
+
+def test_only_what_lies_between_the_markers_changes():
+    text = f"a {CHART[0]}old{CHART[1]} b\n- {CAME_OUT[0]}old\n  text{CAME_OUT[1]} c\n"
+    new = rewritten(text, [comparison_of(BOTH)])
+    assert new.startswith(f"a {CHART[0]}")
+    assert new.endswith(f"{CAME_OUT[1]} c\n")
+    assert "old" not in new
+    assert rewritten(new, [comparison_of(BOTH)]) == new
+    with pytest.raises(ValueError, match="markers"):
+        rewritten("nothing", [])
+
+
+# --- the log of choices
+
+
+def test_the_log_is_shown():
+    row = dict.fromkeys(choices.COLUMNS, "") | {"question": "how long?", "dataset": "hapt", "label_ratio": 0.1, "system": "baseline"}
+    row |= {"seeds": "0 1", "std": 0.5}
+    table = pd.DataFrame(
+        [row | {"setting": "50", "average_map": 40.0}, row | {"setting": "100", "average_map": 41.0, "chosen": "yes", "why": "flat after"}]
+    )
+    assert choices.summary(table).cells.iloc[0].to_dict() == {
+        "Question": "how long?",
+        "Tried": "50; 100",
+        "On": "hapt 10 % (baseline)",
+        "Chosen": "100",
+        "Why": "flat after",
+    }
+    assert choices.trials(table, "how long?").cells.to_numpy().tolist() == [["50", "40.0 ± 0.5"], ["**100** (chosen)", "41.0 ± 0.5"]]
+    assert "2 settings were tried for 1 questions, of which 1" in choices.choices_findings(table)
+    nothing = pd.DataFrame(columns=choices.COLUMNS)
+    assert "No trial" in choices.choices_findings(nothing)
+    assert choices.summary(nothing).cells.empty
