@@ -66,7 +66,6 @@ def test_a_cap_counts_for_each_video_by_itself():
     assert frame["video_id"].tolist() == ["v"] * 3 + ["w"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TWINS, "hapt", "nips4b", "shrec21", "salads50"])
 def test_doubling_a_cap_changes_nothing(name, store, request, monkeypatch):
     """On each data set, a quickly trained detector: twice the candidates, or detections, move the average mAP by less than 0.1."""
