@@ -177,7 +177,8 @@ def explorables():
 
 @pytest.fixture(scope="module")
 def video(explorables, tmp_path_factory):
-    experiment = Experiment(rule="fully supervised", twin_settings=TINY_TWIN | {"num_test": 40}, training_settings=TINY_TRAINING)
+    twin, whole = TINY_TWIN | {"num_test": 40}, {"num_snippets": 256, "stride": 128}  # windows that a video with three instances fits in
+    experiment = Experiment(rule="fully supervised", twin_settings=twin, training_settings=TINY_TRAINING, protocol_settings=whole)
     return explorables.explorable_data.postprocessing(experiment, ResultStore(tmp_path_factory.mktemp("results")))
 
 

@@ -66,7 +66,6 @@ def test_a_cap_counts_for_each_video_by_itself():
     assert frame["video_id"].tolist() == ["v"] * 3 + ["w"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TWINS, "hapt", "nips4b", "shrec21", "salads50"])
 def test_doubling_a_cap_changes_nothing(name, store, request, monkeypatch):
     """On each data set, a quickly trained detector: twice the candidates, or detections, move the average mAP by less than 0.1."""
@@ -224,7 +223,7 @@ def _fails(experiment):
 @pytest.mark.parametrize("budget", [None, 3])
 def test_every_rule_and_ratio_takes_as_many_steps(budget):
     dataset = tiny_dataset(num_train=12)
-    config = replace(CONFIG, steps_per_epoch=budget, pretrain_epochs=1, selftrain_epochs=1, batch_size=4)
+    config = replace(CONFIG, steps_per_epoch=budget, pretrain_epochs=1, selftrain_epochs=1, batch_size=32)
     counts = {}
     for ratio in (0.4, 0.8, 1.0):
         data = prepare(dataset, ratio, truth=dataset if ratio < 1 else None)
