@@ -89,11 +89,11 @@ def test_the_picture_is_computed():
 
 
 def test_only_what_lies_between_the_markers_changes():
-    text = f"a {CHART[0]}old{CHART[1]} b\n- {CAME_OUT[0]}old\n  text{CAME_OUT[1]} c\n"
+    text = f"a {CHART[0]}stale{CHART[1]} b\n- {CAME_OUT[0]}stale\n  text{CAME_OUT[1]} c\n"
     new = rewritten(text, [comparison_of(BOTH)])
     assert new.startswith(f"a {CHART[0]}")
     assert new.endswith(f"{CAME_OUT[1]} c\n")
-    assert "old" not in new
+    assert "stale" not in new
     assert rewritten(new, [comparison_of(BOTH)]) == new
     with pytest.raises(ValueError, match="markers"):
         rewritten("nothing", [])

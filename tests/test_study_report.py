@@ -155,13 +155,13 @@ def test_a_map_needs_cells(tmp_path):
 # --- what pages show
 
 
-def test_explained(tmp_path):
+def test_explained():
     rows = why_rows()
     frames, best = explained.sets_frames(rows)
     assert list(frames) == list(best) == ["hapt, 10 %"]
     assert frames["hapt, 10 %"].loc[1.0, "errors"] == pytest.approx(2 / 3)
     cells = explained.truth_table(rows).cells
-    assert cells["positive"].tolist()[0].startswith("0 ")
+    assert cells["positive"].tolist() == ["50 → 50"]
     assert explained.gradient_table(rows).cells["l_neg"].tolist() == ["+0.50 → +1.00"] * 2
     assert "negative in" in explained.explained_findings(rows)
     assert list(explained.teacher_places(rows).columns) == ["positive", "negative"]

@@ -36,6 +36,7 @@ TRIVIAL: dict[str, Callable[[Tensor, InferenceConfig], Runs]] = {
 MIN_TIOU = 0.1
 """A candidate that overlaps no instance by as much is background and is not corrected (Alwassel et al. 2018)."""
 ROW_COLUMNS = ["dataset", "label_ratio", "detector", "rule", "seed", "held_out", "key", "variant", "tiou", "mean_ap"]
+"""Of :func:`decomposition_rows`."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ FEWEST_CELLS = 4
 """Of a map."""
 AXES = ["positive", "negative"]
 POINT_COLUMNS = ["twin", "temperature", "seed", *AXES, "ambiguous", "errors", "baseline", "ours", "gain", "key"]
+"""Of :func:`map_points`."""
 
 SharesOf = Callable[[Experiment, float], ErrorShares]
 """Of the teacher that an experiment trains, at a temperature."""
