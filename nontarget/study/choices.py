@@ -182,5 +182,5 @@ def choices_findings(table: pd.DataFrame) -> str:
     where = ", ".join(sorted(table["dataset"].unique()))
     return (
         f"**{settings} settings were tried for {table['question'].nunique()} questions, of which {decided} were decided by these trials**, "
-        f"on development data of {where}. None of the trials ran the paper's rule."
+        f"on development data of {where}. The systems that ran: {', '.join(sorted(table['system'].unique()))}."
     )
