@@ -117,7 +117,8 @@
 
   /**
    * Candidates of one class in one clip (spot_candidates): runs of its curve, and runs of the mean mask of each of those.
-   * Score: mean probability times the soft tIoU of segment and mask. fromMask tells the two kinds apart.
+   * Score: contrast of the probability with its surroundings, a quarter of the length on either side, times the soft tIoU of segment
+   * and mask. fromMask tells the two kinds apart.
    */
   function candidates(curve, masks, classThresholds, maskThresholds) {
     const base = runsAbove(curve, classThresholds);
@@ -133,7 +134,11 @@
       const [start, end] = segment;
       const inside = extent[origin][end] - extent[origin][start];
       const agreement = inside / (extent[origin][curve.length] + (end - start) - inside);
-      return { segment, fromMask, score: ((probability[end] - probability[start]) / (end - start)) * agreement };
+      const width = Math.max(Math.ceil(0.25 * (end - start)), 1);
+      const [before, after] = [Math.max(start - width, 0), Math.min(end + width, curve.length)];
+      const around = (probability[start] - probability[before] + probability[after] - probability[end]) / (2 * width);
+      const contrast = (probability[end] - probability[start]) / (end - start) - around;
+      return { segment, fromMask, score: Math.max(contrast, 0) * agreement };
     });
   }
 
