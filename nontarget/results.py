@@ -110,7 +110,8 @@ class ResultStore:
 
     def commit(self, records: Iterable[Record]) -> int:
         """Put records into the committed table; rows of the same settings that they replace are dropped. Returns its number of runs."""
-        new = pd.DataFrame([row for record in records for row in metric_rows(record)], columns=METRIC_COLUMNS)
+        once = {record["key"]: record for record in records}.values()  # several parts can share a run
+        new = pd.DataFrame([row for record in once for row in metric_rows(record)], columns=METRIC_COLUMNS)
         described = ["dataset", "preset", "label_ratio", "detector", "rule", "settings", "seed"]
         old = self.metrics()
         replaced = old.set_index(described).index.isin(new.set_index(described).index)

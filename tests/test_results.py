@@ -79,7 +79,8 @@ def test_a_record_that_is_not_its_own_is_refused(store):
 
 def test_committed_table(store):
     assert store.committed(IDENTITY).status == "missing"
-    assert store.commit([record(0), record(1, 0.35)]) == 2
+    assert store.commit([record(0), record(1, 0.35), record(0)]) == 2
+    assert not store.metrics().duplicated(["key", "tiou"]).any(), "a run that is committed twice has its rows once"
     found = store.committed(IDENTITY)
     assert found.status == "current"
     assert found.record["scores"] == record()["scores"]
