@@ -2,6 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from helpers import clips_of
 from torch.nn import functional as F
 
 from nontarget import non_target_loss, partition_label_space, rules
@@ -360,7 +361,7 @@ def truth_of(*labels):
 def test_oracle_learns_the_truth(spot):
     student = spot_output(torch.randn(1, 5, 3), torch.rand(1, 5, 5))
     teacher = spot_output(sure([[1, 1, 1, 1, 1]]), torch.rand(1, 5, 5))
-    truth = spot.targets(torch.tensor(LABELS), torch.tensor([[[0.0, 3.0]] * 3 + [[0.0, 0.0]] * 2]))
+    truth = spot.targets(clips_of([[(0, 0.0, 3.0)]], 5, background=2))
     losses = rules.get_rule("oracle").unlabeled_losses(spot, student, teacher, None, truth=truth)
     torch.testing.assert_close(losses["class"], F.cross_entropy(student.class_logits[0], torch.tensor(LABELS[0])))
     assert losses["mask"] == spot.localization_loss(student, truth)["mask"]

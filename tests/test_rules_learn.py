@@ -20,7 +20,10 @@ from nontarget.metrics import evaluate_detections
 from nontarget.training import TrainingData, train_stage
 
 LEARNING = [name for name, rule in ((n, rules.get_rule(n)) for n in rules.available()) if rule.uses_unlabeled and rule.self_trains]
-CONFIG = TrainingConfig(pretrain_epochs=20, selftrain_epochs=30, batch_size=8, pretrain_learning_rate=3e-3, learning_rate=2e-3)
+# Noise: without it a student agrees with a frozen teacher from the start, by the one cue that both know, and has nothing to learn.
+CONFIG = TrainingConfig(
+    pretrain_epochs=20, selftrain_epochs=30, batch_size=8, pretrain_learning_rate=3e-3, learning_rate=2e-3, feature_noise=1.0
+)
 
 
 def two_cues(index, cues, rng):

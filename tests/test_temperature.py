@@ -88,7 +88,7 @@ def trained(rule, data, dataset):
     return detector.state_dict().values()
 
 
-@pytest.mark.parametrize("teacher", ["iterative", "online", "average"])
+@pytest.mark.parametrize("teacher", ["generations", "epochs", "online", "average"])
 def test_the_temperature_reaches_every_teacher_and_the_survey(teacher):
     dataset = tiny_dataset()
     normalization = Normalization.of([v.video for v in dataset.train])
@@ -123,8 +123,8 @@ class Constant(torch.nn.Module):
     def forward(self, features, valid):
         return DetectorOutput(features, valid)
 
-    def targets(self, labels, segments):
-        return type("T", (), {"labels": labels})
+    def targets(self, clips):
+        return type("T", (), {"labels": clips.labels})
 
 
 @pytest.mark.usefixtures("unchecked")
