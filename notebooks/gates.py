@@ -21,7 +21,6 @@
 
 # %%
 # %matplotlib inline
-import pandas as pd
 from IPython.display import Markdown, display
 
 from nontarget.plotting.study import gate_table
@@ -40,7 +39,7 @@ ratios = list(GATE_RATIOS)
 # ## The questions
 
 # %%
-pd.Series(QUESTIONS, name="question").rename_axis("gate").to_frame()
+Markdown("\n".join(f"- **({gate})** {question}" for gate, question in QUESTIONS.items()))
 
 # %%
 Markdown(
