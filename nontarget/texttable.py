@@ -16,7 +16,9 @@ class TextTable:
     """By which a page refers to it; empty: by nothing."""
 
     def _repr_markdown_(self) -> str:
-        rows = [list(map(str, self.cells.columns)), [":--"] * self.cells.shape[1], *self._text().to_numpy().tolist()]
+        text = [list(map(str, self.cells.columns)), *self._text().to_numpy().tolist()]
+        head, *body = [[cell.replace("|", "\\|") for cell in row] for row in text]  # a bare one would begin another cell
+        rows = [head, [":--"] * len(head), *body]
         label = [f":name: {self.name}"] if self.name else []
         return "\n".join(["```{table} " + self.caption, *label, "", *("| " + " | ".join(row) + " |" for row in rows), "```"])
 

@@ -14,6 +14,7 @@ from nontarget.paper import reported_map
 from nontarget.results import ResultStore
 from nontarget.systems import MAIN_SYSTEMS
 from nontarget.tables import Comparison, Tabs, compare, current_tables, paired_interval, table1
+from nontarget.texttable import TextTable
 
 SYSTEMS = {name: Experiment(**TINY, rule=name) for name in ("supervised only", "baseline", "ours")}
 
@@ -225,3 +226,9 @@ def test_a_panel_for_each_data_set_and_no_more():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "c", "d"]
     with pytest.raises(ValueError, match="nothing to draw"):
         plotting.maps_by_ratio([])
+
+
+def test_a_bar_in_a_cell_does_not_begin_another():
+    text = TextTable(pd.DataFrame([{"P(a | b)": "P(c | d)", "value": 0.5}]), "Caption")._repr_markdown_()
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert rows == [r"| P(a \| b) | value |", "| :-- | :-- |", r"| P(c \| d) | 0.5 |"]
