@@ -70,7 +70,7 @@ def test_what_it_says(dataset, tmp_path):
     assert inside.sum() == pytest.approx(1)
     assert found.shares.loc[("as it is", "errors"), "estimate"] == found.shares.loc[("calibrated", "errors"), "estimate"]
     for text in (repr(found), found._repr_markdown_()):
-        assert "P(truth in positives | target wrong)" in text
+        assert "P(truth in positives | target wrong)" in text.replace(r"\|", "|")
         assert "predicted gain" in text
         assert "simulated" in text
     row = found.predicted.loc["as it is"]
