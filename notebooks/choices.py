@@ -14,7 +14,7 @@
 # %% [markdown]
 # # How the settings were chosen
 #
-# Which settings were tried, what came out, and why was one of them chosen? Every trial of detector, training and detection is logged in
+# Which settings were tried, what came out, and why was one of them chosen? The trials of detector, training and detection are in
 # `results/choices.csv`. Trials ran on development data alone: held-out training videos, or other generated worlds. They were judged by
 # systems that say nothing about the paper's rule: supervised training, the baseline, and the truth as pseudo labels.
 
@@ -33,7 +33,8 @@ questions = None
 # %% [markdown]
 # ## The systems that may decide
 #
-# The log refuses any other.
+# `try_settings`, which runs and logs trials, refuses any other. Some rows were entered from trials run by hand (the score of a candidate,
+# the caps, ActionFormer); they were held to the same systems.
 
 # %%
 Markdown(", ".join(f"*{system}*" for system in SYSTEMS))
@@ -41,7 +42,7 @@ Markdown(", ".join(f"*{system}*" for system in SYSTEMS))
 # %% [markdown]
 # ## Question by question
 #
-# *Why* is the reason as it was written down when the choice was made.
+# *Why* is the reason, written down before any comparison of rules was run. Where it is empty, the trials did not decide.
 
 # %%
 log = read_choices()
@@ -66,4 +67,5 @@ CsvLink(log, "choices.csv")
 Markdown(choices_findings(log))
 
 # %% [markdown]
-# The limits: few seeds per trial, and questions asked one after the other, so that settings that only help together were not found.
+# The limits: trials of the twins' knobs on a stand-in for the detector are described in `nontarget.study.calibration` and not listed here.
+# Few seeds per trial, and questions asked one after the other, so that settings that only help together were not found.

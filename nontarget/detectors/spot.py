@@ -50,8 +50,8 @@ class SpotConfig:
     reconstruction_weight: float = 1.0
     """Of L_rec (Eq. 12 has no weights: 1)."""
     refinement_weight: float = 0.0
-    """Of L_ref, off. Deviation: Eq. 12 has no weights, so 1. At 0.05 it has half of the gradient on the embedding and brings nothing
-    that can be measured (results/choices.csv); 1 is the letter."""
+    """Of L_ref, off. Deviation: Eq. 12 has no weights, so 1. At 0.05 it has half of the gradient on the embedding and, beside the
+    noise of the preset, brings nothing that two seeds can show; without noise 0.1 helped (results/choices.csv). 1 is the letter."""
     pretrains_refinement: bool = True
     """Whether L_ref takes part in pre-training, on the labelled clips. Deviation: False would be the letter of Sec. 4.2; then its head is
     untrained when self-training begins."""
