@@ -19,10 +19,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from nontarget import evaluate_detections, non_target_loss, partition_label_space, soft_nms
 from nontarget.data import Normalization, load_dataset, make_clips, make_labeled_clips, split_dataset
 from nontarget.detectors import build_detector, detector_settings
-from nontarget.devices import cpu_threads, resolve_device
 from nontarget.experiment import PRESETS
-from nontarget.provenance import provenance
 from nontarget.rules import get_rule
+from nontarget.runtime.devices import cpu_threads, resolve_device
+from nontarget.runtime.provenance import provenance
 from nontarget.training import TrainingData, _batches, _step_losses
 
 

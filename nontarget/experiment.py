@@ -26,17 +26,17 @@ from nontarget.data import (
     split_dataset,
 )
 from nontarget.detectors.base import Detector
-from nontarget.devices import cpu_threads, resolve_device
 from nontarget.gradients import mean_gradient_shares
 from nontarget.identities import stage_identities, versions_of
 from nontarget.inference import detect_clips, detect_whole_videos
 from nontarget.metrics import DetectionScores, evaluate_detections
 from nontarget.occupancy import Occupancy, subspace_occupancy
 from nontarget.presets import PRESETS, training_of
-from nontarget.progress import progress_bar
-from nontarget.provenance import provenance
 from nontarget.results import Record, ResultStore, identity_key
 from nontarget.rules.base import LearningRule
+from nontarget.runtime.devices import cpu_threads, resolve_device
+from nontarget.runtime.progress import progress_bar
+from nontarget.runtime.provenance import provenance
 from nontarget.trained import TrainedDetector
 from nontarget.training import (
     EpochCallback,

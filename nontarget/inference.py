@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from nontarget.config import InferenceConfig, Protocol
-from nontarget.progress import progress_bar
+from nontarget.runtime.progress import progress_bar
 from nontarget.segments import soft_nms
 
 INFERENCE_VERSION = 2

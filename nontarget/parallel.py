@@ -10,10 +10,10 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from nontarget.data import split_dataset
-from nontarget.devices import cpu_count, resolve_device
 from nontarget.experiment import Experiment, run
-from nontarget.progress import DISABLE_VARIABLE, progress_bar
 from nontarget.results import Record, ResultStore, identity_key
+from nontarget.runtime.devices import cpu_count, resolve_device
+from nontarget.runtime.progress import DISABLE_VARIABLE, progress_bar
 
 
 def run_all(

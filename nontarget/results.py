@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from nontarget.files import atomic_write, check_writable
+from nontarget.runtime.files import atomic_write, check_writable
 
 RESULTS_VARIABLE = "NONTARGET_RESULTS"
 

@@ -20,8 +20,8 @@ from nontarget.data.folder import pooled
 from nontarget.data.videos import DataError, Video
 from nontarget.detectors import build_detector
 from nontarget.detectors.base import Detector
-from nontarget.files import atomic_write
 from nontarget.inference import COLUMNS, detect_clips
+from nontarget.runtime.files import atomic_write
 
 FORMAT = "nontarget detector 1"
 

@@ -20,10 +20,10 @@ from torch.nn.utils import clip_grad_norm_
 from nontarget.config import TrainingConfig
 from nontarget.data import Clips, LabeledClips
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
-from nontarget.files import atomic_write
 from nontarget.gradients import SHARE, Curve, gradient_shares
-from nontarget.provenance import code_version
 from nontarget.rules.base import LearningRule
+from nontarget.runtime.files import atomic_write
+from nontarget.runtime.provenance import code_version
 from nontarget.teacher import Teacher
 
 TRAINING_VERSION = 2

@@ -20,16 +20,22 @@
 # result of a system.
 #
 # A *protocol* is such a choice. Those below are found in public evaluation code or in descriptions of experiments; each is a small
-# function of {py:mod}`nontarget.audit_protocols`. Average precision is always computed by
+# function of {py:mod}`nontarget.study.audit_protocols`. Average precision is always computed by
 # {py:func}`nontarget.evaluate_detections`.
 
 # %%
 # %matplotlib inline
 from IPython.display import Markdown
 
-from nontarget.audit import REFERENCE, audit_table, get_audit, protocol_effects, sources
-from nontarget.downloads import CsvLink
 from nontarget.plotting.audit import map_by_protocol
+from nontarget.runtime.downloads import CsvLink
+from nontarget.study.audit import (
+    REFERENCE,
+    audit_table,
+    get_audit,
+    protocol_effects,
+    sources,
+)
 
 # %% [markdown]
 # The parameters: `source` is `committed` to read `results/audit.csv`, or `run` to compute it from the annotation files, in a few

@@ -21,7 +21,7 @@
 # %%
 from IPython.display import Markdown, display
 
-from nontarget.downloads import CsvLink
+from nontarget.runtime.downloads import CsvLink
 from nontarget.study.choices import SYSTEMS, choices_findings, read_choices, summary, trials
 
 # %% [markdown]

@@ -21,9 +21,9 @@
 # %matplotlib inline
 from IPython.display import Markdown, display
 
-from nontarget.claims import RULE, ledger
-from nontarget.downloads import CsvLink
 from nontarget.plotting.claims import differences
+from nontarget.runtime.downloads import CsvLink
+from nontarget.study.claims import RULE, ledger
 
 # %% [markdown]
 # Parameters: the data sets, and the seeds that a claim needs (how many, or which).

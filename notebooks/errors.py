@@ -22,8 +22,8 @@
 # %matplotlib inline
 from IPython.display import Markdown
 
-from nontarget.downloads import CsvLink
 from nontarget.plotting.study import decomposition
+from nontarget.runtime.downloads import CsvLink
 from nontarget.study.explained import decomposition_frames, limits_findings
 from nontarget.study.report import decompositions
 

@@ -22,11 +22,11 @@
 import pandas as pd
 from IPython.display import Markdown
 
-from nontarget.analysis import hidden_snippets, misjudged_snippet, subspace_of_classes
-from nontarget.downloads import CsvLink
 from nontarget.experiment import Experiment, train
 from nontarget.plotting import distribution_of_snippet
 from nontarget.results import ResultStore
+from nontarget.runtime.downloads import CsvLink
+from nontarget.study.analysis import hidden_snippets, misjudged_snippet, subspace_of_classes
 
 # %% tags=["parameters"]
 dataset = "thumos14-sim"
@@ -52,7 +52,7 @@ training.counts
 #
 # Of the training snippets whose labels were hidden, those of an action whose target is *another action* and whose true class is
 # *positive* (if there are none: whose true class has the best rank that occurs). Of these, the one with the median confidence $max(p)$,
-# the lower of two; ties by video and snippet. {py:func}`nontarget.analysis.misjudged_snippet` does it.
+# the lower of two; ties by video and snippet. {py:func}`nontarget.study.analysis.misjudged_snippet` does it.
 
 # %%
 chosen = misjudged_snippet(snippets)

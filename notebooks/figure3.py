@@ -23,12 +23,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from nontarget import analysis
-from nontarget.downloads import CsvLink
 from nontarget.experiment import Experiment, train
 from nontarget.plotting import embedding_maps
 from nontarget.results import ResultStore
-from nontarget.texttable import TextTable
+from nontarget.runtime.downloads import CsvLink
+from nontarget.study import analysis
+from nontarget.study.texttable import TextTable
 
 # %% [markdown]
 # The parameters: `seeds` is the number of runs, `each` how many snippets of either kind are scored, `shown` how many of these are drawn.

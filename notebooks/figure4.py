@@ -23,12 +23,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from nontarget import analysis
-from nontarget.downloads import CsvLink
 from nontarget.experiment import Experiment, train
 from nontarget.plotting import embedding_maps
 from nontarget.results import ResultStore
-from nontarget.texttable import TextTable
+from nontarget.runtime.downloads import CsvLink
+from nontarget.study import analysis
+from nontarget.study.texttable import TextTable
 
 # %% [markdown]
 # The parameters: `seeds` is the number of runs, `each` how many snippets of each class are scored, `shown` how many of these are drawn.
@@ -48,7 +48,7 @@ shown = 120
 #
 # By the detector that self-training would begin from (*supervised only*), on the training snippets whose labels were hidden, never on test
 # videos: the two actions that are confused most with each other, then twice the action that is confused most with those chosen
-# ({py:func}`nontarget.analysis.confusable_classes`). Neither of the two rules that are compared has a part in it. The labelled snippets
+# ({py:func}`nontarget.study.analysis.confusable_classes`). Neither of the two rules that are compared has a part in it. The labelled snippets
 # would not do: the detector knows them by heart.
 
 # %%

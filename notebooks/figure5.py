@@ -23,11 +23,11 @@
 import pandas as pd
 from IPython.display import Markdown
 
-from nontarget.analysis import committed_occupancy, occupancy_by_epoch, with_chance
-from nontarget.downloads import CsvLink
 from nontarget.experiment import Experiment
 from nontarget.plotting import SUBSPACES, subspaces_by_epoch, subspaces_by_ratio
 from nontarget.results import ResultStore
+from nontarget.runtime.downloads import CsvLink
+from nontarget.study.analysis import committed_occupancy, occupancy_by_epoch, with_chance
 
 # %% tags=["parameters"]
 dataset = "thumos14-sim"

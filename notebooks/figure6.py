@@ -22,11 +22,11 @@
 import pandas as pd
 from IPython.display import Markdown
 
-from nontarget.analysis import match_video, outcomes, videos_by_instances
-from nontarget.downloads import CsvLink
 from nontarget.experiment import Experiment, evaluate, train
 from nontarget.plotting import hits_and_misses
 from nontarget.results import ResultStore
+from nontarget.runtime.downloads import CsvLink
+from nontarget.study.analysis import match_video, outcomes, videos_by_instances
 
 # %% tags=["parameters"]
 dataset = "thumos14-sim"
@@ -41,7 +41,7 @@ min_tiou = 0.5
 # ## The systems and the videos
 #
 # The videos are chosen without a look at any result: of the test videos with an instance, the two whose number of instances is nearest to
-# its 90 % quantile, ties by id ({py:func}`nontarget.analysis.videos_by_instances`). A video in the middle of the simulated ones has two
+# its 90 % quantile, ties by id ({py:func}`nontarget.study.analysis.videos_by_instances`). A video in the middle of the simulated ones has two
 # instances, which shows little.
 
 # %%

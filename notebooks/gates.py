@@ -24,9 +24,9 @@
 from IPython.display import Markdown, display
 
 from nontarget.plotting.study import gate_table
-from nontarget.reproduce import DATASETS, GATE_RATIOS, main_ratio
 from nontarget.study.gates import ORACLE_WITHIN, QUESTIONS, gate_states, summary
 from nontarget.study.marks import gate_reports, gates_findings
+from nontarget.study.reproduce import DATASETS, GATE_RATIOS, main_ratio
 
 # %% [markdown]
 # The parameters: data sets and shares of labelled videos. `nips4b` begins at 20 %, since at 10 % some of its classes have no label.

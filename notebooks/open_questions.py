@@ -22,10 +22,10 @@
 import pandas as pd
 from IPython.display import Markdown, display
 
-from nontarget.downloads import CsvLink
 from nontarget.experiment import Experiment
 from nontarget.plotting.claims import differences
-from nontarget.readings import READINGS, measure
+from nontarget.runtime.downloads import CsvLink
+from nontarget.study.open_questions import READINGS, measure
 
 # %% [markdown]
 # Parameters: the data sets, the share of labelled training videos, the seeds (how many, or which), whether to `run` what is missing or to read

@@ -28,7 +28,7 @@ from nontarget.experiment import Experiment
 from nontarget.losses import non_target_loss
 from nontarget.plotting import map_by_tiou
 from nontarget.rules.base import LearningRule
-from nontarget.tables import compare
+from nontarget.study.tables import compare
 
 # %% [markdown]
 # The parameters: the problem, and the one setting of our rule. Two epochs a stage are enough to see that it runs; for numbers that

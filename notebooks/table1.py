@@ -26,8 +26,8 @@ from IPython.display import Markdown
 
 from nontarget.plotting import map_by_ratio, map_by_tiou
 from nontarget.study.marks import marked
-from nontarget.systems import MAIN_SYSTEMS
-from nontarget.tables import complete_ratios, paper_table
+from nontarget.study.systems import MAIN_SYSTEMS
+from nontarget.study.tables import complete_ratios, paper_table
 
 # %% [markdown]
 # The parameters: the data set (or `features`, a feature folder to use instead), the share of labelled training videos, how many seeds

@@ -22,7 +22,7 @@ from IPython.display import Markdown
 
 from nontarget.plotting import map_by_tiou, map_by_value
 from nontarget.study.marks import marked
-from nontarget.tables import paper_table
+from nontarget.study.tables import paper_table
 
 # %% [markdown]
 # The parameters are those of {doc}`table1`: the data set (or `features`, a feature folder), the share of labelled training videos, the

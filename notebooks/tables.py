@@ -21,15 +21,15 @@
 # %matplotlib inline
 from IPython.display import Markdown
 
-from nontarget.downloads import CsvLink
 from nontarget.plotting import maps_by_ratio
-from nontarget.reproduce import DATASETS
+from nontarget.runtime.downloads import CsvLink
 from nontarget.study.marks import marked_tabs
-from nontarget.systems import TABLES
-from nontarget.tables import RATIOS, current_tables
+from nontarget.study.reproduce import DATASETS
+from nontarget.study.systems import TABLES
+from nontarget.study.tables import RATIOS, current_tables
 
 # %% [markdown]
-# The parameters: which table (`nontarget.systems.TABLES`), the data sets and label ratios to look for, the number of seeds, and whether to
+# The parameters: which table (`nontarget.study.systems.TABLES`), the data sets and label ratios to look for, the number of seeds, and whether to
 # read the `committed` results or what was `stored` on this machine. Each of the paper's tables has a notebook that computes it for one data
 # set and ratio, on your own features too: {doc}`../own_features`.
 

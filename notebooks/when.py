@@ -23,9 +23,9 @@
 from IPython.display import Markdown
 
 from nontarget import diagnose_rule
-from nontarget.downloads import CsvLink
 from nontarget.plotting.study import gain_map
 from nontarget.results import ResultStore
+from nontarget.runtime.downloads import CsvLink
 from nontarget.study.explained import map_findings, teacher_places
 from nontarget.study.report import MAP, WHY, current_map
 from nontarget.study.when import place

@@ -22,9 +22,8 @@
 # %matplotlib inline
 from IPython.display import Markdown
 
-from nontarget.downloads import CsvLink
 from nontarget.plotting.study import sets_by_temperature
-from nontarget.reproduce import DATASETS, main_ratio
+from nontarget.runtime.downloads import CsvLink
 from nontarget.study.explained import (
     explained_findings,
     gradient_table,
@@ -33,7 +32,8 @@ from nontarget.study.explained import (
 )
 from nontarget.study.marks import marked_tabs
 from nontarget.study.report import WHY
-from nontarget.tables import current_tables
+from nontarget.study.reproduce import DATASETS, main_ratio
+from nontarget.study.tables import current_tables
 
 # %% [markdown]
 # The parameters: data sets, and the number of seeds of the table at the end.

@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nontarget import audit_protocols as protocols
-from nontarget.audit import (
+from nontarget.study import audit_protocols as protocols
+from nontarget.data.annotations import read_annotations
+from nontarget.metrics import evaluate_detections
+from nontarget.plotting.audit import map_by_protocol
+from nontarget.study.audit import (
     FILES,
     REFERENCE,
     VERSION,
@@ -23,9 +26,6 @@ from nontarget.audit import (
     sources,
     thumos14_protocols,
 )
-from nontarget.data.annotations import read_annotations
-from nontarget.metrics import evaluate_detections
-from nontarget.plotting.audit import map_by_protocol
 
 COMMITTED = Path(__file__).parents[1] / "results" / "audit.csv"
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from nontarget.reproduce import DATASETS
+from nontarget.study.reproduce import DATASETS
 
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"

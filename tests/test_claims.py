@@ -6,16 +6,16 @@ import pytest
 from matplotlib.figure import Figure
 from scipy import stats
 
-from nontarget.claims import RULE, ledger
-from nontarget.claims.ledger import paper_cell
-from nontarget.claims.quantities import Fading, Gap, LargerSpace, NoGain, RarelyTrue, Runs, TruthShare
-from nontarget.claims.stated import SMALLER_SPACE, Claim, Group, stated_claims
-from nontarget.claims.verdicts import judge, seeds_to_part_from_zero
 from nontarget.experiment import Experiment
-from nontarget.paper import METHODS, reported_map
 from nontarget.plotting.claims import differences
 from nontarget.results import ResultStore, identity_key
-from nontarget.systems import FIRST_SEED, TABLES
+from nontarget.study.claims import RULE, ledger
+from nontarget.study.claims.ledger import paper_cell
+from nontarget.study.claims.quantities import Fading, Gap, LargerSpace, NoGain, RarelyTrue, Runs, TruthShare
+from nontarget.study.claims.stated import SMALLER_SPACE, Claim, Group, stated_claims
+from nontarget.study.claims.verdicts import judge, seeds_to_part_from_zero
+from nontarget.study.paper import METHODS, reported_map
+from nontarget.study.systems import FIRST_SEED, TABLES
 
 THUMOS, ACTIVITYNET = "thumos14-sim", "activitynet-sim"
 OCCUPANCY = {

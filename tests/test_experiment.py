@@ -14,10 +14,10 @@ from nontarget import experiment as module
 from nontarget import rules
 from nontarget.config import InferenceConfig, Protocol, TrainingConfig
 from nontarget.data import write_feature_folder
-from nontarget.devices import resolve_device
 from nontarget.experiment import Experiment, evaluate, run, train
 from nontarget.parallel import run_all
 from nontarget.results import ResultStore, identity_key
+from nontarget.runtime.devices import resolve_device
 from nontarget.training import train_stage
 
 TINY = {
@@ -239,7 +239,7 @@ def test_threads_are_the_experiment_s_not_the_caller_s(store, tmp_path):
 def test_weights_of_another_code_version_are_named(store, monkeypatch):
     monkeypatch.setattr("nontarget.training.code_version", lambda: "0ther")
     train(Experiment(**TINY), store, device="cpu", progress=False)
-    monkeypatch.setattr("nontarget.provenance.code_version", lambda: "th1s")
+    monkeypatch.setattr("nontarget.runtime.provenance.code_version", lambda: "th1s")
     assert run(Experiment(**TINY), store, device="cpu")["provenance"]["commit"] == "0ther+th1s"
 
 

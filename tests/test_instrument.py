@@ -22,8 +22,8 @@ from nontarget.parallel import run_all
 from nontarget.results import ResultStore, identity_key
 from nontarget.rules.baseline import Baseline
 from nontarget.study.choices import SYSTEMS, read_choices, try_settings
-from nontarget.systems import FIRST_SEED, MAIN_SYSTEMS, OTHER_SEEDS, TABLES, seeds_of, table_experiments
-from nontarget.tables import compare
+from nontarget.study.systems import FIRST_SEED, MAIN_SYSTEMS, OTHER_SEEDS, TABLES, seeds_of, table_experiments
+from nontarget.study.tables import compare
 from nontarget.training import train_stage
 
 
@@ -406,7 +406,7 @@ def test_auto_takes_committed_rows_and_runs_the_rest(store, monkeypatch):
     fresh_store.prepare()
     fresh_store.metrics_path.write_bytes(store.metrics_path.read_bytes())
     computed = []
-    monkeypatch.setattr("nontarget.tables.run_all", lambda todo, *a, **o: computed.extend(todo) or run_all(todo, *a, **o))
+    monkeypatch.setattr("nontarget.study.tables.run_all", lambda todo, *a, **o: computed.extend(todo) or run_all(todo, *a, **o))
     options = {"device": "cpu", "workers": 1, "progress": False}
     found = compare(systems, 1, source="auto", store=fresh_store, **options)
     assert [(e.rule, e.seed) for e in computed] == [("supervised only", 100)]

@@ -3,8 +3,8 @@
 import pytest
 from tqdm.notebook import tqdm as notebook_tqdm
 
-import nontarget.progress
-from nontarget.progress import progress_bar
+import nontarget.runtime.progress
+from nontarget.runtime.progress import progress_bar
 
 
 @pytest.mark.parametrize(("value", "show", "hidden"), [("1", True, True), ("0", True, False), ("", True, False), ("0", False, True)])
@@ -17,7 +17,7 @@ def test_a_bar_is_hidden_when_asked(monkeypatch, value, show, hidden):
 
 def test_a_hidden_bar_leaves_no_widget_in_a_notebook(monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    monkeypatch.setattr(nontarget.progress, "tqdm", notebook_tqdm)
+    monkeypatch.setattr(nontarget.runtime.progress, "tqdm", notebook_tqdm)
     bar = progress_bar([1, 2, 3], "working", "step")
     assert list(bar) == [1, 2, 3]
     assert not hasattr(bar, "container"), "a widget makes the page load code from the network"

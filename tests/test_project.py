@@ -18,22 +18,18 @@ PACKAGE = sorted((ROOT / "nontarget").rglob("*.py"))
 
 # Who may import whom: a module may import from lower layers and from its own.
 LAYERS = [
-    {"devices", "downloads", "texttable", "files", "partition", "segments", "config", "paper", "progress", "provenance"},
+    {"config", "partition", "runtime", "segments"},
     {"losses", "metrics", "presets", "results"},
     {"data", "inference", "plotting"},
     {"detectors"},
-    {"audit_protocols", "calibration", "gradients", "occupancy", "rules", "teacher", "trained"},
-    {"audit", "training"},
+    {"calibration", "gradients", "occupancy", "rules", "teacher", "trained"},
+    {"training"},
     {"identities"},
     {"experiment"},
-    {"parallel", "systems"},
-    {"comparison"},
-    {"tables"},
-    {"claims", "readings"},
-    {"analysis"},
-    {"study"},
+    {"parallel"},
+    {"study"},  # the library never imports it
 ]
-OF_THE_STUDY = {"reproduce"}  # the book's command lies where its users call it
+COMMANDS = {"reproduce": "study", "audit": "study"}  # entry points of the study that lie where their users call them
 
 
 def imports_of(path):
@@ -41,14 +37,14 @@ def imports_of(path):
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("nontarget"):
             names = [node.module] if node.module != "nontarget" else [f"nontarget.{a.name}" for a in node.names]
-            yield from ("study" if n.split(".")[1] in OF_THE_STUDY else n.split(".")[1] for n in names if "." in n)
+            yield from (COMMANDS.get(n.split(".")[1], n.split(".")[1]) for n in names if "." in n)
         elif isinstance(node, ast.Import):
             yield from (a.name.split(".")[0] for a in node.names)
 
 
 def module_of(path):
     module = path.relative_to(ROOT / "nontarget").with_suffix("").parts[0]
-    return "study" if module in OF_THE_STUDY else module
+    return COMMANDS.get(module, module)
 
 
 def test_imports_point_one_way():
@@ -71,7 +67,7 @@ def test_what_stands_alone():
         "losses": {"partition"},
         "segments": set(),
         "metrics": {"segments"},
-        "inference": {"segments", "config", "progress"},
+        "inference": {"segments", "config", "runtime"},
         "plotting": set(),
     }
     for path in PACKAGE:

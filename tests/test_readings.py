@@ -13,9 +13,9 @@ from nontarget.data import Normalization, make_clips, make_labeled_clips, split_
 from nontarget.detectors import build_detector, detector_settings
 from nontarget.detectors.base import DetectorOutput, Targets
 from nontarget.experiment import Experiment
-from nontarget.readings import READINGS, measure, readings_experiments
 from nontarget.results import ResultStore, identity_key
-from nontarget.systems import FIRST_SEED
+from nontarget.study.open_questions import READINGS, measure, readings_experiments
+from nontarget.study.systems import FIRST_SEED
 from nontarget.training import TrainingData, train_stage
 
 READ = "ours, read otherwise"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nontarget.comparison import Comparison
 from nontarget.results import ResultStore
+from nontarget.study.comparison import Comparison
 from nontarget.study.readme import main_comparisons, rewritten
 
 ROOT = Path(__file__).parents[1]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nontarget.files import atomic_write, check_writable
 from nontarget.results import METRIC_COLUMNS, ResultStore, default_results_folder, identity_key
+from nontarget.runtime.files import atomic_write, check_writable
 
 IDENTITY = {
     "dataset": {"name": "toy", "checksum": "abc", "simulated": True},

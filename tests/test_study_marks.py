@@ -7,9 +7,9 @@ import pytest
 from test_study_gates import decompositions, made_up
 from test_tables import made_up as comparison_of
 
-from nontarget.comparison import Tabs
 from nontarget.results import ResultStore
 from nontarget.study import choices, marks
+from nontarget.study.comparison import Tabs
 from nontarget.study.readme import CAME_OUT, CHART, came_out, chart, rewritten
 
 BOTH = {"baseline": [10.0, 11.0, 12.0], "ours": [12.0, 13.5, 14.0], "supervised only": [12.0, 13.0, 14.0]}

@@ -7,11 +7,11 @@ from helpers import TINY_TRAINING, TINY_TWIN
 
 from nontarget.data import load_dataset
 from nontarget.experiment import Experiment
-from nontarget.provenance import provenance
-from nontarget.reproduce import PARTS, part_experiments, report_ratios
 from nontarget.results import ResultStore, identity_key
+from nontarget.runtime.provenance import provenance
 from nontarget.study import explained, report
 from nontarget.study.decomposition import AS_IS, ORACLES, TRIVIAL
+from nontarget.study.reproduce import PARTS, part_experiments, report_ratios
 from nontarget.study.shares import sets_by_temperature
 
 TINY = {"twin_settings": TINY_TWIN, "training_settings": TINY_TRAINING}

@@ -10,11 +10,11 @@ from test_experiment import TINY
 from nontarget import plotting
 from nontarget.experiment import Experiment
 from nontarget.inference import COLUMNS
-from nontarget.paper import reported_map
 from nontarget.results import ResultStore
-from nontarget.systems import MAIN_SYSTEMS
-from nontarget.tables import Comparison, Tabs, compare, current_tables, paired_interval, table1
-from nontarget.texttable import TextTable
+from nontarget.study.paper import reported_map
+from nontarget.study.systems import MAIN_SYSTEMS
+from nontarget.study.tables import Comparison, Tabs, compare, current_tables, paired_interval, table1
+from nontarget.study.texttable import TextTable
 
 SYSTEMS = {name: Experiment(**TINY, rule=name) for name in ("supervised only", "baseline", "ours")}
 
@@ -200,7 +200,7 @@ def test_where_systems_differ_is_one_table():
 
 def test_tables_of_two_systems_at_least_are_shown_and_the_others_named(tmp_path, monkeypatch):
     rows = {"thumos14-sim": {"ours": [1.0], "SPOT": [2.0]}, "hapt": {"ours": [1.0]}}
-    monkeypatch.setattr("nontarget.tables.paper_table", lambda _, d, ratio, *__, **___: made_up(rows[d], d, ratio))
+    monkeypatch.setattr("nontarget.study.tables.paper_table", lambda _, d, ratio, *__, **___: made_up(rows[d], d, ratio))
     found = current_tables("table1", list(rows), [0.1, 0.2])
     assert [(c.dataset, c.label_ratio) for c in found.comparisons] == [("thumos14-sim", 0.1), ("thumos14-sim", 0.2)]
     assert found.missing == ("hapt 10, 20 %",)

@@ -9,7 +9,7 @@ import torch
 from nontarget.data import LabeledVideo, make_clips
 from nontarget.experiment import Experiment, Training, train
 from nontarget.results import ResultStore
-from nontarget.systems import MAIN_SYSTEMS, TABLES
+from nontarget.study.systems import MAIN_SYSTEMS, TABLES
 
 DETECTOR_SHOWN = Experiment(
     "thumos14-sim",

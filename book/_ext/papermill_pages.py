@@ -115,7 +115,7 @@ def provenance_cell(page, notebook, parameters, seconds):
     """How a page was made, folded away at its end."""
     import torch
 
-    from nontarget.provenance import provenance
+    from nontarget.runtime.provenance import provenance
 
     about = provenance(torch.device("cuda" if torch.cuda.is_available() else "cpu"), 1)
     text = f"""````{{dropdown}} How this page was made
@@ -165,6 +165,6 @@ def jobs_at_once():
     """One notebook a core, but one at a time on an accelerator."""
     import torch
 
-    from nontarget.devices import cpu_count
+    from nontarget.runtime.devices import cpu_count
 
     return 1 if torch.cuda.is_available() else cpu_count()

@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from nontarget.config import Protocol, from_mapping
 from nontarget.data.annotations import UNLABELED, AnnotationFile, load_json, raise_problems, read_annotations
 from nontarget.data.videos import DataError, Dataset, LabeledVideo, Video
-from nontarget.files import atomic_write
+from nontarget.runtime.files import atomic_write
 
 FILES = ("annotations.json", "features.npz")
 EXTERNAL = "external_scores.json"

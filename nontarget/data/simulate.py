@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nontarget.config import ACTIVITYNET_PROTOCOL, THUMOS14_PROTOCOL, Protocol
 from nontarget.data.twin_layout import Layout, cut, distinct, load_statistics, sample_layouts, second_labels, shorten_background
 from nontarget.data.videos import Annotations, Dataset, LabeledVideo, Video
-from nontarget.progress import progress_bar
+from nontarget.runtime.progress import progress_bar
 
 GENERATOR_VERSION = 2
 # Of the published external scores of ActivityNet's validation videos: how often the class is right, and quantiles of the score.

@@ -18,7 +18,7 @@ def map_by_protocol(rows: pd.DataFrame, detectors: Sequence[str], tiou: str = "a
     Dotted: the best of these detectors under the first protocol.
 
     Args:
-        rows: of one data set (:func:`nontarget.audit.audit`), in the order of the figure.
+        rows: of one data set (:func:`nontarget.study.audit.audit`), in the order of the figure.
         detectors: which to draw, at most five.
         tiou: threshold, or ``avg``.
     """

@@ -1,4 +1,4 @@
-"""The drawings of Figs. 1 and 3 to 6; what they show is computed in :mod:`nontarget.analysis`."""
+"""The drawings of Figs. 1 and 3 to 6; what they show is computed in :mod:`nontarget.study.analysis`."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -87,7 +87,7 @@ def subspaces_by_epoch(occupancy: pd.DataFrame) -> Figure:
     """Share of snippets whose truth is in each subspace after each epoch, of all snippets and of those of an action.
 
     Args:
-        occupancy: columns stage, epoch, and truth, action and chance of each subspace (:func:`nontarget.analysis.with_chance`).
+        occupancy: columns stage, epoch, and truth, action and chance of each subspace (:func:`nontarget.study.analysis.with_chance`).
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.4, 3.9), layout="constrained")
@@ -146,7 +146,7 @@ def hits_and_misses(videos: Mapping[str, tuple[float, Mapping[str, Any]]]) -> Fi
     """What systems found, missed and made up, on the time lines of some videos: three lanes a system, below the truth.
 
     Args:
-        videos: title -> duration in seconds, and system -> :class:`nontarget.analysis.VideoMatches`.
+        videos: title -> duration in seconds, and system -> :class:`nontarget.study.analysis.VideoMatches`.
     """
     lanes = 1 + 3 * max(len(matches) for _, matches in videos.values())
     with mpl.rc_context(STYLE):

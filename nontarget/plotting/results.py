@@ -18,7 +18,7 @@ _OTHER_COLOURS = ("tab:purple", "tab:cyan", "tab:brown", "tab:olive", "tab:red",
 
 
 def map_by_tiou(comparison: Any) -> Figure:
-    """Mean AP against tIoU, a line a system with the standard deviation over seeds (:class:`nontarget.tables.Comparison`)."""
+    """Mean AP against tIoU, a line a system with the standard deviation over seeds (:class:`nontarget.study.tables.Comparison`)."""
     mean, std = comparison.mean, comparison.std
     tious = comparison.tious
     with one_panel(6.4, 3.8) as (figure, axes):

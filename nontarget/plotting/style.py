@@ -80,6 +80,6 @@ def legend_beside(axes: Axes) -> None:
 
 
 def comparison_title(comparison: Any) -> str:
-    """Data set, whether it is simulated, and label ratio of a comparison (:class:`nontarget.tables.Comparison`)."""
+    """Data set, whether it is simulated, and label ratio of a comparison (:class:`nontarget.study.tables.Comparison`)."""
     kind = "simulated" if comparison.simulated else "real"
     return f"{comparison.dataset} ({kind}), {100 * comparison.label_ratio:g} % labelled"

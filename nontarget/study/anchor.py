@@ -20,14 +20,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nontarget.analysis.matching import match_video
-from nontarget.comparison import paired_interval
 from nontarget.data import Dataset, load_dataset
 from nontarget.experiment import evaluate, train
-from nontarget.files import atomic_write, check_writable
 from nontarget.results import ResultStore, default_results_folder, identity_key
+from nontarget.runtime.files import atomic_write, check_writable
+from nontarget.study.analysis.matching import match_video
+from nontarget.study.comparison import paired_interval
 from nontarget.study.given import ExperimentOn
-from nontarget.texttable import TextTable
+from nontarget.study.texttable import TextTable
 
 TIOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 PUBLISHED = {"ActionFormer": 94.3, "TriDet": 94.0, "TemporalMaxer": 93.9}

@@ -40,8 +40,8 @@ import pandas as pd
 from nontarget.config import check_choice
 from nontarget.data.simulate import TWINS
 from nontarget.experiment import Experiment, Settings
-from nontarget.paper import reported_map
-from nontarget.tables import RATIOS, Source, compare
+from nontarget.study.paper import reported_map
+from nontarget.study.tables import RATIOS, Source, compare
 
 KNOBS = ("noise", "similarity", "variation", "confusable", "border_jitter", "dropouts", "distractors", "context")
 """Fields of :class:`nontarget.data.simulate.TwinConfig` that set the difficulty."""
@@ -134,8 +134,8 @@ def calibration_curve(
         seeds: development worlds; the mean over them is compared.
         twin_settings: knobs that differ from the twin's preset.
         settings: other settings of the experiments, such as ``{"training_settings": {"pretrain_epochs": 16}}``.
-        source: see :func:`nontarget.tables.paper_table`.
-        **options: of :func:`nontarget.tables.compare`, such as ``store``, ``device`` and ``workers``.
+        source: see :func:`nontarget.study.tables.paper_table`.
+        **options: of :func:`nontarget.study.tables.compare`, such as ``store``, ``device`` and ``workers``.
 
     Raises:
         ValueError: see :func:`calibration_experiments`; also a result that is not there (with ``source`` other than ``run``).

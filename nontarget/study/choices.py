@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from nontarget.experiment import Experiment
-from nontarget.files import atomic_write
 from nontarget.parallel import run_all
-from nontarget.provenance import code_version
 from nontarget.results import ResultStore, default_results_folder
-from nontarget.texttable import TextTable, percent
+from nontarget.runtime.files import atomic_write
+from nontarget.runtime.provenance import code_version
+from nontarget.study.texttable import TextTable, percent
 
 SYSTEMS = ("whole-video", "pre-trained only", "supervised only", "baseline", "fully supervised", "oracle")
 """Learning rules on which a choice may rest."""

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nontarget.analysis.snippets import Snippets, hidden_snippets
 from nontarget.config import InferenceConfig, Protocol
 from nontarget.data import LabeledVideo, make_clips
 from nontarget.experiment import Experiment, Training, train
@@ -21,6 +20,7 @@ from nontarget.inference import COLUMNS, _is_fragment, detect_clips
 from nontarget.metrics import evaluate_detections
 from nontarget.results import ResultStore, identity_key
 from nontarget.segments import soft_nms, tiou
+from nontarget.study.analysis.snippets import Snippets, hidden_snippets
 from nontarget.study.trivial import Runs, runs_by_contrast, runs_by_mean, whole_video
 from nontarget.trained import TrainedDetector
 

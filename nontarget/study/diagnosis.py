@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nontarget.analysis.snippets import Snippets, hidden_snippets
 from nontarget.config import is_finite_number
 from nontarget.data import Dataset, LabeledVideo, balanced_order, split_dataset
 from nontarget.experiment import Experiment, train
 from nontarget.results import ResultStore
+from nontarget.study.analysis.snippets import Snippets, hidden_snippets
 from nontarget.study.given import ExperimentOn
 from nontarget.study.report import current_map
 from nontarget.study.shares import ErrorShares, best_temperature, error_counts
+from nontarget.study.texttable import TextTable, interval_text, percent
 from nontarget.study.when import GainMap
-from nontarget.texttable import TextTable, interval_text, percent
 
 _SHOWN = {
     "errors": "snippets whose target class is wrong",

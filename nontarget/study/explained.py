@@ -5,8 +5,8 @@ import pandas as pd
 
 from nontarget.study.decomposition import AS_IS, TRIVIAL
 from nontarget.study.report import DETECTOR
+from nontarget.study.texttable import TextTable, percent
 from nontarget.study.when import GainMap
-from nontarget.texttable import TextTable, percent
 
 GRADIENTS = ("l_tgt", "l_neg", "l_pos", "total")
 

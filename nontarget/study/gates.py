@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from nontarget.comparison import paired_interval
 from nontarget.config import check_choice
 from nontarget.experiment import Experiment
 from nontarget.results import Record, ResultStore, identity_key
+from nontarget.study.comparison import paired_interval
 from nontarget.study.decomposition import AS_IS, TRIVIAL
-from nontarget.texttable import TextTable, interval_text, percent
+from nontarget.study.texttable import TextTable, interval_text, percent
 
 Lookup = Callable[[Experiment], Record | None]
 """The record of an experiment, or None where there is none that is current."""

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from nontarget.comparison import Comparison, Tabs
 from nontarget.experiment import Experiment
 from nontarget.results import Record, ResultStore, identity_key
+from nontarget.study.comparison import Comparison, Tabs
 from nontarget.study.gates import GateReport, Lookup, gates
 from nontarget.study.report import decompositions
-from nontarget.systems import TABLES
+from nontarget.study.systems import TABLES
 
 
 def gate_reports(

@@ -10,13 +10,13 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nontarget.comparison import Comparison, paired_interval
-from nontarget.reproduce import DATASETS, main_ratio
 from nontarget.results import ResultStore
+from nontarget.study.comparison import Comparison, paired_interval
 from nontarget.study.marks import marked
-from nontarget.systems import MAIN_SYSTEMS
-from nontarget.tables import paper_table
-from nontarget.texttable import interval_text
+from nontarget.study.reproduce import DATASETS, main_ratio
+from nontarget.study.systems import MAIN_SYSTEMS
+from nontarget.study.tables import paper_table
+from nontarget.study.texttable import interval_text
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 CHART = ("<!-- chart -->", "<!-- end of chart -->")

@@ -13,19 +13,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nontarget.analysis.snippets import hidden_snippets
 from nontarget.data import Dataset, load_dataset
-from nontarget.devices import resolve_device
 from nontarget.experiment import Experiment, train
-from nontarget.files import atomic_write
-from nontarget.provenance import provenance
 from nontarget.results import ResultStore, identity_key
+from nontarget.runtime.devices import resolve_device
+from nontarget.runtime.files import atomic_write
+from nontarget.runtime.provenance import provenance
+from nontarget.study.analysis.snippets import hidden_snippets
 from nontarget.study.decomposition import ROW_COLUMNS, decomposition_rows
 from nontarget.study.gates import SEEDS, records_in
 from nontarget.study.shares import TEMPERATURES, best_temperature, shares_among_errors
+from nontarget.study.systems import seeds_of
 from nontarget.study.when import FEWEST_CELLS, POINT_COLUMNS, GainMap, map_cells, map_experiments, map_points, teacher_shares
 from nontarget.study.why import GradientLog, hidden_clips
-from nontarget.systems import seeds_of
 
 RUN = ["dataset", "label_ratio", "detector", "rule", "rule_settings", "twin_settings", "seed", "held_out"]
 """What an experiment of these tables is rebuilt from."""

@@ -21,9 +21,9 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import LinearRegression
 
-from nontarget.analysis.snippets import Snippets, hidden_snippets
 from nontarget.experiment import Experiment, train
 from nontarget.results import Record, ResultStore, identity_key
+from nontarget.study.analysis.snippets import Snippets, hidden_snippets
 from nontarget.study.shares import ErrorShares, shares_among_errors
 
 TWINS: tuple[Mapping[str, float], ...] = tuple(

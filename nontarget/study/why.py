@@ -12,10 +12,10 @@ from torch import Tensor
 from nontarget.calibration import snippet_logits
 from nontarget.data import LabeledClips, Normalization, make_labeled_clips, split_dataset
 from nontarget.detectors.base import Detector
-from nontarget.devices import cpu_threads
 from nontarget.experiment import Experiment
 from nontarget.losses import Term, loss_of_sets
 from nontarget.partition import LabelPartition, Precedence, partition_label_space
+from nontarget.runtime.devices import cpu_threads
 from nontarget.training import StageName
 
 TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0)

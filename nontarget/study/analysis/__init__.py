@@ -1,8 +1,15 @@
 """What the figures compute: hidden snippets as a detector sees them, examples chosen by rule, separability, subspaces, hits and misses."""
 
-from nontarget.analysis.embeddings import Separability, draw_snippets, map_to_plane, separability, separability_findings, separability_table
-from nontarget.analysis.matching import VideoMatches, match_video, outcomes
-from nontarget.analysis.selection import (
+from nontarget.study.analysis.embeddings import (
+    Separability,
+    draw_snippets,
+    map_to_plane,
+    separability,
+    separability_findings,
+    separability_table,
+)
+from nontarget.study.analysis.matching import VideoMatches, match_video, outcomes
+from nontarget.study.analysis.selection import (
     MisjudgedSnippet,
     confusable_classes,
     confusion_rates,
@@ -10,8 +17,8 @@ from nontarget.analysis.selection import (
     subspace_of_classes,
     videos_by_instances,
 )
-from nontarget.analysis.snippets import Snippets, hidden_snippets
-from nontarget.analysis.subspaces import committed_occupancy, occupancy_by_epoch, with_chance
+from nontarget.study.analysis.snippets import Snippets, hidden_snippets
+from nontarget.study.analysis.subspaces import committed_occupancy, occupancy_by_epoch, with_chance
 
 __all__ = [
     "MisjudgedSnippet",

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from nontarget.experiment import Experiment
-from nontarget.paper import METHODS, reported_map
 from nontarget.results import ResultStore
-from nontarget.systems import TABLES
-from nontarget.tables import RATIOS, Comparison, compare
-from nontarget.texttable import percent
+from nontarget.study.paper import METHODS, reported_map
+from nontarget.study.systems import TABLES
+from nontarget.study.tables import RATIOS, Comparison, compare
+from nontarget.study.texttable import percent
 
 PAPER_DATASETS = {"thumos14": "THUMOS14", "activitynet": "ActivityNet"}
 """Data sets of the paper, and how they are written."""

@@ -31,7 +31,7 @@ def provenance(device: torch.device, threads: int) -> dict[str, Any]:
 @lru_cache
 def code_version() -> str:
     """Git commit of the checkout that the package lies in, with ``-dirty`` if its code was changed; else the installed version."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     if (package.parent / ".git").exists():
         try:
             commit = _git(package, "rev-parse", "--short=12", "HEAD")

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from nontarget.claims.quantities import PAPER_DATASETS, Runs
-from nontarget.claims.stated import Claim, Group, stated_claims
-from nontarget.claims.verdicts import NOT_ABOUT, SYMBOLS, Finding, judge
 from nontarget.experiment import Experiment
-from nontarget.paper import DATASETS as MODELLED_ON
 from nontarget.results import ResultStore
-from nontarget.texttable import TextTable
+from nontarget.study.claims.quantities import PAPER_DATASETS, Runs
+from nontarget.study.claims.stated import Claim, Group, stated_claims
+from nontarget.study.claims.verdicts import NOT_ABOUT, SYMBOLS, Finding, judge
+from nontarget.study.paper import DATASETS as MODELLED_ON
+from nontarget.study.texttable import TextTable
 
 DATASETS = ("thumos14-sim", "activitynet-sim", "hapt", "nips4b")
 _PAPER = f"Paper: {' / '.join(PAPER_DATASETS.values())}"

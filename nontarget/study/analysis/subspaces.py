@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from nontarget.detectors.base import Detector
-from nontarget.devices import cpu_threads
 from nontarget.experiment import Experiment, train, truth_in_subspaces
 from nontarget.partition import LabelPartition
 from nontarget.results import OCCUPANCY_COLUMNS, ResultStore
+from nontarget.runtime.devices import cpu_threads
 from nontarget.training import StageName
 
 _RUN = ["dataset", "preset", "label_ratio", "rule", "seed"]

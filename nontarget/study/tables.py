@@ -6,12 +6,12 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
-from nontarget.comparison import Comparison, Tabs, paired_interval
 from nontarget.config import check_choice
 from nontarget.experiment import Experiment
 from nontarget.parallel import run_all
 from nontarget.results import Found, Record, ResultStore, identity_key
-from nontarget.systems import MAIN_SYSTEMS, TABLES, seeds_of
+from nontarget.study.comparison import Comparison, Tabs, paired_interval
+from nontarget.study.systems import MAIN_SYSTEMS, TABLES, seeds_of
 
 __all__ = [
     "RATIOS", "Comparison", "Source", "Tabs", "compare", "complete_ratios", "current_tables",
@@ -38,10 +38,10 @@ def paper_table(
     """A table of the paper, or one of ours, for one data set and label ratio.
 
     Args:
-        name: one of ``nontarget.systems.TABLES``.
+        name: one of ``nontarget.study.systems.TABLES``.
         dataset: see :func:`nontarget.data.load_dataset`.
         label_ratio: share of labelled training videos.
-        seeds: how many, or which; see :func:`nontarget.systems.seeds_of`.
+        seeds: how many, or which; see :func:`nontarget.study.systems.seeds_of`.
         preset: ``small`` or ``full``.
         features: a feature folder to use instead.
         systems: some of the table's systems; for ``table1`` any learning rule. Default: all.

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nontarget.analysis.snippets import Snippets
 from nontarget.data import LabeledVideo
 from nontarget.partition import LabelPartition, partition_label_space
+from nontarget.study.analysis.snippets import Snippets
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the audit combines: protocols of evaluation, and trivial detectors (:mod:`nontarget.audit`).
+"""What the audit combines: protocols of evaluation, and trivial detectors (:mod:`nontarget.study.audit`).
 
 A *protocol* is a choice of the videos, instances and detections that are scored. Each is a small function of a ground truth (video ->
 entry of an ActivityNet-style database) or of detections (video_id, label, start_s, end_s, score), so that they can be combined. The

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from nontarget.paper import DATASETS, METHODS, reported_map
 from nontarget.results import Record
-from nontarget.systems import TABLES
-from nontarget.texttable import TextTable, interval_text
+from nontarget.study.paper import DATASETS, METHODS, reported_map
+from nontarget.study.systems import TABLES
+from nontarget.study.texttable import TextTable, interval_text
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Comparison:
     unavailable: tuple[str, ...] = ()
     """Systems without current results, with the reason."""
     table: str = "table1"
-    """Which of ``nontarget.systems.TABLES`` this is; empty for another comparison."""
+    """Which of ``nontarget.study.systems.TABLES`` this is; empty for another comparison."""
     reference: str = "baseline"
     """The system that the others are compared with."""
     helped: tuple[str, ...] = ()

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from nontarget.experiment import Experiment
-from nontarget.systems import TABLES, seeds_of
-from nontarget.tables import Comparison, compare
-from nontarget.texttable import TextTable, interval_text, percent
+from nontarget.study.systems import TABLES, seeds_of
+from nontarget.study.tables import Comparison, compare
+from nontarget.study.texttable import TextTable, interval_text, percent
 
 Changes = Mapping[str, Mapping[str, Any]]
 """Name of an alternative -> what it changes in an experiment of ``ours``."""
@@ -186,7 +186,7 @@ def alternatives(plain: Experiment) -> Iterator[tuple[Reading, str, Experiment]]
 
 
 def readings_experiments(plain: Experiment) -> dict[str, Experiment]:
-    """The reference (``ours``) and every alternative by name, for :func:`nontarget.tables.compare` with ``reference="ours"``."""
+    """The reference (``ours``) and every alternative by name, for :func:`nontarget.study.tables.compare` with ``reference="ours"``."""
     return {REFERENCE: replace(plain, rule=REFERENCE)} | {name: experiment for _, name, experiment in alternatives(plain)}
 
 
@@ -239,8 +239,8 @@ def measure(plain: Experiment, seeds: int | Sequence[int], **options: Any) -> Ef
 
     Args:
         plain: see :func:`alternatives`.
-        seeds: how many, or which; see :func:`nontarget.systems.seeds_of`. An alternative that lacks one of them has no effect yet.
-        **options: of :func:`nontarget.tables.compare`: ``source``, ``store``, ``device``.
+        seeds: how many, or which; see :func:`nontarget.study.systems.seeds_of`. An alternative that lacks one of them has no effect yet.
+        **options: of :func:`nontarget.study.tables.compare`: ``source``, ``store``, ``device``.
     """
     comparison = compare(readings_experiments(plain), seeds, reference=REFERENCE, **options)
     whole = comparison.seeds[comparison.seeds == len(seeds_of(REFERENCE, seeds))].index

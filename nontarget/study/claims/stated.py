@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from nontarget.claims.quantities import Fading, Gap, LargerSpace, NoGain, Quantity, RarelyTrue, TruthShare
-from nontarget.paper import METHODS, reported_map
-from nontarget.systems import TABLES
-from nontarget.tables import RATIOS
-from nontarget.texttable import percent
+from nontarget.study.claims.quantities import Fading, Gap, LargerSpace, NoGain, Quantity, RarelyTrue, TruthShare
+from nontarget.study.paper import METHODS, reported_map
+from nontarget.study.systems import TABLES
+from nontarget.study.tables import RATIOS
+from nontarget.study.texttable import percent
 
 SMALLER_SPACE = {"activitynet-sim": "thumos14-sim", "nips4b": "hapt"}
 """Data set -> one of the same kind (simulated, real) with fewer classes."""

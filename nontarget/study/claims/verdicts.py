@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nontarget.claims.quantities import MissingRunError, Quantity, Runs
-from nontarget.claims.stated import Claim, Group
-from nontarget.tables import paired_interval
-from nontarget.texttable import interval_text
+from nontarget.study.claims.quantities import MissingRunError, Quantity, Runs
+from nontarget.study.claims.stated import Claim, Group
+from nontarget.study.tables import paired_interval
+from nontarget.study.texttable import interval_text
 
 Verdict = Literal["reproduced", "not reproduced", "undetermined"]
 SYMBOLS: dict[Verdict, str] = {"reproduced": "✓", "not reproduced": "✗", "undetermined": "?"}

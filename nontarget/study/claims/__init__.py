@@ -1,6 +1,6 @@
 """The paper's quantitative claims, judged by the committed results."""
 
-from nontarget.claims.ledger import Ledger, ledger
-from nontarget.claims.verdicts import RULE
+from nontarget.study.claims.ledger import Ledger, ledger
+from nontarget.study.claims.verdicts import RULE
 
 __all__ = ["RULE", "Ledger", "ledger"]

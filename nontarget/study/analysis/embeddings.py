@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from nontarget.comparison import paired_interval
+from nontarget.study.comparison import paired_interval
 
 
 def draw_snippets(labels: ArrayLike, each: int, seed: int = 0) -> NDArray[np.int64]:

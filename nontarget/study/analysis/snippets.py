@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from nontarget.data import make_labeled_clips
-from nontarget.devices import cpu_threads
 from nontarget.experiment import Training
+from nontarget.runtime.devices import cpu_threads
 
 
 @dataclass(frozen=True)
