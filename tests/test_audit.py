@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nontarget.study import audit_protocols as protocols
 from nontarget.data.annotations import read_annotations
 from nontarget.metrics import evaluate_detections
 from nontarget.plotting.audit import map_by_protocol
+from nontarget.study import audit_protocols as protocols
 from nontarget.study.audit import (
     FILES,
     REFERENCE,

@@ -14,12 +14,12 @@ from docutils.nodes import make_id
 from helpers import TINY_TRAINING, TINY_TWIN, labeled
 
 from nontarget import plotting
-from nontarget.study import analysis
 from nontarget.experiment import Experiment, run, train
 from nontarget.inference import COLUMNS
 from nontarget.metrics import evaluate_detections, interpolated_ap
 from nontarget.plotting.framework import framework, links
 from nontarget.results import ResultStore, identity_key
+from nontarget.study import analysis
 from nontarget.study.analysis.snippets import Snippets
 
 ROOT = Path(__file__).resolve().parents[1]
