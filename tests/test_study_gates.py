@@ -1,12 +1,15 @@
 """Gates on records that are made up to hold, to fail, and to be missing."""
 
+import itertools
+
 import pandas as pd
 import pytest
 
+from nontarget.data import available, split_dataset
 from nontarget.experiment import Experiment
 from nontarget.results import ResultStore, identity_key
 from nontarget.study.decomposition import AS_IS, TRIVIAL
-from nontarget.study.gates import QUESTIONS, gate_experiments, gate_states, gates, records_in, summary
+from nontarget.study.gates import QUESTIONS, gate_experiments, gate_seeds, gate_states, gates, records_in, summary
 
 SEEDS = (0, 1, 2, 3, 4)
 NOISE = (0.0, 0.4, -0.4, 0.2, -0.2)  # standard deviation 0.32
@@ -137,3 +140,19 @@ def test_a_store_without_records(tmp_path):
         assert records_in(ResultStore(tmp_path), source)(Experiment()) is None
     with pytest.raises(ValueError, match="source"):
         records_in(ResultStore(tmp_path), "run")
+
+
+@pytest.mark.parametrize(("dataset", "label_ratio"), [("shrec21", 0.1), ("nips4b", 0.2), ("hapt", 0.1), ("shrec21", 0.2)])
+def test_gate_seeds_are_the_first_that_label_every_class(dataset, label_ratio):
+    if dataset not in available():
+        pytest.skip("a real data set, not at hand")
+    data = Experiment(dataset, held_out=True).load()
+
+    def labels_all(seed):
+        try:
+            split_dataset(data, label_ratio, seed)
+        except ValueError:
+            return False
+        return True
+
+    assert gate_seeds(dataset, label_ratio) == tuple(itertools.islice(filter(labels_all, itertools.count()), 5))

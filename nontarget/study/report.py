@@ -21,7 +21,7 @@ from nontarget.runtime.files import atomic_write
 from nontarget.runtime.provenance import provenance
 from nontarget.study.analysis.snippets import hidden_snippets
 from nontarget.study.decomposition import ROW_COLUMNS, decomposition_rows
-from nontarget.study.gates import SEEDS, records_in
+from nontarget.study.gates import gate_seeds, records_in
 from nontarget.study.shares import TEMPERATURES, best_temperature, shares_among_errors
 from nontarget.study.systems import seeds_of
 from nontarget.study.when import FEWEST_CELLS, POINT_COLUMNS, GainMap, map_cells, map_experiments, map_points, teacher_shares
@@ -128,7 +128,7 @@ def published_scores(dataset: Dataset) -> dict[str, tuple[NDArray[np.float64], N
 
 def _decomposition_experiments(dataset: str, label_ratio: float) -> list[Experiment]:
     rules = ("supervised only", "fully supervised")
-    return [Experiment(dataset, rule, label_ratio, seed, held_out=True) for rule in rules for seed in SEEDS]
+    return [Experiment(dataset, rule, label_ratio, seed, held_out=True) for rule in rules for seed in gate_seeds(dataset, label_ratio)]
 
 
 def _decomposition(dataset: str, experiments: Sequence[Experiment], store: ResultStore, device: str) -> pd.DataFrame:
