@@ -1,0 +1,92 @@
+"""Why a gate fails, from the rows of the oracles: what would move the number, and what a comparison there can still show."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from nontarget.experiment import Experiment
+from nontarget.study.comparison import paired_interval
+from nontarget.study.decomposition import AS_IS
+from nontarget.study.gates import GateReport, Lookup, gate_seeds
+from nontarget.study.texttable import TextTable, interval_text, percent
+
+
+def failures(reports: Sequence[GateReport], lookup: Lookup, decompositions: pd.DataFrame) -> TextTable:
+    """A row for each failing gate of each data set and label ratio: what failed, and what the oracles say of it.
+
+    Args:
+        reports: of :func:`nontarget.study.gates.gates`, with the default seeds.
+        lookup: of records, as for the gates.
+        decompositions: rows of ``decomposition.csv``.
+    """
+    rows = [
+        {"Data": report.title, "Gate": f"({gate.name})", "Held-out data": gate.sentence, "What the oracles say": reason}
+        for report in reports
+        for gate in report.failing
+        if (reason := explanation(report, gate.name, lookup, decompositions))
+    ]
+    caption = "Gates that fail on held-out data, and why: differences in points of average mAP with 95 % intervals over seeds."
+    return TextTable(pd.DataFrame(rows, columns=["Data", "Gate", "Held-out data", "What the oracles say"]), caption, "gate-failures")
+
+
+def explanation(report: GateReport, gate: str, lookup: Lookup, decompositions: pd.DataFrame) -> str:
+    """The explanation of one failing gate, in sentences; it says so where the runs behind it are missing.
+
+    Args:
+        report: of the data set and label ratio.
+        gate: letter of the gate.
+        lookup: of records.
+        decompositions: rows of ``decomposition.csv``.
+    """
+    seeds = gate_seeds(report.dataset, report.label_ratio)
+
+    def maps(rule: str, label_ratio: float = report.label_ratio) -> pd.Series:
+        run = Experiment(report.dataset, rule, label_ratio, held_out=True)
+        records = {seed: lookup(replace(run, seed=seed)) for seed in seeds}
+        return pd.Series({seed: 100 * record["scores"]["avg"] for seed, record in records.items() if record is not None}, dtype=float)
+
+    if gate == "a":
+        return _saturation(maps("fully supervised"), maps("supervised only", 0.4), maps("supervised only"), report.label_ratio)
+    if gate == "c":
+        return _pseudo_labels(maps("oracle"), maps("pre-trained only"), maps("supervised only"))
+    if gate == "f":
+        chosen = (decompositions["dataset"] == report.dataset) & (decompositions["label_ratio"].astype(float) == report.label_ratio)
+        chosen &= (decompositions["rule"] == "supervised only") & (decompositions["tiou"] == "avg")
+        return _localization(decompositions[chosen].groupby("variant")["mean_ap"].mean())
+    return "No oracle run speaks to this gate."
+
+
+def _saturation(full: pd.Series, middle: pd.Series, few: pd.Series, label_ratio: float) -> str:
+    if full.empty or middle.empty or few.empty:
+        return "The runs with more labels are missing."
+    spread = max(float(s.std()) for s in (full, middle))
+    return (
+        f"{percent(0.4)} of the labels reach {100 * middle.mean() / full.mean():.0f} % of what all labels reach ({full.mean():.1f}), so "
+        f"that the rest is worth no more than the spread over seeds ({spread:.1f}). From {percent(label_ratio)} to all labels the gain is "
+        f"{interval_text(**paired_interval(full - few))} points: a rule that closes a good part of this gap would show."
+    )
+
+
+def _pseudo_labels(oracle: pd.Series, pretrained: pd.Series, supervised: pd.Series) -> str:
+    if oracle.empty or pretrained.empty or supervised.empty:
+        return "The runs of the oracle are missing."
+    return (
+        f"On the same path and budget the truth as pseudo labels adds {interval_text(**paired_interval(oracle - pretrained))} points to "
+        "the pre-trained detector, and training on without unlabelled videos adds "
+        f"{interval_text(**paired_interval(supervised - pretrained))}: the second stage can learn. What the baseline lacks is information, since the most probable class of the teacher repeats the "
+        "teacher's errors."
+    )
+
+
+def _localization(average: pd.Series) -> str:
+    needed = {AS_IS, "oracle classes", "oracle masks", "runs, contrast"}
+    if not needed <= set(average.index):
+        return "The decomposition of the detector is missing."
+    gain = average - average[AS_IS]
+    return (
+        "The trivial detector has the same class head and cuts its probabilities at a threshold; it needs no mask head. With the true "
+        f"masks the detector would gain {gain['oracle masks']:.1f} points, with the true classes {gain['oracle classes']:.1f}: borders are what "
+        "this data set leaves undecided (they are jittered against the evidence where it is simulated), and the mask head finds them no "
+        "better than a threshold does. The rules differ in how the class head learns, which both detectors share."
+    )
