@@ -62,8 +62,8 @@ def _saturation(full: pd.Series, middle: pd.Series, few: pd.Series, label_ratio:
         return "The runs with more labels are missing."
     spread = max(float(s.std()) for s in (full, middle))
     return (
-        f"{percent(0.4)} of the labels reach {100 * middle.mean() / full.mean():.0f} % of what all labels reach ({full.mean():.1f}), so "
-        f"that the rest is worth no more than the spread over seeds ({spread:.1f}). From {percent(label_ratio)} to all labels the gain is "
+        f"{percent(0.4)} of the labels reach {100 * middle.mean() / full.mean():.0f} % of what all labels reach ({full.mean():.1f}), "
+        f"so that the rest is worth no more than the spread over seeds ({spread:.1f}). From {percent(label_ratio)} to all labels the gain is "
         f"{interval_text(**paired_interval(full - few))} points: a rule that closes a good part of this gap would show."
     )
 
@@ -72,10 +72,10 @@ def _pseudo_labels(oracle: pd.Series, pretrained: pd.Series, supervised: pd.Seri
     if oracle.empty or pretrained.empty or supervised.empty:
         return "The runs of the oracle are missing."
     return (
-        f"On the same path and budget the truth as pseudo labels adds {interval_text(**paired_interval(oracle - pretrained))} points to "
-        "the pre-trained detector, and training on without unlabelled videos adds "
-        f"{interval_text(**paired_interval(supervised - pretrained))}: the second stage can learn. What the baseline lacks is information, since the most probable class of the teacher repeats the "
-        "teacher's errors."
+        f"On the same path and budget the truth as pseudo labels adds {interval_text(**paired_interval(oracle - pretrained))} points "
+        "to the pre-trained detector, and training on without unlabelled videos adds "
+        f"{interval_text(**paired_interval(supervised - pretrained))}: the second stage can learn. "
+        "What the baseline lacks is information, since the most probable class of the teacher repeats the teacher's errors."
     )
 
 
@@ -86,7 +86,7 @@ def _localization(average: pd.Series) -> str:
     gain = average - average[AS_IS]
     return (
         "The trivial detector has the same class head and cuts its probabilities at a threshold; it needs no mask head. With the true "
-        f"masks the detector would gain {gain['oracle masks']:.1f} points, with the true classes {gain['oracle classes']:.1f}: borders are what "
-        "this data set leaves undecided (they are jittered against the evidence where it is simulated), and the mask head finds them no "
-        "better than a threshold does. The rules differ in how the class head learns, which both detectors share."
+        f"masks the detector would gain {gain['oracle masks']:.1f} points, with the true classes {gain['oracle classes']:.1f}: borders are "
+        "what this data set leaves undecided (they are jittered against the evidence where it is simulated), and the mask head finds "
+        "them no better than a threshold does. The rules differ in how the class head learns, which both detectors share."
     )
