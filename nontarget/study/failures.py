@@ -63,8 +63,8 @@ def _saturation(full: pd.Series, middle: pd.Series, few: pd.Series, label_ratio:
     spread = max(float(s.std()) for s in (full, middle))
     return (
         f"{percent(0.4)} of the labels reach {100 * middle.mean() / full.mean():.0f} % of what all labels reach ({full.mean():.1f}), "
-        f"so that the rest is worth no more than the spread over seeds ({spread:.1f}). From {percent(label_ratio)} to all labels the gain is "
-        f"{interval_text(**paired_interval(full - few))} points: a rule that closes a good part of this gap would show."
+        f"so that the rest is worth no more than the spread over seeds ({spread:.1f}). From {percent(label_ratio)} to all labels the gain "
+        f"is {interval_text(**paired_interval(full - few))} points: a rule that closes a good part of this gap would show."
     )
 
 
