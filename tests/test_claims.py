@@ -91,11 +91,11 @@ def test_a_missing_run_leaves_a_claim_open(store):
 
 
 def test_a_stale_run_is_no_evidence(store, monkeypatch):
-    import nontarget.rules.ours
+    import nontarget.rules.non_target
 
     commit(store, {"baseline": BASELINE, "ours": [40.0, 43.0, 41.5]})
     assert finding(store, Gap("ours", "baseline")).verdict == "reproduced"
-    monkeypatch.setattr(nontarget.rules.ours.Ours, "version", 99)
+    monkeypatch.setattr(nontarget.rules.non_target.Ours, "version", 99)
     found = finding(store, Gap("ours", "baseline"))
     assert found.verdict == "undetermined"
     assert "ours: no current committed result (seeds 100 to 102 stale)" in found.evidence[0].missing

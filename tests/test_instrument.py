@@ -20,7 +20,7 @@ from nontarget.experiment import Experiment, evaluate, run, train
 from nontarget.inference import detect_clips
 from nontarget.parallel import run_all
 from nontarget.results import ResultStore, identity_key
-from nontarget.rules.baseline import Baseline
+from nontarget.rules.pseudo_label import Baseline
 from nontarget.study.choices import SYSTEMS, read_choices, try_settings
 from nontarget.study.systems import FIRST_SEED, MAIN_SYSTEMS, OTHER_SEEDS, TABLES, seeds_of, table_experiments
 from nontarget.study.tables import compare

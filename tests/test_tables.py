@@ -108,9 +108,9 @@ def test_committed_rows_are_used_only_when_current(computed, monkeypatch):
     assert missing.unavailable[0] == "supervised only: no current committed result (seeds 102 to 104 missing)"
     assert len(missing.unavailable) == 3
     assert missing.partial == ()
-    import nontarget.rules.ours
+    import nontarget.rules.non_target
 
-    monkeypatch.setattr(nontarget.rules.ours.Ours, "version", 99)
+    monkeypatch.setattr(nontarget.rules.non_target.Ours, "version", 99)
     stale = compare(SYSTEMS, 2, source="committed", store=store)
     assert list(stale.mean.index) == ["supervised only", "baseline"]
     assert stale.unavailable == ("ours: no current committed result (seeds 100 and 101 stale)",)

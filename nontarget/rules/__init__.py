@@ -4,20 +4,12 @@ from typing import Any
 
 from nontarget.config import check_choice, from_mapping
 from nontarget.rules.base import LearningRule
-from nontarget.rules.baseline import Baseline
-from nontarget.rules.beyond import MeanTeacherOurs, OursAmbiguous
-from nontarget.rules.candidates import CandidateLabels
-from nontarget.rules.complementary import ComplementaryLabel
-from nontarget.rules.fixmatch import FixMatch, FlexMatch
-from nontarget.rules.npl import NoisyPseudoLabels
+from nontarget.rules.consistency import Ssp, Sstap
+from nontarget.rules.non_target import CandidateLabels, MeanTeacherOurs, Ours, OursAmbiguous
 from nontarget.rules.oracle import Oracle, OracleTruthNotNegative, OracleTruthPositive
-from nontarget.rules.ours import Ours
-from nontarget.rules.readings import OursReadOtherwise
-from nontarget.rules.soft import SoftPseudoLabel
-from nontarget.rules.spot import SpotRule
-from nontarget.rules.ssp import Ssp
-from nontarget.rules.sstap import Sstap
+from nontarget.rules.pseudo_label import Baseline, ComplementaryLabel, FixMatch, FlexMatch, NoisyPseudoLabels, SoftPseudoLabel, SpotRule
 from nontarget.rules.supervised import FullySupervised, PreTrainedOnly, SupervisedOnly, WholeVideo
+from nontarget.rules.variants import OursReadOtherwise
 
 _RULES: list[type[LearningRule]] = [
     WholeVideo,

@@ -16,7 +16,7 @@ from nontarget.detectors.base import Detector, DetectorOutput, Losses, Targets
 from nontarget.losses import Activation, loss_of_sets, mean_where
 from nontarget.partition import LabelPartition, partition_label_space
 from nontarget.rules.base import LearningRule
-from nontarget.rules.ours import Ours
+from nontarget.rules.non_target import Ours
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""SSTAP's learning rule (Wang et al. 2021) on the common detector."""
+"""Consistency: the student's output on a changed clip follows the teacher's output (mean teacher, SSP, SSTAP)."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -7,10 +7,49 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nontarget.detectors.base import Detector, Losses, taken_from
-from nontarget.rules.base import View
-from nontarget.rules.mean_teacher import Consistency
-from nontarget.rules.views import coin, reversed_time, shift_channels
+from nontarget.detectors.base import Detector, DetectorOutput, Losses, Targets, taken_from
+from nontarget.losses import Activation, mean_where
+from nontarget.rules.base import LearningRule, Teacher, View
+from nontarget.rules.views import coin, hide_span, reversed_time, shift_channels, warped_time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consistency(LearningRule):
+    """Mean squared difference to the probabilities of the running average of the weights (Tarvainen and Valpola 2017).
+
+    The average is what is evaluated, as there.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"consistency", "views"})
+
+    teacher: Teacher = "average"
+
+    def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
+        probs = logits.softmax(dim=-1) if activation == "softmax" else logits.sigmoid()
+        return mean_where((probs - pseudo_probs).square().sum(dim=-1), valid)
+
+    def unlabeled_losses(
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+    ) -> Losses:
+        loss = self.unlabeled_loss(output.class_logits, pseudo.class_probs, output.valid, output.activation)
+        return {"class": loss, **detector.consistency_losses(output, pseudo)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ssp(Consistency):
+    """Mean teacher through time warping and time masking."""
+
+    name: ClassVar[str] = "SSP-style"
+
+    warp: float = 0.2
+    """How far the middle of a clip may move, as a share of its length (assumed)."""
+    hidden_share: float = 0.1
+    """Share of a clip that the student does not see (assumed)."""
+
+    def view(self, detector: Detector, features: Tensor, valid: Tensor) -> View:
+        source = warped_time(valid, self.warp)
+        shown = hide_span(taken_from(features, source), valid, self.hidden_share)
+        return View(shown, lambda output: detector.resample(output, source))
 
 
 @dataclass(frozen=True, kw_only=True)

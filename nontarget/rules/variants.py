@@ -10,7 +10,7 @@ from nontarget.config import check_choice
 from nontarget.detectors.base import Detector, DetectorOutput, Targets
 from nontarget.losses import Activation, Term, distribution_of_scores, labelled_partition, loss_of_sets, mean_where
 from nontarget.partition import LabelPartition, partition_label_space
-from nontarget.rules.ours import Ours
+from nontarget.rules.non_target import Ours
 
 Normalization = Literal["sum", "mean"]
 Background = Literal["class", "outside", "apart"]
