@@ -34,7 +34,7 @@ def dataset_of(train, test=(), classes=("a", "b"), protocol=None):
     return Dataset("toy", classes, tuple(train), tuple(test), protocol or Protocol(num_snippets=8, stride=4), "checksum")
 
 
-def clips_of(instances, snippets, background=3, lengths=None, offset_s=0.0, goes_on=False, device="cpu"):
+def clips_of(instances, snippets, background=3, lengths=None, offset_s=0.0, continues=False, device="cpu"):
     """Labelled clips without features, at 1 snippet a second; instances: for each clip, (class, start, end) in snippets."""
     lengths = torch.tensor([snippets] * len(instances) if lengths is None else lengths)
     valid = torch.arange(snippets) < lengths[:, None]
@@ -45,5 +45,5 @@ def clips_of(instances, snippets, background=3, lengths=None, offset_s=0.0, goes
             labels[i, j], segments[i, j] = label, torch.tensor([start, end])
     fps, offset_s = torch.ones(len(instances)).double(), torch.full((len(instances),), offset_s).double()
     features, video = torch.zeros(len(instances), snippets, 1), torch.arange(len(instances))
-    clips = Clips(features, valid, video, fps, offset_s, torch.full((len(instances),), goes_on))
+    clips = Clips(features, valid, video, fps, offset_s, torch.full((len(instances),), continues))
     return with_instances(clips, labels, segments).to(device)

@@ -643,7 +643,7 @@ def test_sliding_windows():
     assert clips.video.tolist() == [0, 1, 1, 1, 1]
     assert clips.offset_s.tolist() == [0, 0, 2, 4, 6]
     assert clips.valid.sum(dim=1).tolist() == [5, 8, 8, 8, 5]
-    assert clips.goes_on.tolist() == [False, True, True, True, False]
+    assert clips.continues.tolist() == [False, True, True, True, False]
     assert (clips.features[0, 5:] == 0).all()
     stacked = np.concatenate([v.features for v in videos])
     expected = (videos[1].features[12:17] - stacked.mean(0)) / stacked.std(0)
@@ -753,7 +753,7 @@ def test_random_crop():
             starts.add((i, s))
             assert torch.equal(window.features[i, :n], clips.features[i, s : s + n])
             assert (window.features[i, n:] == 0).all()
-            assert bool(window.goes_on[i]) == (s + n < int(clips.valid[i].sum()))
+            assert bool(window.continues[i]) == (s + n < int(clips.valid[i].sum()))
             covers = clips.instance_snippets[i, :, s : s + n]
             assert torch.equal(window.instance_snippets[i, :, :n], covers)
             assert torch.equal(window.labels[i, :n], clips.labels[i, s : s + n])

@@ -10,11 +10,10 @@ from helpers import TINY_TRAINING, TINY_TWIN, tiny_dataset
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from nontarget import experiment as module
-from nontarget import rules
 from nontarget.config import InferenceConfig, Protocol, TrainingConfig
 from nontarget.data import write_feature_folder
 from nontarget.experiment import Experiment, evaluate, run, train
+from nontarget.experiment import execution as module
 from nontarget.parallel import run_all
 from nontarget.results import ResultStore, identity_key
 from nontarget.runtime.devices import resolve_device
@@ -330,7 +329,7 @@ def test_training_and_detecting_apart(store):
     """What `run` does in one step, in three: train, look at the detections, score them."""
     e = Experiment(**TINY)
     training = train(e, store, device="cpu", progress=False)
-    scores, detections = evaluate(training, rules.get_rule("ours"))
+    scores, detections = evaluate(training)
     assert len(detections) == scores.num_detections
     assert scores.average_mean_ap == pytest.approx(run(e, store, device="cpu")["scores"]["avg"])
 

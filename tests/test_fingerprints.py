@@ -50,7 +50,7 @@ def components():
     found["clips"] = (CLIPS_VERSION, [*ids, *(x.float().sum() for x in numbers)])
 
     def numbers_of(name, **settings):
-        settings = detectors.detector_settings(name, "tiny", **settings)
+        settings = detectors.detector_settings(name, "small", **settings)
         detector = detectors.build_detector(name, dataset.feature_dim, dataset.num_classes, settings).eval()
         output = detector(clips.features, clips.valid)
         losses = detector.localization_loss(output, detector.targets(clips))
@@ -84,7 +84,7 @@ def components():
                 values += train_stage(stage, student, rule, told, config, seed=1).curve[-1].values()
         found[f"rule {name}"] = (rule.version, values)
 
-    settings = detectors.detector_settings("spot", "tiny", embed_dim=16, mask_dim=8)
+    settings = detectors.detector_settings("spot", "small", embed_dim=16, mask_dim=8)
     detector = detectors.build_detector("spot", dataset.feature_dim, dataset.num_classes, settings)
     stages = [train_stage(stage, detector, rules.get_rule("ours"), data, config, seed=1) for stage in ("pretrain", "selftrain")]
     found["training"] = (TRAINING_VERSION, [value for stage in stages for value in stage.curve[-1].values()])

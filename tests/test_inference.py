@@ -8,17 +8,20 @@ from nontarget import TrainedDetector, detect
 from nontarget.config import InferenceConfig, Protocol
 from nontarget.data import DataError, Normalization, make_clips
 from nontarget.detectors import build_detector, detector_settings
-from nontarget.detectors.base import Candidates, DetectorOutput
-from nontarget.inference import COLUMNS, detect_clips, detect_whole_videos
+from nontarget.detectors.base import Candidates, Detector, DetectorOutput
+from nontarget.inference import COLUMNS, detect_clips
 
 CLASSES = ("run", "jump")
 
 
-class Fixed(torch.nn.Module):
-    """A detector that finds what it is told to, in each clip."""
+class Fixed(Detector):
+    """A detector whose candidates in each clip are given."""
+
+    targets = pseudo_targets = localization_loss = None  # it is never trained
 
     def __init__(self, found, probs=None):
-        super().__init__()
+        super().__init__(num_classes=2)
+        self.weight = torch.nn.Parameter(torch.zeros(1))
         self.found, self.probs, self.seen = found, probs, 0
 
     def forward(self, features, valid):
@@ -97,7 +100,7 @@ def test_whole_videos():
     protocol = Protocol(num_snippets=8, stride=4)
     clips = make_clips(videos, protocol, Normalization.of(videos))
     detector = Fixed([], torch.tensor([0.2, 0.5, 0.3]))
-    frame = detect_whole_videos(detector, clips, ["a", "b"], [3.0, 10.0], CLASSES, InferenceConfig(), protocol)
+    frame = detect_clips(detector, clips, ["a", "b"], [3.0, 10.0], CLASSES, InferenceConfig(whole_video=True), protocol)
     expected = [("a", "jump", 0.0, 3.0, 0.5), ("b", "jump", 0.0, 10.0, 0.5)]
     pd.testing.assert_frame_equal(frame, pd.DataFrame(expected, columns=COLUMNS), atol=1e-6)
 
@@ -105,7 +108,7 @@ def test_whole_videos():
 @pytest.fixture
 def trained():
     dataset = tiny_dataset()
-    settings = detector_settings("spot", "tiny", embed_dim=16, mask_dim=8)
+    settings = detector_settings("spot", "small", embed_dim=16, mask_dim=8)
     detector = build_detector("spot", dataset.feature_dim, dataset.num_classes, settings)
     normalization = Normalization.of([v.video for v in dataset.train])
     return TrainedDetector(
@@ -148,6 +151,7 @@ def test_detect_bad_input(trained, features, message):
         detect(trained, features, feature_fps=4.0)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_detect_wrong_arguments(trained):
     features = {"x": np.zeros((20, 8))}
     for fps in (0, -5, float("nan")):
@@ -215,7 +219,8 @@ def test_external_scores_multiply_before_soft_nms():
     assert off["score"].tolist() == pytest.approx([0.8, 0.5, 0.4])
 
     probs = torch.tensor([0.3, 0.6, 0.1])
-    whole = detect_whole_videos(Fixed(found, probs), *arguments, InferenceConfig(external_scores=True), protocol, external)
+    config = InferenceConfig(external_scores=True, whole_video=True)
+    whole = detect_clips(Fixed(found, probs), *arguments, config, protocol, external)
     assert whole[["label", "score"]].values.tolist() == [["run", pytest.approx(0.3)], ["jump", pytest.approx(0.6)]]
 
 

@@ -79,11 +79,11 @@ def test_doubling_a_cap_changes_nothing(name, store, request, monkeypatch):
     few = replace(training.dataset, test=training.dataset.test[:40])  # of the test videos: enough to have thousands of candidates
     training = replace(training, dataset=few)
     caps = InferenceConfig()
-    plain, _ = evaluate(training, e.learning_rule())
+    plain, _ = evaluate(training)
     assert plain.average_mean_ap > 0.05, "or there is nothing to lose"
     for cap in ("max_candidates", "max_detections"):
         doubled = replace(training.trained, inference=replace(caps, **{cap: 2 * getattr(caps, cap)}))
-        scores, _ = evaluate(replace(training, trained=doubled), e.learning_rule())
+        scores, _ = evaluate(replace(training, trained=doubled))
         assert abs(scores.average_mean_ap - plain.average_mean_ap) < 0.001, cap
 
 

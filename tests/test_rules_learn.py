@@ -53,7 +53,7 @@ def learned(name):
         make_labeled_clips(labeled, dataset.protocol, normalization, 2), make_clips(unlabeled, dataset.protocol, normalization)
     )
     torch.manual_seed(0)
-    detector = build_detector("spot", 6, 2, detector_settings("spot", "tiny", embed_dim=32, mask_dim=8, output_dropout=0.1))
+    detector = build_detector("spot", 6, 2, detector_settings("spot", "small", embed_dim=32, mask_dim=8, output_dropout=0.1))
     rule = rules.get_rule(name)
     if rule.teacher_temperature == "calibrated":
         rule = replace(rule, teacher_temperature=2.0)

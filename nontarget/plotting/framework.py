@@ -67,9 +67,9 @@ BOXES = (
     Box(530, 242, 460, "Class distribution", _SPLIT, _DISTRIBUTION, "output.distribution"),
     Box(350, 324, 150, "Mask head", _DETECTOR, "detectors.spot.MaskHead"),
     Box(530, 324, 150, "Masks", _DETECTOR, "detectors.spot.SpotOutput"),
-    Box(710, 324, 120, "L^mask", _DETECTOR, "detectors.spot_losses.mask_loss"),
-    Box(10, 324, 145, "L^rec", _DETECTOR, "detectors.spot_losses.reconstruction_loss"),
-    Box(170, 324, 150, "L^ref", _DETECTOR, "detectors.spot_losses.refinement_loss"),
+    Box(710, 324, 120, "L^mask", _DETECTOR, "detectors.spot.mask_loss"),
+    Box(10, 324, 145, "L^rec", _DETECTOR, "detectors.spot.reconstruction_loss"),
+    Box(170, 324, 150, "L^ref", _DETECTOR, "detectors.spot.refinement_loss"),
     # Inference
     Box(350, 424, 150, "Candidates", _INFERENCE, "inference.detect_clips"),
     Box(530, 424, 150, "Soft-NMS", _INFERENCE, "soft_nms"),

@@ -18,15 +18,17 @@ class SelectedTargets(Baseline):
     """The argmax pseudo label where a snippet's score reaches the threshold of its class; nothing elsewhere."""
 
     def unlabeled_losses(
-        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, statistics: Any, *, truth: Targets | None = None
     ) -> Losses:
         targets = detector.pseudo_targets(pseudo)
         score = self.scores(detector, pseudo)
-        trusted = (score >= survey[targets.labels]) & output.valid
+        trusted = (score >= statistics[targets.labels]) & output.valid
         chosen = replace(targets, weights=trusted * self.weights(detector, pseudo))
         return {"class": detector.class_loss(output, chosen), **detector.localization_loss(output, chosen)}
 
-    def survey(self, detector: Detector, labels: Int[Tensor, " n"], outputs: Iterable[DetectorOutput]) -> Float[Tensor, " classes"]:
+    def epoch_statistics(
+        self, detector: Detector, labels: Int[Tensor, " n"], outputs: Iterable[DetectorOutput]
+    ) -> Float[Tensor, " classes"]:
         """Thresholds, one a class, background last."""
         scores, predicted = [], []
         for output in outputs:

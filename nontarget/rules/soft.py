@@ -34,7 +34,7 @@ class SoftPseudoLabel(LearningRule):
             lambda output: detector.mix(output, order, share),
         )
 
-    def survey(self, detector: Detector, labels: Tensor, outputs: Iterable[DetectorOutput]) -> Tensor:
+    def epoch_statistics(self, detector: Detector, labels: Tensor, outputs: Iterable[DetectorOutput]) -> Tensor:
         """The class prior: frequencies of the labelled snippets.
 
         Deviation: Arazo et al. take a uniform prior; most snippets of untrimmed video are background.
@@ -45,12 +45,12 @@ class SoftPseudoLabel(LearningRule):
         return mean_where(-(pseudo_probs * logits.log_softmax(dim=-1)).sum(dim=-1), valid)
 
     def unlabeled_losses(
-        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, statistics: Any, *, truth: Targets | None = None
     ) -> Losses:
         log_probs = output.class_logits[output.valid].log_softmax(dim=-1)
         mean = log_probs.exp().mean(dim=0)
-        divergence = torch.special.xlogy(survey, survey) - survey * mean.clamp(min=1e-12).log()
-        return super().unlabeled_losses(detector, output, pseudo, survey) | {
+        divergence = torch.special.xlogy(statistics, statistics) - statistics * mean.clamp(min=1e-12).log()
+        return super().unlabeled_losses(detector, output, pseudo, statistics) | {
             "prior": self.prior_weight * divergence.sum(),
             "entropy": -self.entropy_weight * (log_probs.exp() * log_probs).sum(dim=-1).mean(),
         }

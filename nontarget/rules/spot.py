@@ -23,7 +23,7 @@ class SpotRule(Baseline):
     """Mask probability above which a snippet belongs to the pseudo instance (SPOT)."""
 
     def unlabeled_losses(
-        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, statistics: Any, *, truth: Targets | None = None
     ) -> Losses:
         loss = self.unlabeled_loss(output.class_logits, pseudo.class_probs, output.valid, output.activation)
         soft = detector.pseudo_targets(pseudo)

@@ -1,7 +1,9 @@
 """ActionFormer: a pyramid of local self-attention whose points classify their moment and regress its instance (Zhang et al. 2022)."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,64 +12,10 @@ from torch.nn import functional as F
 
 from nontarget.config import InferenceConfig
 from nontarget.data import LabeledClips, random_crop
-from nontarget.detectors.actionformer_losses import cut_instances, diou_loss, focal_loss, point_targets
+from nontarget.detectors.actionformer.layers import ActionFormerConfig, Block, ConvTower
+from nontarget.detectors.actionformer.losses import cut_instances, diou_loss, focal_loss, point_targets
 from nontarget.detectors.base import Candidates, Detector, DetectorOutput, Losses, Targets
 from nontarget.segments import tiou
-
-
-@dataclass(frozen=True)
-class ActionFormerConfig:
-    """Sizes and loss settings of :class:`ActionFormer`. The defaults are the preset ``paper``, those of the released code on THUMOS14."""
-
-    embed_dim: int = 512
-    """Width of all layers (ActionFormer's released code)."""
-    num_heads: int = 4
-    """Of the self-attention (ActionFormer's released code)."""
-    window: int = 19
-    """Points of its level that a point attends to, itself in the middle (ActionFormer's released code)."""
-    embedding_layers: int = 2
-    """Convolutions before the transformer (ActionFormer's released code)."""
-    stem_blocks: int = 2
-    """Transformer blocks before the first level (ActionFormer's released code)."""
-    num_levels: int = 6
-    """Levels of the pyramid, of strides 1, 2, 4, ... (ActionFormer's released code)."""
-    head_layers: int = 3
-    """Convolutions of each head, the last included (ActionFormer's released code)."""
-    expansion: int = 4
-    """Width of the hidden layer of a block, in widths (ActionFormer's released code)."""
-    dropout: float = 0.1
-    """After attention and in the hidden layers (ActionFormer's released code)."""
-    tower_dropout: float = 0.0
-    """Before every convolution of the embedding and of the heads but the last (ActionFormer's released code has none)."""
-    path_dropout: float = 0.1
-    """Share of the clips for which a path beside the skip connection is left out (ActionFormer's released code)."""
-    path_scale: float = 1e-4
-    """Factor that each such path starts with, learnt by channel (ActionFormer's released code)."""
-    first_range: float = 4.0
-    """Farther end, in snippets, up to which an instance is for the first level; it doubles with each level, the last one has no
-    upper limit (ActionFormer's released code)."""
-    center_radius: float = 1.5
-    """Points up to so many strides from an instance's middle are trained to find it (ActionFormer's released code)."""
-    prior: float = 0.01
-    """Score of every class to begin with (ActionFormer's released code)."""
-    focal_alpha: float = 0.25
-    """Weight of a right class in the focal loss; wrong ones have 1 - alpha (ActionFormer's released code)."""
-    focal_gamma: float = 2.0
-    """ActionFormer's released code."""
-    shortest_crop: float = 0.9
-    """Shortest random window of a labelled clip that training may see in its place, as a share of the clip; 1: no windows
-    (ActionFormer's released code)."""
-
-
-ACTIONFORMER_PRESETS = {
-    "paper": ActionFormerConfig(),
-    # Dropout in the towers, or a handful of labelled videos is learnt by heart; chosen with `supervised only` alone, on training videos
-    # whose labels were hidden. Width on a simulated world for development: 128 in place of 64 is 4 points better with all labels, 2 with
-    # a tenth of them (one seed each).
-    "tiny": ActionFormerConfig(
-        embed_dim=128, window=9, stem_blocks=1, head_layers=2, expansion=2, dropout=0.0, tower_dropout=0.3, path_dropout=0.0
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -87,7 +35,7 @@ class ActionFormer(Detector):
 
     The running average of the weights is the result, as in the released code. It needs two things of training. Its momentum has to warm
     up, or the average of a short training is mostly the weights that it began with. And the budget has to be large enough: on a
-    simulated world for development, with every label, 1,600 steps in place of 400 raised the average mAP of the preset ``tiny``, at a
+    simulated world for development, with every label, 1,600 steps in place of 400 raised the average mAP of the preset ``small``, at a
     width of 64 and a rate of 1e-3, from 49 to 65.
 
     Point targets come from the list of a clip's instances. An instance is cut where its clip ends and the video goes on, and dropped
@@ -103,14 +51,25 @@ class ActionFormer(Detector):
     of one level. There is nothing that is learnt without labels.
     """
 
+    name = "actionformer"
     version = 3
+    presets: ClassVar[Mapping[str, ActionFormerConfig]] = {
+        # Dropout in the towers, or a handful of labelled videos is learnt by heart; chosen with `supervised only` alone, on training
+        # videos whose labels were hidden. Width on a simulated world for development: 128 in place of 64 is 4 points better with all
+        # labels, 2 with a tenth of them (one seed each).
+        "small": ActionFormerConfig(
+            embed_dim=128, window=9, stem_blocks=1, head_layers=2, expansion=2, dropout=0.0, tower_dropout=0.3, path_dropout=0.0
+        ),
+        "full": ActionFormerConfig(),
+    }
+    training_changes: ClassVar[Mapping[str, Mapping[str, float]]] = {"small": {"pretrain_learning_rate": 3e-3, "feature_noise": 0.0}}
     abilities = frozenset({"agreement"})
     averages_weights = True
 
-    def __init__(self, feature_dim: int, num_classes: int, config: ActionFormerConfig = ACTIONFORMER_PRESETS["paper"]) -> None:
-        super().__init__(feature_dim, num_classes, config)
-        self.config, self.embed_dim = config, config.embed_dim
-        width = config.embed_dim
+    def __init__(self, feature_dim: int, num_classes: int, config: ActionFormerConfig | None = None) -> None:
+        super().__init__(num_classes)
+        self.config = config = config or self.presets["full"]
+        self.embed_dim = width = config.embed_dim
         self.embedding = ConvTower(feature_dim, width, config.embedding_layers, config.tower_dropout)
         self.stem = nn.ModuleList([Block(config, stride=1) for _ in range(config.stem_blocks)])
         self.branch = nn.ModuleList([Block(config, stride=2) for _ in range(config.num_levels - 1)])
@@ -153,13 +112,13 @@ class ActionFormer(Detector):
         low, high = (high / 2).where(level > 0, 0.0), high.where(level < c.num_levels - 1, torch.inf)
         # Where the video begins or ends with the clip, nothing is cut: there is no other clip that shows the rest.
         begin = torch.where(clips.offset_s == 0, -torch.inf, 0.0).float()
-        end = torch.where(clips.goes_on, clips.valid.sum(dim=1), torch.inf).float()
+        end = torch.where(clips.continues, clips.valid.sum(dim=1), torch.inf).float()
         segments, counts = cut_instances(clips.instance_segments, begin, end)
         counts &= clips.instance_labels != self.num_classes
         ranges = torch.stack((low, high), dim=1)
         labels, covers = clips.instance_labels, clips.instance_snippets
-        found = point_targets(labels, segments, counts, covers, centres, strides, ranges, self.num_classes, c.center_radius)
-        return Targets(found.labels, found.distances, classes=found.classes)
+        points = point_targets(labels, segments, counts, covers, centres, strides, ranges, self.num_classes, c.center_radius)
+        return Targets(points.labels, points.distances, classes=points.classes)
 
     def augmented(self, clips: LabeledClips) -> LabeledClips:
         """A random window of each clip, as in ActionFormer's released code."""
@@ -178,15 +137,6 @@ class ActionFormer(Detector):
         _, positive = self._weights(output, targets)
         loss = diou_loss(output.distances, targets.localization)
         return {"regression": (loss * positive).sum() / positive.sum().clamp(min=1)}
-
-    def label_free_losses(
-        self,
-        output: ActionFormerOutput,
-        features: Float[Tensor, "clips snippets dim"],
-        valid: Bool[Tensor, "clips snippets"],
-        pretraining: bool,
-    ) -> Losses:
-        return {}
 
     def agreement(self, output: ActionFormerOutput) -> Float[Tensor, "clips snippets"]:
         """How far the points in a point's segment that are of its class, on all levels, find the same segment.
@@ -234,80 +184,3 @@ class ActionFormer(Detector):
         centres = [torch.arange(0, num_snippets, 2**level, device=device) + 0.5 for level in range(self.config.num_levels)]
         level = torch.cat([torch.full((len(c),), i, device=device) for i, c in enumerate(centres)])
         return torch.cat(centres), (2.0**level).float(), level
-
-
-class ConvTower(nn.Module):
-    """Convolutions over time, each with LayerNorm and ReLU; zero in the padding before and after."""
-
-    def __init__(self, dim: int, width: int, layers: int, dropout: float) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        dims = [dim] + [width] * (layers - 1)
-        self.convolutions = nn.ModuleList([nn.Conv1d(d, width, 3, padding=1, bias=False) for d in dims[:layers]])
-        self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(layers)])
-
-    def forward(self, x: Float[Tensor, "clips points dim"], valid: Bool[Tensor, "clips points"]) -> Float[Tensor, "clips points width"]:
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = norm(convolution(self.dropout(x).transpose(1, 2)).transpose(1, 2)).relu().masked_fill(~valid[..., None], 0.0)
-        return x
-
-
-class Block(nn.Module):
-    """Transformer block with local self-attention; with ``stride`` 2 it gives the next level of the pyramid, half as long."""
-
-    def __init__(self, config: ActionFormerConfig, stride: int) -> None:
-        super().__init__()
-        self.stride, self.num_heads, self.reach = stride, config.num_heads, config.window // 2
-        width, hidden = config.embed_dim, config.expansion * config.embed_dim
-        self.norm, self.hidden_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        # of query, key and value
-        self.depthwise = nn.ModuleList([nn.Conv1d(width, width, 3, stride, padding=1, groups=width, bias=False) for _ in range(3)])
-        self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(3)])
-        self.projections = nn.ModuleList([nn.Linear(width, width) for _ in range(3)])
-        self.output = nn.Sequential(nn.Linear(width, width), nn.Dropout(config.dropout), ScaledPath(config))
-        self.hidden = nn.Sequential(
-            nn.Linear(width, hidden),
-            nn.GELU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(hidden, width),
-            nn.Dropout(config.dropout),
-            ScaledPath(config),
-        )
-
-    def forward(
-        self, x: Float[Tensor, "clips points width"], valid: Bool[Tensor, "clips points"]
-    ) -> tuple[Float[Tensor, "clips fewer width"], Bool[Tensor, "clips fewer"]]:
-        left, padding = valid[:, :: self.stride], ~valid[..., None]
-        y = self.norm(x).masked_fill(padding, 0.0).transpose(1, 2)
-        query, key, value = (
-            project(norm(convolution(y).transpose(1, 2))).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for convolution, norm, project in zip(self.depthwise, self.norms, self.projections, strict=True)
-        )
-        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=self._attention_mask(left))
-        if self.stride > 1:  # the padding must not win, as a zero could
-            x = F.max_pool1d(x.masked_fill(padding, -torch.inf).transpose(1, 2), 3, self.stride, padding=1).transpose(1, 2)
-            x = x.masked_fill(~left[..., None], 0.0)
-        x = x + self.output(attended.transpose(1, 2).flatten(2))
-        x = x + self.hidden(self.hidden_norm(x))
-        return x.masked_fill(~left[..., None], 0.0), left
-
-    def _attention_mask(self, valid: Bool[Tensor, "clips points"]) -> Bool[Tensor, "clips 1 points points"]:
-        """Valid points within reach; and each point itself, since one in the padding must attend to something."""
-        steps = torch.arange(valid.shape[1], device=valid.device)
-        offset = (steps - steps[:, None]).abs()
-        return (((offset <= self.reach) & valid[:, None]) | (offset == 0))[:, None]
-
-
-class ScaledPath(nn.Module):
-    """A path beside a skip connection: scaled by channel, and in training left out for some clips."""
-
-    def __init__(self, config: ActionFormerConfig) -> None:
-        super().__init__()
-        self.dropout = config.path_dropout
-        self.scale = nn.Parameter(torch.full((config.embed_dim,), config.path_scale))
-
-    def forward(self, x: Float[Tensor, "clips points width"]) -> Float[Tensor, "clips points width"]:
-        x = x * self.scale
-        if self.training and self.dropout > 0:
-            x = x * (torch.rand(len(x), 1, 1, device=x.device) >= self.dropout) / (1 - self.dropout)
-        return x
