@@ -217,7 +217,7 @@ def training_preset(preset: str, dataset: str, protocol: Protocol, changes: Mapp
         preset: ``small`` or ``full``.
         dataset: its name.
         protocol: of the data set.
-        changes: fields in which the detector differs (:func:`nontarget.detectors.training_changes`).
+        changes: fields in which the detector differs (``Detector.training_changes``).
     """
     training = dataclasses.replace(TRAINING_PRESETS[preset], **changes)
     if preset == "small":

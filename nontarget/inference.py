@@ -16,7 +16,7 @@ from torch import Tensor
 from nontarget.config import InferenceConfig, Protocol, is_finite_number
 from nontarget.data import Clips, DataError, Video, make_clips
 from nontarget.data.folder import pooled
-from nontarget.detectors.base import Candidates, Detector, DetectorOutput, forward_batches
+from nontarget.detectors.base import Candidates, DetectorOutput, forward_batches
 from nontarget.nms import soft_nms
 from nontarget.runtime.progress import progress_bar
 from nontarget.trained import TrainedDetector
@@ -109,76 +109,47 @@ def detect(
 def detect_videos(
     trained: TrainedDetector, videos: Sequence[Video], external_scores: Mapping[str, ArrayLike] | None = None
 ) -> pd.DataFrame:
-    """Detections in videos, with the settings of the trained detector; see :func:`detect_clips`."""
-    return detect_clips(
-        trained.detector,
-        make_clips(videos, trained.protocol, trained.normalization),
-        [v.video_id for v in videos],
-        [v.duration_s for v in videos],
-        trained.classes,
-        trained.inference,
-        trained.protocol,
-        external_scores,
-    )
-
-
-def detect_clips(
-    detector: Detector,
-    clips: Clips,
-    video_ids: Sequence[str],
-    durations_s: Sequence[float],
-    classes: Sequence[str],
-    config: InferenceConfig,
-    protocol: Protocol,
-    external_scores: Mapping[str, ArrayLike] | None = None,
-) -> pd.DataFrame:
-    """Detections of the clips' videos: candidates of all clips, in video time, through one Soft-NMS by class and video.
+    """Detections in videos: candidates of all their clips, in video time, through one Soft-NMS by class and video.
 
     Args:
-        detector: put into evaluation mode.
-        clips: on any device.
-        video_ids: of the videos that ``clips.video`` points at.
-        durations_s: of the same videos, in seconds; detections are clipped to [0, duration].
-        classes: names, background excluded.
-        config: thresholds and limits.
-        protocol: how the clips were cut, and the width of Soft-NMS.
-        external_scores: score of each class in each video, by id, from a classifier of whole videos; used if the config says so.
+        trained: a detector, put into evaluation mode, with its thresholds and limits.
+        videos: with features as in training; detections are clipped to [0, duration].
+        external_scores: score of each class in each video, by id, from a classifier of whole videos; used if the settings say so.
 
     Returns:
         One row a detection (video_id, label, start_s, end_s, score), by video, best first.
 
     Raises:
-        ValueError: the config asks for external scores, and there are none, or none for a video.
+        ValueError: there is no video; or the settings ask for external scores, and there are none, or none for a video.
     """
-    external = _external_tensor(external_scores, video_ids, classes) if config.external_scores else None
+    config, video_ids = trained.inference, [v.video_id for v in videos]
+    external = _external_tensor(external_scores, video_ids, trained.classes) if config.external_scores else None
     if config.whole_video:
-        return _whole_videos(detector, clips, durations_s, len(classes), config, external).frame(video_ids, classes)
-    candidates = video_candidates(detector, clips, durations_s, config, protocol)
+        return _whole_videos(trained, videos, external).frame(video_ids, trained.classes)
+    candidates = video_candidates(trained, videos)
     if external is not None:
         external = external.to(candidates.scores.device)
         candidates = replace(candidates, scores=candidates.scores * external[candidates.video, candidates.labels])
-    group = candidates.video * len(classes) + candidates.labels
+    group = candidates.video * len(trained.classes) + candidates.labels
     best = _best_of_each(group, candidates.scores, config.max_candidates, config.min_score)
-    return suppressed(candidates[best], config, protocol).frame(video_ids, classes)
+    return suppressed(candidates[best], config, trained.protocol).frame(video_ids, trained.classes)
 
 
-def video_candidates(
-    detector: Detector, clips: Clips, durations_s: Sequence[float], config: InferenceConfig, protocol: Protocol
-) -> VideoSegments:
-    """Every candidate of a detector in video time, before Soft-NMS; arguments as for :func:`detect_clips`.
+def video_candidates(trained: TrainedDetector, videos: Sequence[Video]) -> VideoSegments:
+    """Every candidate of a detector in video time, before Soft-NMS.
 
     A candidate at a border of its clip where the video continues is a fragment, if it is no longer than what neighbouring clips share:
     the neighbour sees all of it. Fragments are left out, and so is what lies outside of the video.
     """
     parts = []
-    for batch, output in _outputs(detector, clips, config.batch_size):
-        candidates = detector.candidates(output, batch.valid, config)
-        whole = ~_is_fragment(candidates, batch, protocol)
+    for batch, output in _outputs(trained, videos):
+        candidates = trained.detector.candidates(output, batch.valid, trained.inference)
+        whole = ~_is_fragment(candidates, batch, trained.protocol)
         clip = candidates.clip[whole]
         segments = batch.grid(clip).to_seconds(candidates.segments[whole].double())
         parts.append((batch.video[clip], candidates.labels[whole], segments, candidates.scores[whole]))
     video, labels, segments, scores = map(torch.cat, zip(*parts, strict=True))
-    ends = torch.tensor(durations_s, dtype=segments.dtype, device=segments.device)[video]
+    ends = torch.tensor([v.duration_s for v in videos], dtype=segments.dtype, device=segments.device)[video]
     segments = torch.minimum(segments.clamp(min=0), ends[:, None])
     return VideoSegments(video, labels, segments, scores)[segments[:, 1] > segments[:, 0]]
 
@@ -197,19 +168,17 @@ def suppressed(candidates: VideoSegments, config: InferenceConfig, protocol: Pro
     return replace(candidates[kept], scores=scores)
 
 
-def _whole_videos(
-    detector: Detector, clips: Clips, durations_s: Sequence[float], num_classes: int, config: InferenceConfig, external: Tensor | None
-) -> VideoSegments:
+def _whole_videos(trained: TrainedDetector, videos: Sequence[Video], external: Tensor | None) -> VideoSegments:
     """Each video whole, as the action class that its snippets have on average, scored by that mean probability."""
-    ends = torch.tensor(durations_s, dtype=torch.float64)
-    total, count = torch.zeros(len(ends), num_classes), torch.zeros(len(ends), 1)
-    for batch, output in _outputs(detector, clips, config.batch_size):
-        total, count = total.to(output.valid.device), count.to(output.valid.device)
+    device = next(trained.detector.parameters()).device
+    total, count = torch.zeros(len(videos), len(trained.classes), device=device), torch.zeros(len(videos), 1, device=device)
+    for batch, output in _outputs(trained, videos):
         total.index_add_(0, batch.video, output.action_probs.masked_fill(~output.valid[..., None], 0.0).sum(dim=1))
         count.index_add_(0, batch.video, output.valid.sum(dim=1, keepdim=True).float())
     mean = total / count
-    score, label = (mean if external is None else mean * external.to(mean.device)).max(dim=1)
-    return VideoSegments(torch.arange(len(ends)), label, torch.stack((torch.zeros_like(ends), ends), dim=1), score)
+    score, label = (mean if external is None else mean * external.to(device)).max(dim=1)
+    ends = torch.tensor([v.duration_s for v in videos], dtype=torch.float64)
+    return VideoSegments(torch.arange(len(videos)), label, torch.stack((torch.zeros_like(ends), ends), dim=1), score)
 
 
 def _external_tensor(scores: Mapping[str, ArrayLike] | None, video_ids: Sequence[str], classes: Sequence[str]) -> Tensor:
@@ -224,9 +193,10 @@ def _external_tensor(scores: Mapping[str, ArrayLike] | None, video_ids: Sequence
     return torch.from_numpy(table)
 
 
-def _outputs(detector: Detector, clips: Clips, batch_size: int) -> Iterator[tuple[Clips, DetectorOutput]]:
+def _outputs(trained: TrainedDetector, videos: Sequence[Video]) -> Iterator[tuple[Clips, DetectorOutput]]:
+    clips, batch_size = make_clips(videos, trained.protocol, trained.normalization), trained.inference.batch_size
     with progress_bar(math.ceil(len(clips) / batch_size), "detecting", "batch") as bar:
-        for batch, output in forward_batches(detector, clips, batch_size):
+        for batch, output in forward_batches(trained.detector, clips, batch_size):
             yield batch, output
             bar.update()
 

@@ -24,16 +24,7 @@ import torch
 from IPython.display import Markdown
 from torch import nn
 
-from nontarget import non_target_loss
-from nontarget.data import (
-    Normalization,
-    load_dataset,
-    make_clips,
-    make_labeled_clips,
-    split_dataset,
-)
-from nontarget.detectors import build_detector, detector_settings
-from nontarget.rules import get_rule
+from nontarget import data, detectors, non_target_loss, rules
 from nontarget.training import training_losses
 
 # %% [markdown]
@@ -107,23 +98,21 @@ pd.Series(accuracy, name="accuracy").round(3).to_frame().T
 # calls; this one leaves out the schedule, the frozen teacher and the pre-training.
 
 # %% tags=["tutorial"]
-data = load_dataset(dataset)
-split = split_dataset(data, 0.1, seed)
-normalization = Normalization.of([v.video for v in data.train])
-labeled = make_labeled_clips(split.labeled, data.protocol, normalization, data.num_classes)
-unlabeled = make_clips(split.unlabeled, data.protocol, normalization)
+twin = data.load_dataset(dataset)
+split = data.split_dataset(twin, 0.1, seed)
+features = data.Normalization.of([v.video for v in twin.train])
+labeled = data.make_labeled_clips(split.labeled, twin.protocol, features, twin.num_classes)
+unlabeled = data.make_clips(split.unlabeled, twin.protocol, features)
 
+# %% tags=["tutorial"]
 torch.manual_seed(seed)
-detector = build_detector(
-    "spot", data.feature_dim, data.num_classes, detector_settings("spot", "small")
-)
-optimizer, rule = torch.optim.AdamW(detector.parameters(), lr=1e-3), get_rule("ours")
-curve = []
+settings = detectors.detector_settings("spot", "small")
+spot = detectors.build_detector("spot", twin.feature_dim, twin.num_classes, settings)
+optimizer = torch.optim.AdamW(spot.parameters(), lr=1e-3)
+rule, curve = rules.get_rule("ours"), []
 for _ in range(detector_steps):
-    batch_l, batch_u = (
-        clips[torch.randint(len(clips), (8,))] for clips in (labeled, unlabeled)
-    )
-    losses = training_losses(detector, rule, batch_l, batch_u)
+    few, many = (clips[torch.randint(len(clips), (8,))] for clips in (labeled, unlabeled))
+    losses = training_losses(spot, rule, few, many)
     optimizer.zero_grad()
     sum(losses.values()).backward()
     optimizer.step()

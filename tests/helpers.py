@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from nontarget.config import Protocol
-from nontarget.data import Annotations, Clips, Dataset, LabeledVideo, Video, with_instances
+from nontarget import TrainedDetector
+from nontarget.config import InferenceConfig, Protocol
+from nontarget.data import Annotations, Clips, Dataset, LabeledVideo, Normalization, Video, with_instances
 from nontarget.data.simulate import TWINS, simulate_twin
 
 TINY_TWIN = {"num_train": 24, "num_test": 8, "num_classes": 4, "group_size": 2, "feature_dim": 8}
@@ -47,3 +48,8 @@ def clips_of(instances, snippets, background=3, lengths=None, offset_s=0.0, cont
     features, video = torch.zeros(len(instances), snippets, 1), torch.arange(len(instances))
     clips = Clips(features, valid, video, fps, offset_s, torch.full((len(instances),), continues))
     return with_instances(clips, labels, segments).to(device)
+
+
+def as_trained(detector, videos, protocol, classes=("run", "jump"), **inference):
+    """A trained detector that normalises features by those of ``videos``."""
+    return TrainedDetector(detector, "given", {}, tuple(classes), Normalization.of(videos), protocol, InferenceConfig(**inference))

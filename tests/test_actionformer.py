@@ -6,13 +6,13 @@ import torch
 from helpers import TINY_TRAINING, TINY_TWIN, clips_of, dataset_of, labeled, tiny_dataset
 from torch.nn import functional as F
 
-from nontarget import detectors, rules
+from nontarget import TrainedDetector, detectors, rules
 from nontarget.config import InferenceConfig, Protocol, TrainingConfig
 from nontarget.data import Normalization, make_clips, make_labeled_clips, split_dataset
 from nontarget.detectors.actionformer import ActionFormer, ActionFormerConfig, ActionFormerOutput
 from nontarget.detectors.actionformer.losses import diou_loss, focal_loss
 from nontarget.experiment import Experiment, evaluate, run, train
-from nontarget.inference import detect_clips
+from nontarget.inference import detect_videos
 from nontarget.metrics import evaluate_detections
 from nontarget.results import ResultStore
 from nontarget.runtime.devices import cpu_threads
@@ -422,9 +422,8 @@ def test_training_learns(rule):
     for stage in ("pretrain", "selftrain"):
         train_stage(stage, detector, rules.get_rule(rule), data, config, seed=0)
     test = [v.video for v in dataset.test]
-    clips = make_clips(test, dataset.protocol, normalization)
-    arguments = ([v.video_id for v in test], [v.duration_s for v in test], dataset.classes, InferenceConfig(), dataset.protocol)
-    detections = detect_clips(detector, clips, *arguments)
+    trained = TrainedDetector(detector, "actionformer", {}, dataset.classes, normalization, dataset.protocol, InferenceConfig())
+    detections = detect_videos(trained, test)
     scores = evaluate_detections(dataset.ground_truth(dataset.test), detections, (0.5, 0.7))
     assert scores.average_mean_ap > 0.9
 

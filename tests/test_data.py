@@ -12,14 +12,11 @@ import torch
 from helpers import dataset_of, labeled, tiny_dataset, video
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn import functional as F
 
 from nontarget.config import Protocol
 from nontarget.data import (
     Annotations,
-    Clips,
     DataError,
-    LabeledClips,
     LabeledVideo,
     Normalization,
     Video,
@@ -709,12 +706,6 @@ def test_clips_carry_all_their_instances():
     assert not covers[2].any()
 
     assert torch.equal(clips[torch.tensor([1, 0])].instance_snippets, covers[[1, 0]])
-    fewer = make_labeled_clips([labeled("y", [(1, 0.0, 1.0)], snippets=6)], protocol, Normalization.of([v.video]), num_classes=2)
-    joined = LabeledClips.cat([fewer, clips]).to("cpu")
-    assert joined.instance_labels.tolist() == [[1, 2, 2, 2, 2], *clips.instance_labels.tolist()]
-    assert torch.equal(joined.instance_snippets, torch.cat((F.pad(fewer.instance_snippets, (0, 0, 0, 3)), covers)))
-    assert torch.equal(joined.labels, torch.cat((fewer.labels, clips.labels)))
-    assert len(Clips.cat([make_clips([v.video], protocol, Normalization.of([v.video]))] * 2)) == 4
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.floats(0, 1), st.floats(1e-4, 1), st.floats(0.0, 1.0))

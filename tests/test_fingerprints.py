@@ -21,13 +21,13 @@ def components():
     """name -> (version, numbers)."""
     from helpers import TINY_TRAINING, tiny_dataset
 
-    from nontarget import detectors, rules
+    from nontarget import TrainedDetector, detectors, rules
     from nontarget.config import InferenceConfig, TrainingConfig
     from nontarget.data import Normalization, make_clips, make_labeled_clips, split_dataset
     from nontarget.data.clips import CLIPS_VERSION
     from nontarget.data.simulate import GENERATOR_VERSION, TWINS, simulate_twin
     from nontarget.detectors.base import Detector, DetectorOutput, Targets
-    from nontarget.inference import INFERENCE_VERSION, detect_clips
+    from nontarget.inference import INFERENCE_VERSION, detect_videos
     from nontarget.metrics import METRICS_VERSION, evaluate_detections
     from nontarget.training import TRAINING_VERSION, StageName, TrainingData, train_stage
 
@@ -90,8 +90,8 @@ def components():
     found["training"] = (TRAINING_VERSION, [value for stage in stages for value in stage.curve[-1].values()])
 
     test = [v.video for v in dataset.test]
-    arguments = ([v.video_id for v in test], [v.duration_s for v in test], dataset.classes, InferenceConfig(), dataset.protocol)
-    detections = detect_clips(detector, make_clips(test, dataset.protocol, normalization), *arguments)
+    trained = TrainedDetector(detector, "spot", settings, dataset.classes, normalization, dataset.protocol, InferenceConfig())
+    detections = detect_videos(trained, test)
     found["inference"] = (INFERENCE_VERSION, [len(detections), detections["score"].sum(), detections["start_s"].sum()])
 
     rng = np.random.default_rng(0)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -67,11 +67,6 @@ class Clips:
     def to(self, device: torch.device | str) -> Self:
         return type(self)(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
-    @classmethod
-    def cat(cls, parts: Sequence[Self]) -> Self:
-        """The clips of all parts, one after another; all of one length."""
-        return cls(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(cls)})
-
 
 @dataclass(frozen=True)
 class LabeledClips(Clips):
@@ -92,20 +87,6 @@ class LabeledClips(Clips):
     def instance_snippets(self) -> Bool[Tensor, "clips instances snippets"]:
         """Which snippets belong to each instance, see :func:`nontarget.segments.covered_snippets`; none to the padding."""
         return _instance_snippets(self, self.instance_labels, self.instance_segments)
-
-    @classmethod
-    def cat(cls, parts: Sequence[Self]) -> Self:
-        slots = max(part.instance_labels.shape[1] for part in parts)
-        return super().cat([part._with_instance_slots(slots) for part in parts])
-
-    def _with_instance_slots(self, slots: int) -> Self:
-        missing = slots - self.instance_labels.shape[1]
-        padding = self.instance_labels[:, -1:].expand(-1, missing)
-        return replace(
-            self,
-            instance_labels=torch.cat((self.instance_labels, padding), dim=1),
-            instance_segments=F.pad(self.instance_segments, (0, 0, 0, missing)),
-        )
 
 
 def make_clips(videos: Sequence[Video], protocol: Protocol, normalization: Normalization) -> Clips:

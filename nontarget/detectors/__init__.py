@@ -38,46 +38,41 @@ def register(detector: D) -> D:
     return detector
 
 
+def detector_class(name: str) -> type[Detector]:
+    """The class of a detector.
+
+    Raises:
+        ValueError: no such detector; the message names the nearest known one.
+    """
+    check_choice("detector", name, _DETECTORS)
+    return _DETECTORS[name]
+
+
 def detector_settings(name: str, preset: str, **changes: Any) -> dict[str, Any]:
     """All settings of a detector's preset, with changes.
 
     Raises:
         ValueError: no such detector, preset or setting; the message names the nearest known one.
     """
-    presets = _lookup(name).presets
+    presets = detector_class(name).presets
     check_choice(f"preset of {name}", preset, presets)
     return asdict(from_mapping(type(presets[preset]), asdict(presets[preset]) | changes, f"detector {name!r}"))
 
 
 def build_detector(name: str, feature_dim: int, num_classes: int, settings: Mapping[str, Any]) -> Detector:
     """A detector with fresh weights, from the settings that :func:`detector_settings` gives."""
-    detector: Any = _lookup(name)
+    detector: Any = detector_class(name)
     config = type(next(iter(detector.presets.values())))
     built: Detector = detector(feature_dim, num_classes, from_mapping(config, settings, f"detector {name!r}"))
     return built
 
 
-def detector_version(name: str) -> int:
-    """Version of a detector's numbers, see ``Detector.version``."""
-    return _lookup(name).version
-
-
-def training_changes(name: str, preset: str) -> Mapping[str, Any]:
-    """Fields in which a detector's training differs from that of a preset, see ``Detector.training_changes``."""
-    return _lookup(name).training_changes.get(preset, {})
-
-
 def check_abilities(name: str, needs: frozenset[str], who: str) -> None:
     """Raise ValueError if a detector lacks an ability that ``who`` needs."""
-    missing = needs - _lookup(name).abilities
+    missing = needs - detector_class(name).abilities
     if missing:
         able = [other for other, detector in _DETECTORS.items() if needs <= detector.abilities]
         raise ValueError(f"{who} needs the abilities {sorted(needs)}, and detector {name!r} lacks {sorted(missing)}; it runs on {able}")
-
-
-def _lookup(name: str) -> type[Detector]:
-    check_choice("detector", name, _DETECTORS)
-    return _DETECTORS[name]
 
 
 def _what_it_lacks(detector: Any) -> str:

@@ -79,7 +79,7 @@ class Experiment:
         detectors.check_abilities(self.detector, rule.needs, f"learning rule {rule.name!r}")
         dataset, protocol = dataset_identity(self.dataset, self.preset, self.features, self.twin_settings, self.held_out)
         protocol = from_mapping(Protocol, asdict(protocol) | dict(self.protocol_settings), "protocol_settings")
-        changes = detectors.training_changes(self.detector, self.preset)
+        changes = detectors.detector_class(self.detector).training_changes.get(self.preset, {})
         training = training_preset(self.preset, str(dataset["name"]), protocol, changes)
         training = from_mapping(TrainingConfig, asdict(training) | dict(self.training_settings), "training_settings")
         inference = from_mapping(InferenceConfig, dict(self.inference_settings), "inference_settings")
@@ -125,7 +125,7 @@ def versions_of(detector: str, rule: LearningRule) -> dict[str, int]:
     """Versions of all code that a result depends on."""
     return {
         "clips": CLIPS_VERSION,
-        "detector": detectors.detector_version(detector),
+        "detector": detectors.detector_class(detector).version,
         "rule": rule.version,
         "training": TRAINING_VERSION,
         "inference": INFERENCE_VERSION,

@@ -71,7 +71,7 @@ BOXES = (
     Box(10, 324, 145, "L^rec", _DETECTOR, "detectors.spot.reconstruction_loss"),
     Box(170, 324, 150, "L^ref", _DETECTOR, "detectors.spot.refinement_loss"),
     # Inference
-    Box(350, 424, 150, "Candidates", _INFERENCE, "inference.detect_clips"),
+    Box(350, 424, 150, "Candidates", _INFERENCE, "inference.detect_videos"),
     Box(530, 424, 150, "Soft-NMS", _INFERENCE, "soft_nms"),
     Box(710, 424, 120, "Detections", _INFERENCE, "detect"),
     Box(850, 424, 140, "mAP", _MEASURE, "evaluate_detections"),

@@ -14,7 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from nontarget.config import InferenceConfig, Protocol
-from nontarget.data import LabeledVideo, make_clips
+from nontarget.data import LabeledVideo
 from nontarget.experiment import Experiment, Training, train
 from nontarget.inference import VideoSegments, detect_videos, suppressed, video_candidates
 from nontarget.metrics import evaluate_detections
@@ -121,9 +121,7 @@ def instances_of(videos: Sequence[LabeledVideo]) -> VideoSegments:
 
 def candidates_of(trained: TrainedDetector, videos: Sequence[LabeledVideo]) -> VideoSegments:
     """Every candidate of a detector that reaches the lowest score, in video time, before Soft-NMS."""
-    clips = make_clips([v.video for v in videos], trained.protocol, trained.normalization)
-    durations = [v.video.duration_s for v in videos]
-    pool = video_candidates(trained.detector, clips, durations, trained.inference, trained.protocol)
+    pool = video_candidates(trained, [v.video for v in videos])
     pool = pool[pool.scores >= trained.inference.min_score]
     return VideoSegments(pool.video.cpu(), pool.labels.cpu(), pool.segments.cpu(), pool.scores.double().cpu())
 

@@ -17,7 +17,7 @@ from nontarget.study.analysis.selection import (
     subspace_of_classes,
     videos_by_instances,
 )
-from nontarget.study.analysis.snippets import Snippets, hidden_snippets
+from nontarget.study.analysis.snippets import Snippets, hidden_snippets, snippets_of
 from nontarget.study.analysis.subspaces import committed_coverage, coverage_by_epoch, with_chance
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "separability",
     "separability_findings",
     "separability_table",
+    "snippets_of",
     "subspace_of_classes",
     "videos_by_instances",
     "with_chance",
