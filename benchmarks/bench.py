@@ -17,13 +17,15 @@ from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
 from nontarget import evaluate_detections, non_target_loss, partition_label_space, soft_nms
+from nontarget.batches import TrainingData, training_batches
+from nontarget.config import TRAINING_PRESETS
 from nontarget.data import Normalization, load_dataset, make_clips, make_labeled_clips, split_dataset
 from nontarget.detectors import build_detector, detector_settings
-from nontarget.experiment import PRESETS
 from nontarget.rules import get_rule
 from nontarget.runtime.devices import cpu_threads, resolve_device
 from nontarget.runtime.provenance import provenance
-from nontarget.training import TrainingData, _batches, _step_losses
+from nontarget.teacher import Teacher
+from nontarget.training import training_losses
 
 
 def seconds(function, budget=1.0):
@@ -68,30 +70,31 @@ def evaluation():
     videos = np.repeat([f"v{i}" for i in range(4728)], 100)
     starts, lengths = rng.random((2, len(videos))) * 100
     labels = np.where(rng.random(len(videos)) < 0.5, np.repeat(rng.integers(0, 200, 4728), 100), rng.integers(0, 200, len(videos)))
-    found = pd.DataFrame(
+    detections = pd.DataFrame(
         {"video_id": videos, "label": labels, "start_s": starts, "end_s": starts + lengths, "score": rng.random(len(videos))}
     )
-    truth = found.groupby("video_id").head(2)[["video_id", "label", "start_s", "end_s"]]
+    truth = detections.groupby("video_id").head(2)[["video_id", "label", "start_s", "end_s"]]
     thresholds = np.arange(0.5, 1, 0.05)
-    yield "evaluation, 4728 videos x 100 x 10 tIoU", lambda: evaluate_detections(truth, found, thresholds), len(found) * 10, 0
+    yield "evaluation, 4728 videos x 100 x 10 tIoU", lambda: evaluate_detections(truth, detections, thresholds), len(detections) * 10, 0
 
 
 def training(device):
     for name in ("thumos14-sim", "activitynet-sim"):
         dataset = load_dataset(name)
-        split, config = split_dataset(dataset, 0.1, 0), PRESETS["small"].training
+        split, config = split_dataset(dataset, 0.1, 0), TRAINING_PRESETS["small"]
         normalization = Normalization.of([v.video for v in dataset.train])
         data = TrainingData(
             make_labeled_clips(split.labeled, dataset.protocol, normalization, dataset.num_classes),
             make_clips(split.unlabeled, dataset.protocol, normalization),
         ).on_device_if_it_fits(device)
-        settings = detector_settings("spot", "tiny")
+        settings = detector_settings("spot", "small")
         detector = build_detector("spot", dataset.feature_dim, dataset.num_classes, settings).to(device).train()
-        teacher, rule = build_detector("spot", dataset.feature_dim, dataset.num_classes, settings).to(device).eval(), get_rule("ours")
-        labeled, unlabeled = next(_batches(data, rule, 1, config.batch_size, device))
+        frozen, rule = build_detector("spot", dataset.feature_dim, dataset.num_classes, settings).to(device), get_rule("ours")
+        teacher = Teacher(frozen, data.unlabeled, config.batch_size, cached=False)
+        batch = next(training_batches(data, rule, 1, config.batch_size, device))
 
-        def step(detector=detector, teacher=teacher, rule=rule, labeled=labeled, unlabeled=unlabeled, config=config):
-            losses = _step_losses(detector, teacher, rule, None, labeled, unlabeled, config, False)
+        def step(detector=detector, teacher=teacher, rule=rule, batch=batch, config=config):
+            losses = training_losses(detector, rule, batch.labeled, batch.unlabeled, pseudo=teacher(batch), config=config)
             torch.autograd.grad(torch.stack(list(losses.values())).sum(), list(detector.parameters()), allow_unused=True)
 
         with FlopCounterMode(display=False) as counter:

@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from nontarget.inference import detect
 from nontarget.losses import non_target_loss
 from nontarget.metrics import DetectionScores, evaluate_detections
+from nontarget.nms import soft_nms
 from nontarget.partition import LabelPartition, partition_label_space
-from nontarget.segments import soft_nms
-from nontarget.trained import TrainedDetector, detect
+from nontarget.trained import TrainedDetector
 
 if TYPE_CHECKING:
     from nontarget.study.diagnosis import diagnose_rule

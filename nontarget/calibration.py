@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nontarget.data import LabeledClips, LabeledVideo, Video, balanced_order
-from nontarget.detectors.base import Detector
+from nontarget.detectors.base import Detector, forward_batches
 from nontarget.losses import Activation
 
 CALIBRATION_VERSION = 1
@@ -25,7 +25,7 @@ RANGE = (0.05, 20.0)
 
 @dataclass(frozen=True)
 class Calibration:
-    """What :func:`fold_temperature` found."""
+    """The result of :func:`fold_temperature`."""
 
     temperature: float
     """Geometric mean over the folds."""
@@ -133,8 +133,8 @@ def fold_temperature(
         detector = pretrain(others, tuple(v.video for v in part), fold)
         logits, labels, activation = snippet_logits(detector, clips_of(part), batch_size)
         seen = torch.tensor(sorted({int(c) for v in others for c in v.annotations.labels} | {num_classes}))
-        known = torch.isin(labels, seen)
-        held_out.append((logits[known], labels[known], activation))
+        learnable = torch.isin(labels, seen)
+        held_out.append((logits[learnable], labels[learnable], activation))
         temperatures.append(calibrate_temperature(*held_out[-1]))
     temperature = float(np.exp(np.mean(np.log(temperatures))))
 
@@ -144,21 +144,17 @@ def fold_temperature(
     return Calibration(temperature, tuple(temperatures), mean_loss(1.0), mean_loss(temperature))
 
 
-@torch.no_grad()
 def snippet_logits(
     detector: Detector, clips: LabeledClips, batch_size: int = 64
 ) -> tuple[Float[Tensor, "n classes"], Int[Tensor, " n"], Activation]:
-    """Class logits of a detector in evaluation mode on every snippet (or point) of labelled clips, their classes, and the activation."""
-    device = next(detector.parameters()).device
-    training = detector.training
-    detector.eval()
+    """Class logits of a detector on every snippet (or point) of labelled clips, their classes, and the activation.
+
+    The detector is put into evaluation mode.
+    """
     logits, labels = [], []
     activation: Activation = "softmax"
-    for first in range(0, len(clips), batch_size):
-        part = clips[slice(first, first + batch_size)].to(device)
-        output = detector(part.features, part.valid)
+    for batch, output in forward_batches(detector, clips, batch_size):
         activation = output.activation
         logits.append(output.class_logits[output.valid].cpu())
-        labels.append(detector.targets(part).labels[output.valid].cpu())
-    detector.train(training)
+        labels.append(detector.targets(batch).labels[output.valid].cpu())
     return torch.cat(logits), torch.cat(labels), activation

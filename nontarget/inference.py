@@ -1,108 +1,184 @@
 """From a trained detector to detections in seconds (Sec. 3.6)."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import NoneType
 
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from nontarget.config import InferenceConfig, Protocol
+from nontarget.config import InferenceConfig, Protocol, is_finite_number
+from nontarget.data import Clips, DataError, Video, make_clips
+from nontarget.data.folder import pooled
+from nontarget.detectors.base import Candidates, DetectorOutput, forward_batches
+from nontarget.nms import soft_nms
 from nontarget.runtime.progress import progress_bar
-from nontarget.segments import soft_nms
+from nontarget.trained import TrainedDetector
 
 INFERENCE_VERSION = 2
 COLUMNS = ["video_id", "label", "start_s", "end_s", "score"]
 
 
-@torch.no_grad()
-def detect_clips(
-    detector: Any,
-    clips: Any,
-    video_ids: Sequence[str],
-    durations_s: Sequence[float],
-    classes: Sequence[str],
-    config: InferenceConfig,
-    protocol: Protocol,
+@dataclass(frozen=True)
+class VideoSegments:
+    """Labelled and scored segments of several videos, in seconds."""
+
+    video: Int[Tensor, " n"]
+    """Position of the video in a sequence of videos."""
+    labels: Int[Tensor, " n"]
+    segments: Float[Tensor, "n 2"]
+    scores: Float[Tensor, " n"]
+
+    def __getitem__(self, index: Tensor) -> "VideoSegments":
+        return VideoSegments(self.video[index], self.labels[index], self.segments[index], self.scores[index])
+
+    def frame(self, video_ids: Sequence[str], classes: Sequence[str]) -> pd.DataFrame:
+        """As rows (video_id, label, start_s, end_s, score)."""
+        columns = (
+            pd.Index(video_ids).take(self.video.cpu().numpy()),
+            pd.Index(classes).take(self.labels.cpu().numpy()),
+            *self.segments.double().cpu().numpy().T,
+            self.scores.double().cpu().numpy(),
+        )
+        return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+
+
+def detect(
+    model_or_checkpoint: TrainedDetector | str | Path,
+    features: Mapping[str, ArrayLike],
+    feature_fps: float,
+    durations_s: Mapping[str, float] | None = None,
+    inference: InferenceConfig | None = None,
     external_scores: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
-    """Detections of the clips' videos: candidates of all clips, in video time, through one Soft-NMS by class and video.
-
-    A candidate at a border of its clip where the video goes on is a fragment, if it is no longer than what neighbouring clips share:
-    the neighbour sees all of it. Fragments are left out.
+    """Detections for a user's own features, of the kind that the detector was trained on.
 
     Args:
-        detector: a detector (:class:`nontarget.detectors.base.Detector`) on the clips' device; put into evaluation mode.
-        clips: clips (:class:`nontarget.data.Clips`).
-        video_ids: of the videos that ``clips.video`` points at.
-        durations_s: of the same videos, in seconds; detections are clipped to [0, duration].
-        classes: names, background excluded.
-        config: thresholds and limits.
-        protocol: how the clips were cut, and the width of Soft-NMS.
-        external_scores: score of each class in each video, by id, from a classifier of whole videos; used if the config says so.
+        model_or_checkpoint: a trained detector or the path of a saved one.
+        features: video id -> array [T, D]; ``numpy.load("features.npz")`` will do.
+        feature_fps: feature steps per second; step t is centred on ``(t + 0.5) / feature_fps`` seconds.
+        durations_s: of the videos; default: as long as their features last.
+        inference: default: as trained.
+        external_scores: video id -> score of each class, of a classifier of whole videos; used if ``inference`` says so.
+
+    Returns:
+        DataFrame (video_id, label, start_s, end_s, score), by video, best first.
+
+    Raises:
+        DataError: features have another dimension than in training, or are not finite, or a duration is missing; the message names
+            the video.
+        FileNotFoundError: there is no such checkpoint.
+        TypeError, ValueError: another argument is wrong.
+    """
+    if not (is_finite_number(feature_fps) and feature_fps > 0):
+        raise ValueError(f"feature_fps must be a positive number of feature steps per second, got {feature_fps!r}")
+    if not isinstance(model_or_checkpoint, (TrainedDetector, str, Path)):
+        raise TypeError(f"expected a TrainedDetector or the path of one, got {type(model_or_checkpoint).__name__} (see its .trained?)")
+    if not isinstance(features, Mapping):
+        raise TypeError(f"features must be a mapping of video id -> array [T, D], got {type(features).__name__}")
+    if not isinstance(durations_s, (Mapping, pd.Series, NoneType)):
+        raise TypeError(f"durations_s must be a mapping of video id -> seconds, or None, got {type(durations_s).__name__}")
+    if not isinstance(inference, (InferenceConfig, NoneType)):
+        raise TypeError(f"inference must be an InferenceConfig, or None for that of training, got {type(inference).__name__}")
+    trained = model_or_checkpoint if isinstance(model_or_checkpoint, TrainedDetector) else TrainedDetector.load(model_or_checkpoint)
+    if not len(features):
+        return pd.DataFrame({name: [] for name in COLUMNS})
+    dim = len(trained.normalization.mean)
+    videos = []
+    for video_id in features:
+        array = np.asarray(features[video_id], dtype=np.float32)
+        if array.ndim != 2 or len(array) == 0 or array.shape[1] != dim:
+            raise DataError(f"{video_id}: the detector was trained on features [T, {dim}], got shape {array.shape}")
+        if not np.isfinite(array).all():
+            raise DataError(f"{video_id}: features must be finite, got NaN or infinity")
+        duration = len(array) / feature_fps if durations_s is None else durations_s.get(video_id)
+        if duration is None or not (is_finite_number(duration) and duration > 0):
+            raise DataError(f"{video_id}: durations_s must give it a positive number of seconds, got {duration!r}")
+        videos.append(pooled(Video(video_id, array, feature_fps, float(duration)), trained.protocol.pool))
+    if inference is not None:
+        trained = replace(trained, inference=inference)
+    return detect_videos(trained, videos, external_scores)
+
+
+def detect_videos(
+    trained: TrainedDetector, videos: Sequence[Video], external_scores: Mapping[str, ArrayLike] | None = None
+) -> pd.DataFrame:
+    """Detections in videos: candidates of all their clips, in video time, through one Soft-NMS by class and video.
+
+    Args:
+        trained: a detector, put into evaluation mode, with its thresholds and limits.
+        videos: with features as in training; detections are clipped to [0, duration].
+        external_scores: score of each class in each video, by id, from a classifier of whole videos; used if the settings say so.
 
     Returns:
         One row a detection (video_id, label, start_s, end_s, score), by video, best first.
 
     Raises:
-        ValueError: the config asks for external scores, and there are none, or none for a video.
+        ValueError: there is no video; or the settings ask for external scores, and there are none, or none for a video.
     """
-    external = _external_tensor(external_scores, video_ids, classes).to(clips.features.device) if config.external_scores else None
-    videos, labels, segments, scores = [], [], [], []
-    for part, output in _outputs(detector, clips, config.batch_size):
-        found = detector.candidates(output, part.valid, config)
-        inner = ~_is_fragment(found, part, protocol)
-        clip, segment = found.clip[inner], found.segments[inner].double()
-        videos.append(part.video[clip])
-        labels.append(found.labels[inner])
-        segments.append(segment / part.fps[clip, None] + part.offset_s[clip, None])
-        score = found.scores[inner]
-        scores.append(score if external is None else score * external[videos[-1], labels[-1]])
-    video, label, segment, score = torch.cat(videos), torch.cat(labels), torch.cat(segments), torch.cat(scores)
-    ends = torch.tensor(durations_s, dtype=segment.dtype, device=segment.device)[video]
-    segment = torch.minimum(segment.clamp(min=0), ends[:, None])
-    group = video * len(classes) + label
-    kept = _best_of_each(group, torch.where(segment[:, 1] > segment[:, 0], score, 0.0), config.max_candidates, config.min_score)
-    video, label, segment, score = video[kept], label[kept], segment[kept], score[kept]
-    kept, score = soft_nms(
-        segment.to(score.dtype),
-        score,
-        label,
+    config, video_ids = trained.inference, [v.video_id for v in videos]
+    external = _external_tensor(external_scores, video_ids, trained.classes) if config.external_scores else None
+    if config.whole_video:
+        return _whole_videos(trained, videos, external).frame(video_ids, trained.classes)
+    candidates = video_candidates(trained, videos)
+    if external is not None:
+        external = external.to(candidates.scores.device)
+        candidates = replace(candidates, scores=candidates.scores * external[candidates.video, candidates.labels])
+    group = candidates.video * len(trained.classes) + candidates.labels
+    best = _best_of_each(group, candidates.scores, config.max_candidates, config.min_score)
+    return suppressed(candidates[best], config, trained.protocol).frame(video_ids, trained.classes)
+
+
+def video_candidates(trained: TrainedDetector, videos: Sequence[Video]) -> VideoSegments:
+    """Every candidate of a detector in video time, before Soft-NMS.
+
+    A candidate at a border of its clip where the video continues is a fragment, if it is no longer than what neighbouring clips share:
+    the neighbour sees all of it. Fragments are left out, and so is what lies outside of the video.
+    """
+    parts = []
+    for batch, output in _outputs(trained, videos):
+        candidates = trained.detector.candidates(output, batch.valid, trained.inference)
+        whole = ~_is_fragment(candidates, batch, trained.protocol)
+        clip = candidates.clip[whole]
+        segments = batch.grid(clip).to_seconds(candidates.segments[whole].double())
+        parts.append((batch.video[clip], candidates.labels[whole], segments, candidates.scores[whole]))
+    video, labels, segments, scores = map(torch.cat, zip(*parts, strict=True))
+    ends = torch.tensor([v.duration_s for v in videos], dtype=segments.dtype, device=segments.device)[video]
+    segments = torch.minimum(segments.clamp(min=0), ends[:, None])
+    return VideoSegments(video, labels, segments, scores)[segments[:, 1] > segments[:, 0]]
+
+
+def suppressed(candidates: VideoSegments, config: InferenceConfig, protocol: Protocol) -> VideoSegments:
+    """What Soft-NMS leaves of candidates: by video, best first."""
+    kept, scores = soft_nms(
+        candidates.segments.to(candidates.scores.dtype),
+        candidates.scores,
+        candidates.labels,
         sigma=protocol.nms_sigma,
         min_score=config.min_score,
         max_detections=config.max_detections,
-        videos=video,
+        videos=candidates.video,
     )
-    return _frame(video[kept], label[kept], segment[kept], score, video_ids, classes)
+    return replace(candidates[kept], scores=scores)
 
 
-@torch.no_grad()
-def detect_whole_videos(
-    detector: Any,
-    clips: Any,
-    video_ids: Sequence[str],
-    durations_s: Sequence[float],
-    classes: Sequence[str],
-    config: InferenceConfig,
-    protocol: Protocol,
-    external_scores: Mapping[str, ArrayLike] | None = None,
-) -> pd.DataFrame:
-    """The trivial detector: each video whole, as the action class that its snippets have on average, scored by that mean probability.
-
-    Arguments as for :func:`detect_clips`.
-    """
-    external = _external_tensor(external_scores, video_ids, classes).to(clips.features.device) if config.external_scores else 1.0
-    total = torch.zeros(len(video_ids), len(classes), device=clips.features.device)
-    count = torch.zeros(len(video_ids), 1, device=clips.features.device)
-    for part, output in _outputs(detector, clips, config.batch_size):
-        probs = output.action_probs
-        total.index_add_(0, part.video, probs.masked_fill(~output.valid[..., None], 0.0).sum(dim=1))
-        count.index_add_(0, part.video, output.valid.sum(dim=1, keepdim=True).float())
-    score, label = (total / count * external).max(dim=1)
-    ends = torch.tensor(durations_s, dtype=torch.float64, device=score.device)
-    return _frame(torch.arange(len(video_ids)), label, torch.stack((torch.zeros_like(ends), ends), dim=1), score, video_ids, classes)
+def _whole_videos(trained: TrainedDetector, videos: Sequence[Video], external: Tensor | None) -> VideoSegments:
+    """Each video whole, as the action class that its snippets have on average, scored by that mean probability."""
+    device = next(trained.detector.parameters()).device
+    total, count = torch.zeros(len(videos), len(trained.classes), device=device), torch.zeros(len(videos), 1, device=device)
+    for batch, output in _outputs(trained, videos):
+        total.index_add_(0, batch.video, output.action_probs.masked_fill(~output.valid[..., None], 0.0).sum(dim=1))
+        count.index_add_(0, batch.video, output.valid.sum(dim=1, keepdim=True).float())
+    mean = total / count
+    score, label = (mean if external is None else mean * external.to(device)).max(dim=1)
+    ends = torch.tensor([v.duration_s for v in videos], dtype=torch.float64)
+    return VideoSegments(torch.arange(len(videos)), label, torch.stack((torch.zeros_like(ends), ends), dim=1), score)
 
 
 def _external_tensor(scores: Mapping[str, ArrayLike] | None, video_ids: Sequence[str], classes: Sequence[str]) -> Tensor:
@@ -117,17 +193,19 @@ def _external_tensor(scores: Mapping[str, ArrayLike] | None, video_ids: Sequence
     return torch.from_numpy(table)
 
 
-def _outputs(detector: Any, clips: Any, batch_size: int) -> Iterator[tuple[Any, Any]]:
-    detector.eval()
-    for first in progress_bar(range(0, len(clips), batch_size), "detecting", "batch"):
-        part = clips[slice(first, first + batch_size)]
-        yield part, detector(part.features, part.valid)
+def _outputs(trained: TrainedDetector, videos: Sequence[Video]) -> Iterator[tuple[Clips, DetectorOutput]]:
+    clips, batch_size = make_clips(videos, trained.protocol, trained.normalization), trained.inference.batch_size
+    with progress_bar(math.ceil(len(clips) / batch_size), "detecting", "batch") as bar:
+        for batch, output in forward_batches(trained.detector, clips, batch_size):
+            yield batch, output
+            bar.update()
 
 
-def _is_fragment(found: Any, clips: Any, protocol: Protocol) -> Tensor:
-    start, end = found.segments.unbind(dim=1)
-    cut = ((start == 0) & (clips.offset_s[found.clip] > 0)) | ((end == clips.valid.sum(dim=1)[found.clip]) & clips.goes_on[found.clip])
-    return cut & (end - start <= protocol.num_snippets - protocol.stride)
+def _is_fragment(candidates: Candidates, clips: Clips, protocol: Protocol) -> Bool[Tensor, " n"]:
+    start, end = candidates.segments.unbind(dim=1)
+    at_start = (start == 0) & (clips.offset_s[candidates.clip] > 0)
+    at_end = (end == clips.valid.sum(dim=1)[candidates.clip]) & clips.continues[candidates.clip]
+    return (at_start | at_end) & (end - start <= protocol.num_snippets - protocol.stride)
 
 
 def _best_of_each(group: Tensor, score: Tensor, limit: int, min_score: float) -> Tensor:
@@ -138,13 +216,3 @@ def _best_of_each(group: Tensor, score: Tensor, limit: int, min_score: float) ->
     grouped = group[order]
     rank = torch.arange(len(order), device=order.device) - torch.searchsorted(grouped, grouped)
     return order[rank < limit]
-
-
-def _frame(video: Tensor, label: Tensor, segment: Tensor, score: Tensor, video_ids: Sequence[str], classes: Sequence[str]) -> pd.DataFrame:
-    columns = (
-        pd.Index(video_ids).take(video.cpu().numpy()),
-        pd.Index(classes).take(label.cpu().numpy()),
-        *segment.double().cpu().numpy().T,
-        score.double().cpu().numpy(),
-    )
-    return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))

@@ -21,7 +21,7 @@ Source: TypeAlias = Mapping[str, Any] | str | PathLike[str] | pd.DataFrame
 
 @dataclass(frozen=True)
 class DetectionScores:
-    """What :func:`evaluate_detections` found, and what it was computed on."""
+    """The result of :func:`evaluate_detections`, and what it was computed on."""
 
     tiou_thresholds: tuple[float, ...]
     mean_ap: NDArray[np.float64]
@@ -71,18 +71,16 @@ def evaluate_detections(
     if not thresholds or not all(0 <= t <= 1 for t in thresholds):
         raise ValueError(f"tiou_thresholds must be one or more numbers in [0, 1], got {tiou_thresholds!r}")
     truth, num_videos = _ground_truth_frame(ground_truth, subset, frozenset(blocked_videos))
-    found = _detection_frame(detections)
+    ranked = rank_detections(_detection_frame(detections))
     if not len(truth):
         where = "" if subset is None else f" in subset {subset!r}"
         raise ValueError(f"ground_truth has no instance{where}: there is nothing to score")
     classes = pd.Index(sorted(truth["label"].unique()), name="label")
-    found = found[found["label"].isin(classes) & ~found["video_id"].isin(list(blocked_videos))]
+    counted = ranked["label"].isin(classes) & ~ranked["video_id"].isin(list(blocked_videos))
+    ranked = ranked[counted].reset_index(drop=True)
+    matched = match_detections(truth, ranked, thresholds) >= 0
 
-    found = found.iloc[::-1]  # later listed first ...
-    found = found.iloc[np.argsort(-found["score"].to_numpy(dtype=np.float64), kind="stable")].reset_index(drop=True)  # ... among equals
-    matched = _match(truth, found, np.array(thresholds))
-
-    label = classes.get_indexer(found["label"])
+    label = classes.get_indexer(ranked["label"])
     instances = np.bincount(classes.get_indexer(truth["label"]), minlength=len(classes))
     order = np.argsort(label, kind="stable")
     by_class = np.split(matched[order], np.cumsum(np.bincount(label, minlength=len(classes)))[:-1])
@@ -93,7 +91,7 @@ def evaluate_detections(
         ap=pd.DataFrame(ap, index=classes, columns=pd.Index(thresholds, name="tiou")),
         num_videos=num_videos,
         num_instances=len(truth),
-        num_detections=len(found),
+        num_detections=len(ranked),
     )
 
 
@@ -111,16 +109,36 @@ def interpolated_ap(matched: NDArray[np.bool_], num_instances: int) -> NDArray[n
     return np.where(matched, envelope, 0.0).sum(axis=0) / num_instances
 
 
-def _match(truth: pd.DataFrame, found: pd.DataFrame, thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Greedy matching of ``found`` (best first): [detections, thresholds], True where a detection takes an instance.
+def rank_detections(detections: pd.DataFrame) -> pd.DataFrame:
+    """Detections by falling score; among equal scores the later listed goes first. The index is new."""
+    later_first = detections.iloc[::-1]
+    order = np.argsort(-later_first["score"].to_numpy(dtype=np.float64), kind="stable")
+    return later_first.iloc[order].reset_index(drop=True)
+
+
+def match_detections(truth: pd.DataFrame, ranked: pd.DataFrame, tiou_thresholds: Sequence[float]) -> NDArray[np.int64]:
+    """Greedy one-to-one matching of detections and instances of the same class and video, at each tIoU threshold.
+
+    Each detection, best first, takes the instance with the highest tIoU among those that no better one has taken, if that tIoU reaches
+    the threshold; among equal tIoU the later listed instance goes first. A detection cannot take from a better one.
 
     Detections of different classes or videos cannot compete, so the k-th detections of all (video, class) groups are matched at once.
+
+    Args:
+        truth: rows (video_id, label, start_s, end_s).
+        ranked: rows (video_id, label, start_s, end_s), best first: see :func:`rank_detections`.
+        tiou_thresholds: thresholds, in [0, 1].
+
+    Returns:
+        [detections, thresholds]: row of ``truth`` that the detection takes, -1 if it takes none.
     """
-    matched = np.zeros((len(found), len(thresholds)), dtype=bool)
+    thresholds = np.asarray(tiou_thresholds, dtype=np.float64)
+    matched = np.full((len(ranked), len(thresholds)), -1, dtype=np.int64)
+    ranked, count = ranked.reset_index(drop=True), len(truth)
     truth = truth.iloc[::-1].reset_index(drop=True).rename_axis("instance").reset_index()  # later listed first among equal tIoU
-    pairs = found.rename_axis("detection").reset_index().merge(truth, on=["video_id", "label"], suffixes=("", "_true"))
-    segment = torch.from_numpy(pairs[["start_s", "end_s"]].to_numpy(dtype=np.float64))
-    instance_segment = torch.from_numpy(pairs[["start_s_true", "end_s_true"]].to_numpy(dtype=np.float64))
+    pairs = ranked.rename_axis("detection").reset_index().merge(truth, on=["video_id", "label"], suffixes=("", "_true"))
+    segment = torch.from_numpy(pairs[["start_s", "end_s"]].to_numpy(dtype=np.float64, copy=True))
+    instance_segment = torch.from_numpy(pairs[["start_s_true", "end_s_true"]].to_numpy(dtype=np.float64, copy=True))
     # 0 / 0, two equal moments, is a match for the official evaluator; a detection that ends before it starts never is one for us.
     backwards = (segment[:, 1] < segment[:, 0]) | (instance_segment[:, 1] < instance_segment[:, 0])
     overlap = tiou(segment, instance_segment).nan_to_num(nan=np.inf).masked_fill(backwards, 0.0).numpy()
@@ -132,25 +150,25 @@ def _match(truth: pd.DataFrame, found: pd.DataFrame, thresholds: NDArray[np.floa
     # Candidates of a detection stand together, best tIoU first; a detection's turn is its rank in its group.
     order = np.lexsort((instance, -overlap, detection))
     detection, instance, overlap = detection[order], instance[order], overlap[order]
-    turn = found.loc[detection].groupby(["video_id", "label"], sort=False).ngroup().to_numpy()
+    turn = ranked.loc[detection].groupby(["video_id", "label"], sort=False).ngroup().to_numpy()
     first = np.flatnonzero(np.diff(detection, prepend=-1))
     group = turn[first]
     rank = pd.Series(group).groupby(group).cumcount().to_numpy()
-    count = np.diff(first, append=len(detection))
+    choices = np.diff(first, append=len(detection))
 
     free = np.ones((len(truth), len(thresholds)), dtype=bool)
     by_rank = np.argsort(rank, kind="stable")
     for members in np.split(by_rank, np.cumsum(np.bincount(rank))[:-1]):
         pending = first[members]
-        left = count[members]
-        done = np.zeros((len(members), len(thresholds)), dtype=bool)
+        left = choices[members]
+        taken = np.full((len(members), len(thresholds)), -1, dtype=np.int64)
         for step in range(left.max()):
             trying = np.flatnonzero(step < left)
             at = pending[trying] + step
-            takes = free[instance[at]] & ~done[trying] & (overlap[at, None] >= thresholds)
+            takes = free[instance[at]] & (taken[trying] < 0) & (overlap[at, None] >= thresholds)
             free[instance[at]] &= ~takes
-            done[trying] |= takes
-        matched[detection[pending]] = done
+            taken[trying] = np.where(takes, count - 1 - instance[at, None], taken[trying])  # back in the order of truth
+        matched[detection[pending]] = taken
     return matched
 
 
@@ -168,8 +186,8 @@ def _ground_truth_frame(source: Source, subset: str | None, blocked: frozenset[s
         videos += 1
         rows += [(video, *_label_and_segment(a, f"ground_truth, {video}")) for a in entry.get("annotations") or ()]
     if subset is not None and not videos:
-        known = sorted({str(entry.get("subset")) for entry in database.values()})
-        raise ValueError(f"ground_truth has no video in subset {subset!r}; its subsets are {known}")
+        subsets = sorted({str(entry.get("subset")) for entry in database.values()})
+        raise ValueError(f"ground_truth has no video in subset {subset!r}; its subsets are {subsets}")
     return _checked(pd.DataFrame(rows, columns=["video_id", "label", "start_s", "end_s"]), "ground_truth", scored=False), videos
 
 

@@ -61,8 +61,8 @@ def run_all(
                 except BaseException:
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
-    found = [store.read(key) for key in keys]
-    return [record for record in found if record is not None]
+    records = [store.read(key) for key in keys]
+    return [record for record in records if record is not None]
 
 
 def _check_splits(experiments: Iterable[Experiment]) -> None:

@@ -16,7 +16,7 @@ RESULTS_VARIABLE = "NONTARGET_RESULTS"
 
 Record = dict[str, Any]
 """What a run leaves: ``key``, ``identity``, ``scores`` (mAP by tIoU, in [0, 1], "avg" last), ``scored`` (counts), ``occupancy``
-(:data:`nontarget.occupancy.Occupancy`), ``gradient_share`` (of each loss, by stage), ``calibration`` (of
+(:data:`nontarget.coverage.Coverage`), ``gradient_share`` (of each loss, by stage), ``calibration`` (of
 :class:`nontarget.calibration.Calibration`; None: the teacher's temperature was not estimated), ``provenance`` and ``curves``."""
 
 
@@ -87,7 +87,7 @@ class ResultStore:
         if not self.metrics_path.is_file():
             return pd.DataFrame(columns=METRIC_COLUMNS)
         text = {"tiou": str, "key": str, "commit": str, "settings": str, "gradient_share": str}
-        table = pd.read_csv(self.metrics_path, dtype=text, keep_default_na=False, na_values={c: [""] for c in OCCUPANCY_COLUMNS})
+        table = pd.read_csv(self.metrics_path, dtype=text, keep_default_na=False, na_values={c: [""] for c in COVERAGE_COLUMNS})
         older = {} if "gradient_share" in table else {"gradient_share": ""}
         return table.assign(**older)[METRIC_COLUMNS]
 
@@ -122,17 +122,17 @@ class ResultStore:
         return int(table["key"].nunique())
 
 
-OCCUPANCY_COLUMNS = [
+COVERAGE_COLUMNS = [
     f"{kind}_{name}"
     for kind in ("truth", "action", "size")
     for name in ("target", "positive", "negative", "ambiguous")
     if f"{kind}_{name}" != "size_target"
 ]
-"""Of :data:`nontarget.occupancy.Occupancy`; they and ``gradient_share`` are empty but in the row whose tIoU is "avg"."""
+"""Of :data:`nontarget.coverage.Coverage`; they and ``gradient_share`` are empty but in the row whose tIoU is "avg"."""
 METRIC_COLUMNS = [
     "dataset", "simulated", "preset", "label_ratio", "detector", "rule", "settings", "seed", "tiou", "mean_ap",
     "num_videos", "num_instances", "num_detections", "num_labeled", "num_unlabeled",
-    "seconds", "device", "torch", "commit", "date", "dataset_checksum", "key", "gradient_share", *OCCUPANCY_COLUMNS,
+    "seconds", "device", "torch", "commit", "date", "dataset_checksum", "key", "gradient_share", *COVERAGE_COLUMNS,
 ]  # fmt: skip
 
 
@@ -181,7 +181,7 @@ def _record_of(rows: pd.DataFrame) -> Record:
         "key": first["key"],
         "scores": {tiou: float(order[tiou]) for tiou in sorted(order.index)},
         "scored": {name.removeprefix("num_"): int(first[name]) for name in names},
-        "occupancy": rows.loc[rows["tiou"] == "avg", OCCUPANCY_COLUMNS].iloc[0].dropna().to_dict(),
+        "occupancy": rows.loc[rows["tiou"] == "avg", COVERAGE_COLUMNS].iloc[0].dropna().to_dict(),
         "gradient_share": json.loads(rows.loc[rows["tiou"] == "avg", "gradient_share"].iloc[0] or "{}"),
         "provenance": {c: first[c] for c in ("device", "torch", "commit", "date")} | {"seconds": {"total": float(first["seconds"])}},
     }

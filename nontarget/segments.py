@@ -1,14 +1,16 @@
-"""Intervals in time: seconds and snippets, tIoU, runs of snippets, and Soft-NMS (Bodla et al. 2017) in one dimension."""
+"""Intervals in time: seconds and snippets, tIoU, runs of snippets, and which snippets belong to an instance."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TypeVar
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-NmsMethod = Literal["gaussian", "linear", "hard"]
+T = TypeVar("T", float, NDArray[np.float64], Tensor)
 
 
 @dataclass(frozen=True)
@@ -16,21 +18,25 @@ class TimeGrid:
     """Where the snippets of a sequence lie: snippet t covers ``[t, t + 1) / fps + offset_s`` seconds of the video.
 
     A real number in snippets is a position on that grid: t is where snippet t begins, t + 0.5 is its centre. The two methods are
-    each other's inverse, for floats and tensors alike, and the only place where units change.
+    each other's inverse, for floats, arrays and tensors alike, and the only place where units change.
     """
 
-    fps: float
-    offset_s: float = 0.0
+    fps: float | Tensor
+    """Snippets per second; as a tensor, that of many sequences, which broadcasts against the times."""
+    offset_s: float | Tensor = 0.0
+    """Where in its video the sequence begins, in seconds."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.fps < float("inf"):
+        if not isinstance(self.fps, Tensor) and not 0 < self.fps < float("inf"):
             raise ValueError(f"fps must be a positive number of snippets per second, got {self.fps!r}")
 
-    def to_seconds(self, snippets):  # type: ignore[no-untyped-def]  # float -> float, Tensor -> Tensor
-        return snippets / self.fps + self.offset_s
+    def to_seconds(self, snippets: T) -> T:
+        """Positions on the grid, in snippets, as times of the video in seconds."""
+        return snippets / self.fps + self.offset_s  # type: ignore[return-value]  # a grid of tensors takes tensors
 
-    def to_snippets(self, seconds):  # type: ignore[no-untyped-def]
-        return (seconds - self.offset_s) * self.fps
+    def to_snippets(self, seconds: T) -> T:
+        """Times of the video, in seconds, as positions on the grid in snippets."""
+        return (seconds - self.offset_s) * self.fps  # type: ignore[return-value]
 
 
 def tiou(a: Float[Tensor, "*#n 2"], b: Float[Tensor, "*#n 2"]) -> Float[Tensor, "*n"]:
@@ -46,6 +52,25 @@ def runs(mask: Bool[Tensor, "rows snippets"]) -> tuple[Int[Tensor, " n"], Int[Te
     row, start = (edges == 1).nonzero(as_tuple=True)
     end = (edges == -1).nonzero(as_tuple=True)[1]
     return row, start, end
+
+
+def runs_above(
+    curves: Float[Tensor, "rows snippets"], thresholds: tuple[float, ...]
+) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]:
+    """Runs of every row above every threshold: row, start, end, in this order; a run that several thresholds give is listed once."""
+    levels = torch.tensor(thresholds, device=curves.device, dtype=curves.dtype)
+    row, start, end = runs((curves[:, None] > levels[:, None]).flatten(0, 1))
+    base = curves.shape[1] + 1
+    distinct = ((row // len(levels) * base + start) * base + end).unique()  # one number a run: unique(dim=0) is far slower
+    return distinct // base**2, distinct // base % base, distinct % base
+
+
+def sum_over(
+    curves: Float[Tensor, "rows snippets"], row: Int[Tensor, " n"], start: Int[Tensor, " n"], end: Int[Tensor, " n"]
+) -> Float[Tensor, " n"]:
+    """Sum of a row's values over [start, end)."""
+    total = F.pad(curves.cumsum(dim=-1), (1, 0))
+    return total[row, end] - total[row, start]
 
 
 def covered_snippets(
@@ -102,161 +127,3 @@ def assign_instances(segments: Float[Tensor, "instances 2"], num_snippets: int) 
     """
     valid = torch.ones(num_snippets, dtype=torch.bool, device=segments.device)
     return shortest_instance(segments, covered_snippets(segments, valid))
-
-
-def soft_nms(
-    segments: Float[Tensor, "n 2"],
-    scores: Float[Tensor, " n"],
-    labels: Int[Tensor, " n"] | None = None,
-    *,
-    method: NmsMethod = "gaussian",
-    sigma: float = 0.5,
-    iou_threshold: float = 0.1,
-    min_score: float = 0.001,
-    max_detections: int | None = 200,
-    videos: Int[Tensor, " n"] | None = None,
-) -> tuple[Int[Tensor, " kept"], Float[Tensor, " kept"]]:
-    """Soft non-maximum suppression of segments (Sec. 3.6; Bodla et al. 2017), of all classes and videos in one call.
-
-    The best segment is kept, the others of its class and video decay by their tIoU with it, and so on: ``gaussian`` by
-    ``exp(-tiou^2 / sigma)``, ``linear`` by ``1 - tiou`` where ``tiou >= iou_threshold``, ``hard`` removes where
-    ``tiou >= iou_threshold``. What falls below ``min_score`` is dropped. Among equal scores the first listed wins.
-
-    Args:
-        segments: start and end, in any one unit.
-        scores: positive scores.
-        labels: class of each segment; segments of different classes leave each other alone. Default: one class.
-        sigma: width of the gaussian decay.
-        iou_threshold: for ``linear`` and ``hard``.
-        min_score: lowest score kept, before and after decay.
-        max_detections: at most as many are kept for each video (and for each of its classes); None: no limit.
-        videos: video of each segment; videos leave each other alone. Default: one video.
-
-    Returns:
-        Indices of the kept segments and their decayed scores; ordered by video, then by falling score.
-
-    Raises:
-        TypeError: an argument is no tensor of the right kind.
-        ValueError: an option is unknown or out of range, shapes do not agree, a segment is not finite or ends before it starts, or a
-            score is NaN.
-    """
-    _check_nms_arguments(segments, scores, labels, videos, method, sigma, iou_threshold, min_score, max_detections)
-    zeros = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
-    labels, videos = (zeros if labels is None else labels), (zeros if videos is None else videos)
-    candidates = (scores >= min_score).nonzero().squeeze(1)
-    if candidates.numel() == 0:
-        return candidates, scores[:0]
-    limit = len(candidates) if max_detections is None else max_detections
-
-    low = labels.min()
-    key = videos[candidates] * (labels.max() - low + 1) + labels[candidates] - low
-    _, group, sizes = key.unique(return_inverse=True, return_counts=True)
-    kept, kept_scores = [], []
-    # Groups of similar size share one padded block, so that one crowded class does not make every block as wide.
-    bucket = sizes.double().log2().ceil().long()
-    for b in bucket.unique():
-        members = candidates[(bucket == b)[group]]
-        block = _padded_groups(group[(bucket == b)[group]])
-        chosen, chosen_scores = _decay_rounds(segments, scores, members[block], block >= 0, method, sigma, iou_threshold, min_score, limit)
-        kept.append(chosen)
-        kept_scores.append(chosen_scores)
-    index, score = torch.cat(kept), torch.cat(kept_scores)
-
-    order = score.argsort(descending=True, stable=True)
-    order = order[videos[index[order]].argsort(stable=True)]
-    index, score = index[order], score[order]
-    first = torch.searchsorted(videos[index], videos[index])  # position at which the video of each entry begins
-    within = torch.arange(len(index), device=index.device) - first < limit
-    return index[within], score[within]
-
-
-def _padded_groups(group: Int[Tensor, " n"]) -> Int[Tensor, "groups width"]:
-    """Positions of each group's members, in input order, one group a row; -1 fills up."""
-    order = group.argsort(stable=True)
-    _, row, sizes = group[order].unique_consecutive(return_inverse=True, return_counts=True)
-    column = torch.arange(len(group), device=group.device) - (sizes.cumsum(0) - sizes)[row]
-    block = torch.full((len(sizes), int(sizes.max())), -1, device=group.device)
-    block[row, column] = order
-    return block
-
-
-def _decay_rounds(
-    segments: Float[Tensor, "n 2"],
-    scores: Float[Tensor, " n"],
-    block: Int[Tensor, "groups width"],
-    real: Bool[Tensor, "groups width"],
-    method: NmsMethod,
-    sigma: float,
-    iou_threshold: float,
-    min_score: float,
-    limit: int,
-) -> tuple[Int[Tensor, " kept"], Float[Tensor, " kept"]]:
-    """Select and decay, one segment of every group a round; a dropped segment has score -inf."""
-    live = scores[block].masked_fill(~real, -torch.inf)
-    start, end = segments[block].unbind(-1)
-    length = end - start
-    chosen, chosen_scores = [], []
-    for _ in range(min(limit, block.shape[1])):
-        best, where = live.max(dim=1, keepdim=True)
-        going = (best > -torch.inf).squeeze(1)
-        if not going.all():
-            live, block, start, end, length = (x[going] for x in (live, block, start, end, length))
-            best, where = best[going], where[going]
-            if live.numel() == 0:
-                break
-        chosen.append(block.gather(1, where).squeeze(1))
-        chosen_scores.append(best.squeeze(1))
-        overlap = (torch.minimum(end, end.gather(1, where)) - torch.maximum(start, start.gather(1, where))).clamp_(min=0)
-        overlap = overlap / (length + length.gather(1, where) - overlap).clamp_(min=torch.finfo(scores.dtype).tiny)
-        if method == "gaussian":
-            live.mul_(overlap.square_().mul_(-1 / sigma).exp_())
-        elif method == "linear":
-            live.mul_(torch.where(overlap >= iou_threshold, 1 - overlap, 1.0))
-        else:
-            live.masked_fill_(overlap >= iou_threshold, -torch.inf)
-        live.scatter_(1, where, -torch.inf)
-        live.masked_fill_(~(live >= min_score), -torch.inf)  # also -inf * 0 = NaN
-    return torch.cat(chosen), torch.cat(chosen_scores)
-
-
-def _check_nms_arguments(
-    segments: Tensor,
-    scores: Tensor,
-    labels: Tensor | None,
-    videos: Tensor | None,
-    method: str,
-    sigma: float,
-    iou_threshold: float,
-    min_score: float,
-    max_detections: int | None,
-) -> None:
-    for name, tensor, kind in (
-        ("segments", segments, "float"),
-        ("scores", scores, "float"),
-        ("labels", labels, "int"),
-        ("videos", videos, "int"),
-    ):
-        if tensor is None:
-            continue
-        if not isinstance(tensor, Tensor) or tensor.is_floating_point() != (kind == "float") or tensor.dtype == torch.bool:
-            raise TypeError(f"{name} must be a tensor of {kind}s, got {getattr(tensor, 'dtype', type(tensor).__name__)}")
-    if segments.ndim != 2 or segments.shape[1] != 2:
-        raise ValueError(f"segments must be [N, 2] (start, end), got shape {tuple(segments.shape)}")
-    for name, tensor in (("scores", scores), ("labels", labels), ("videos", videos)):
-        if tensor is not None and tensor.shape != segments.shape[:1]:
-            raise ValueError(f"{name} must have shape {tuple(segments.shape[:1])} like segments, got {tuple(tensor.shape)}")
-    if method not in get_args(NmsMethod):
-        raise ValueError(f"method must be one of {get_args(NmsMethod)}, got {method!r}")
-    if not 0 <= iou_threshold <= 1:
-        raise ValueError(f"iou_threshold must be in [0, 1], got {iou_threshold!r}")
-    wrong = ~((segments[:, 0] <= segments[:, 1]) & segments.isfinite().all(dim=1))
-    if wrong.any():
-        raise ValueError(f"segments must be finite with start <= end, got {segments[wrong][0].tolist()}")
-    if scores.isnan().any():
-        raise ValueError(f"scores must not be NaN, got {int(scores.isnan().sum())} such of {len(scores)}")
-    if not sigma > 0:
-        raise ValueError(f"sigma must be positive, got {sigma!r}")
-    if not min_score >= 0:
-        raise ValueError(f"min_score must be >= 0 (decay multiplies scores), got {min_score!r}")
-    if max_detections is not None and max_detections < 1:
-        raise ValueError(f"max_detections must be at least 1, or None for no limit, got {max_detections!r}")

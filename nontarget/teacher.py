@@ -1,52 +1,49 @@
-"""Who gives the pseudo labels in self-training."""
+"""Where the pseudo labels of self-training come from."""
 
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
+from nontarget.batches import Batch
 from nontarget.data import Clips
-from nontarget.detectors.base import Detector, DetectorOutput
+from nontarget.detectors.base import Detector, DetectorOutput, forward_batches
 
 _CACHE_BYTES = 2**30  # of a frozen teacher's outputs on all unlabelled clips; where they take more, they are computed step by step
 
 
 class Teacher:
-    """Who gives the pseudo labels: a model in evaluation mode, without gradient; or the student itself, if there is none."""
+    """The source of the pseudo labels: a model in evaluation mode, without gradient; or the student itself, if there is none."""
 
-    def __init__(self, model: Detector | None, clips: Clips, batch_size: int, device: torch.device, cached: bool) -> None:
+    def __init__(self, model: Detector | None, clips: Clips, batch_size: int, cached: bool) -> None:
         """Args:
         model: the teacher; None: the student.
         clips: all unlabelled clips.
         batch_size: of a forward pass over all of them.
-        device: of the model.
         cached: whether the model stays as it is, so that its outputs on all clips can be kept.
         """
-        self.model, self.clips, self.batch_size, self.device = model, clips, batch_size, device
-        first = None if model is None or not cached else next(self._parts(model))
-        fits = first is not None and first.nbytes / len(first.valid) * len(clips) <= _CACHE_BYTES
-        self.cache = DetectorOutput.concatenated(list(self._parts(model))) if model is not None and fits else None
+        self.model, self.clips, self.batch_size = model, clips, batch_size
+        self.cache: DetectorOutput | None = None
+        if model is not None and cached:
+            first = next(self._computed(model))
+            if first.nbytes / len(first.valid) * len(clips) <= _CACHE_BYTES:
+                self.cache = DetectorOutput.concatenated(list(self._computed(model)))
 
-    def __call__(self, clips: Clips, indices: Int[Tensor, " clips"]) -> DetectorOutput | None:
-        """Output on a batch; None: the student's own is to be taken."""
-        if self.model is None:
+    def __call__(self, batch: Batch) -> DetectorOutput | None:
+        """Output on the unlabelled clips of a batch; None: the student's own is to be taken."""
+        if self.model is None or batch.unlabeled is None:
             return None
-        if self.cache is not None:
-            return self.cache[indices]
+        if self.cache is not None and batch.indices is not None:
+            return self.cache[batch.indices]
         with torch.no_grad():
-            return self.model(clips.features, clips.valid)
+            output: DetectorOutput = self.model(batch.unlabeled.features, batch.unlabeled.valid)
+        return output
 
     def outputs(self, student: Detector) -> Iterator[DetectorOutput]:
         """On all unlabelled clips, batch by batch, as they are asked for."""
-        if self.cache is not None:
-            for first in range(0, len(self.clips), self.batch_size):
-                yield self.cache[slice(first, first + self.batch_size)]
-        else:
-            yield from self._parts(self.model or student)
+        if self.cache is None:
+            return self._computed(self.model or student)
+        cache, size = self.cache, self.batch_size
+        return (cache[slice(first, first + size)] for first in range(0, len(self.clips), size))
 
-    def _parts(self, model: Detector) -> Iterator[DetectorOutput]:
-        for first in range(0, len(self.clips), self.batch_size):
-            part = self.clips[slice(first, first + self.batch_size)].to(self.device)
-            with torch.no_grad():
-                yield model(part.features, part.valid)
+    def _computed(self, model: Detector) -> Iterator[DetectorOutput]:
+        return (output for _, output in forward_batches(model, self.clips, self.batch_size))

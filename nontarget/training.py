@@ -5,25 +5,23 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Int
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from nontarget.config import TrainingConfig
+from nontarget.batches import TrainingData, training_batches
+from nontarget.config import TRAINING_PRESETS, TrainingConfig
 from nontarget.data import Clips, LabeledClips
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
 from nontarget.gradients import SHARE, Curve, gradient_shares
 from nontarget.rules.base import LearningRule
-from nontarget.runtime.files import atomic_write
 from nontarget.runtime.provenance import code_version
+from nontarget.runtime.weights import read_weights, write_weights
 from nontarget.teacher import Teacher
 
 TRAINING_VERSION = 2
@@ -35,26 +33,58 @@ StageName = Literal["pretrain", "selftrain"]
 EpochCallback = Callable[[StageName, int, Detector], object]
 
 
-@dataclass(frozen=True)
-class TrainingData:
-    """What training sees: clips of the labelled videos, and of the unlabelled ones, which have no labels to see."""
+def training_losses(
+    detector: Detector,
+    rule: LearningRule,
+    labeled: LabeledClips,
+    unlabeled: Clips | None = None,
+    *,
+    pseudo: DetectorOutput | None = None,
+    statistics: Any = None,
+    config: TrainingConfig = TRAINING_PRESETS["full"],
+    pretraining: bool = False,
+) -> Losses:
+    """The terms of the total loss on one batch (Eq. 12): ``L = L^s + alpha L^u + L_mask + L_ref + L_rec``.
 
-    labeled: LabeledClips
-    unlabeled: Clips | None
-    truth: LabeledClips | None = None
-    """The unlabelled clips, in the same order, with their hidden labels: only for an oracle (``LearningRule.uses_truth``)."""
+    They are weighted already: their sum is what a step of training descends. With another detector or rule the terms have other names.
 
-    def on_device_if_it_fits(self, device: torch.device) -> Self:
-        """The clips in the device's memory, if they take less than half of what is free there; else batches are moved one by one."""
-        parts = [clips for clips in (self.labeled, self.unlabeled, self.truth) if clips is not None]
-        size = sum(clips.features.numel() * clips.features.element_size() for clips in parts)
-        if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] / 2:
-            return self
-        return type(self)(
-            self.labeled.to(device),
-            None if self.unlabeled is None else self.unlabeled.to(device),
-            None if self.truth is None else self.truth.to(device),
-        )
+    Args:
+        detector: the student, in training mode.
+        rule: how class distributions are learnt from: L^s and L^u.
+        labeled: labelled clips, on the detector's device.
+        unlabeled: unlabelled clips, on the same device; None: the rule does not use them.
+        pseudo: the teacher's output on the unlabelled clips; None: the student's own, without gradient.
+        statistics: of this epoch, for a rule that needs them (:meth:`nontarget.rules.base.LearningRule.epoch_statistics`).
+        config: alpha, and the noise on the features.
+        pretraining: whether unlabelled clips train only what needs no labels (Sec. 4.2).
+
+    Raises:
+        TypeError: a loss of the rule is not a scalar tensor.
+    """
+    labeled = detector.augmented(labeled)
+    self_training = unlabeled is not None and not pretraining
+    features, valid = labeled.features, labeled.valid
+    if unlabeled is not None:
+        features, valid = torch.cat((features, unlabeled.features)), torch.cat((valid, unlabeled.valid))
+    view = rule.view(detector, unlabeled.features, unlabeled.valid) if unlabeled is not None and self_training else None
+    inputs = features if view is None else torch.cat((labeled.features, view.features))
+    if config.feature_noise > 0:
+        inputs = inputs + config.feature_noise * torch.randn_like(inputs).masked_fill(~valid[: len(inputs), :, None], 0.0)
+    # In pre-training nothing is asked of the heads on unlabelled clips.
+    output = detector(inputs[: len(labeled)], labeled.valid) if pretraining else detector(inputs, valid)
+    supervised, student = output[slice(len(labeled))], output[slice(len(labeled), None)]
+
+    targets = detector.targets(labeled)
+    losses = _scalars(rule, "labelled", {"labeled": rule.labeled_loss(detector, supervised, targets)})  # L^s
+    losses |= detector.localization_loss(supervised, targets)  # L_mask
+    if self_training:
+        pseudo = (student.detach() if pseudo is None else pseudo).tempered(rule.temperature)
+        pseudo = pseudo if view is None else view.follow(pseudo)
+        truth = {"truth": detector.targets(unlabeled)} if rule.uses_truth and isinstance(unlabeled, LabeledClips) else {}
+        unsupervised = _scalars(rule, "unlabelled", rule.unlabeled_losses(detector, student, pseudo, statistics, **truth))
+        losses |= {f"unlabeled_{name}": config.unlabeled_weight * loss for name, loss in unsupervised.items()}  # alpha (L^u + L_mask)
+    losses |= detector.label_free_losses(output, features, valid, pretraining)  # L_ref + L_rec
+    return losses | _scalars(rule, "pretext", rule.pretext_losses(detector, features, valid, pretraining))
 
 
 @dataclass
@@ -122,7 +152,7 @@ def train_stage(
         ValueError: ``weights`` exists and cannot be read.
     """
     if weights is not None and weights.exists():
-        return _load(weights, detector)
+        return _read_stage(weights, {"model": detector})
     partial = weights and partial_of(weights)
     pretraining = name == "pretrain"
     epochs = epochs_of(name, config)
@@ -130,19 +160,20 @@ def train_stage(
     peak = config.pretrain_learning_rate if pretraining else config.learning_rate
     device = next(detector.parameters()).device
     steps = steps_per_epoch(data, config)
-    optimizer = torch.optim.AdamW(detector.parameters(), lr=peak, weight_decay=config.weight_decay, fused=True)
+    optimizer = _optimizer(detector, peak, config)
     averaging = detector.averages_weights or (rule.teacher == "average" and not pretraining)
     average = copy.deepcopy(detector).eval() if averaging else None
     freezing = rule.uses_unlabeled and rule.teacher in ("generations", "epochs") and not pretraining
     frozen = copy.deepcopy(detector).eval() if freezing else None
-    stage = _load(partial, detector, optimizer, average, frozen) if partial and partial.exists() else Stage()
+    models = {name: model for name, model in (("model", detector), ("average", average), ("frozen", frozen)) if model is not None}
+    stage = _read_stage(partial, models, optimizer) if partial and partial.exists() else Stage()
     teacher: Teacher | None = None
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while stage.epoch < epochs:
             started = time.perf_counter()
             torch.manual_seed(_derived_seed(seed, name, stage.epoch))
-            survey = None
+            statistics = None
             if not pretraining and rule.uses_unlabeled:
                 assert data.unlabeled is not None
                 current = detector if average is None else average
@@ -151,9 +182,9 @@ def train_stage(
                     teacher = None
                 if teacher is None:
                     model = frozen if frozen is not None else average if rule.teacher == "average" else None
-                    teacher = Teacher(model, data.unlabeled, config.batch_size, device, cached=frozen is not None)
+                    teacher = Teacher(model, data.unlabeled, config.batch_size, cached=frozen is not None)
                 outputs = (output.tempered(rule.temperature) for output in teacher.outputs(detector))
-                survey = rule.survey(detector, data.labeled.labels[data.labeled.valid], outputs)
+                statistics = rule.epoch_statistics(detector, data.labeled.labels[data.labeled.valid], outputs)
             detector.train()
             totals: dict[str, Tensor] = {}
             shares: dict[str, float] = {}
@@ -161,12 +192,20 @@ def train_stage(
             if done == 0 and stage.epoch > 0:  # a generation begins like a stage: from the last result, without momentum
                 if average is not None:
                     detector.load_state_dict(average.state_dict())
-                optimizer = torch.optim.AdamW(detector.parameters(), lr=peak, weight_decay=config.weight_decay, fused=True)
-            for step, (labeled, unlabeled, chosen) in enumerate(_batches(data, rule, steps, config.batch_size, device)):
+                optimizer = _optimizer(detector, peak, config)
+            for step, batch in enumerate(training_batches(data, rule, steps, config.batch_size, device)):
                 rate = _learning_rate(peak, done + step, generation * steps, config.warmup_steps)
                 optimizer.param_groups[0]["lr"] = rate
-                pseudo = None if teacher is None or unlabeled is None or chosen is None else teacher(unlabeled, chosen)
-                losses = _step_losses(detector, pseudo, rule, survey, labeled, unlabeled, config, pretraining)
+                losses = training_losses(
+                    detector,
+                    rule,
+                    batch.labeled,
+                    batch.unlabeled,
+                    pseudo=None if teacher is None else teacher(batch),
+                    statistics=statistics,
+                    config=config,
+                    pretraining=pretraining,
+                )
                 if step == 0:
                     shares = gradient_shares(losses, list(detector.embedding.parameters()))
                 optimizer.zero_grad(set_to_none=True)
@@ -185,14 +224,14 @@ def train_stage(
             stage.epoch += 1
             stage.seconds += time.perf_counter() - started
             if partial is not None:
-                _save(partial, detector, stage, optimizer, average, frozen)
+                _write_stage(partial, stage, models, optimizer)
             if on_epoch is not None:
                 on_epoch(name, stage.epoch, detector if average is None else average)
     if average is not None:
         detector.load_state_dict(average.state_dict())
     stage.code = code_version()
     if weights is not None and partial is not None:
-        _save(weights, detector, stage)
+        _write_stage(weights, stage, {"model": detector})
         partial.unlink(missing_ok=True)
     return stage
 
@@ -202,50 +241,6 @@ def partial_of(weights: Path) -> Path:
     return weights.with_suffix(f".partial{weights.suffix}")
 
 
-def _step_losses(
-    detector: Detector,
-    pseudo: DetectorOutput | None,
-    rule: LearningRule,
-    survey: Any,
-    labeled: LabeledClips,
-    unlabeled: Clips | None,
-    config: TrainingConfig,
-    pretraining: bool,
-) -> Losses:
-    """The terms of Eq. 12 on one batch, weighted.
-
-    Args:
-        pseudo: what the teacher says of the unlabelled clips; None: what the student says is taken.
-    """
-    learns = unlabeled is not None and not pretraining
-    labeled = detector.augmented(labeled)
-    features, valid, here = labeled.features, labeled.valid, slice(len(labeled))
-    if unlabeled is not None:
-        features, valid = torch.cat((features, unlabeled.features)), torch.cat((valid, unlabeled.valid))
-    view = rule.view(detector, unlabeled.features, unlabeled.valid) if learns and unlabeled is not None else None
-    shown = features if view is None else torch.cat((labeled.features, view.features))
-    if config.feature_noise > 0:
-        shown = shown + config.feature_noise * torch.randn_like(shown).masked_fill(~valid[: len(shown), :, None], 0.0)
-    # In pre-training nothing is asked of the heads on unlabelled clips.
-    output = detector(shown, valid) if learns or unlabeled is None else detector(shown[here], labeled.valid)
-
-    known = detector.targets(labeled)
-    losses = _scalars(rule, "labelled", {"labeled": rule.labeled_loss(detector, output[here], known)})
-    losses |= detector.localization_loss(output[here], known)
-    if learns:
-        assert unlabeled is not None
-        student = output[slice(len(labeled), None)]
-        pseudo = (student.detach() if pseudo is None else pseudo).tempered(rule.temperature)
-        pseudo = pseudo if view is None else view.follow(pseudo)
-        told = {}
-        if rule.uses_truth and isinstance(unlabeled, LabeledClips):
-            told["truth"] = detector.targets(unlabeled)
-        unsupervised = _scalars(rule, "unlabelled", rule.unlabeled_losses(detector, student, pseudo, survey, **told))
-        losses |= {f"unlabeled_{name}": config.unlabeled_weight * loss for name, loss in unsupervised.items()}
-    losses |= detector.label_free_losses(output, features, valid, pretraining)
-    return losses | _scalars(rule, "pretext", rule.pretext_losses(detector, features, valid, pretraining))
-
-
 def _scalars(rule: LearningRule, kind: str, losses: Losses) -> Losses:
     """A rule's losses, once each is known to be what can be added up."""
     for name, loss in losses.items():
@@ -253,6 +248,10 @@ def _scalars(rule: LearningRule, kind: str, losses: Losses) -> Losses:
             got = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
             raise TypeError(f"learning rule {rule.name!r} must return a scalar tensor as its {kind} loss {name!r}, got {got}")
     return losses
+
+
+def _optimizer(detector: Detector, learning_rate: float, config: TrainingConfig) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(detector.parameters(), lr=learning_rate, weight_decay=config.weight_decay, fused=True)
 
 
 def _learning_rate(peak: float, step: int, steps: int, warmup: int) -> float:
@@ -271,84 +270,31 @@ def _update_average(average: Detector, detector: Detector, step: int) -> None:
     torch._foreach_lerp_(list(average.parameters()), list(detector.parameters()), 1 - momentum)
 
 
-def _batches(
-    data: TrainingData, rule: LearningRule, steps: int, batch_size: int, device: torch.device
-) -> Iterator[tuple[LabeledClips, Clips | None, Int[Tensor, " clips"] | None]]:
-    """The batches of one epoch: each set in random order, from the start again when it is used up; and which unlabelled clips they are."""
-    unlabeled = _unlabeled_clips(data, rule)
-    home = data.labeled.features.device
-    order = _endless_order(len(data.labeled), steps * batch_size).to(home).split(batch_size)
-    other = None if unlabeled is None else _endless_order(len(unlabeled), steps * batch_size).to(home).split(batch_size)
-    for step in range(steps):
-        yield (
-            data.labeled[order[step]].to(device),
-            None if unlabeled is None or other is None else unlabeled[other[step]].to(device),
-            None if other is None else other[step],
-        )
-
-
-def _unlabeled_clips(data: TrainingData, rule: LearningRule) -> Clips | None:
-    """What the rule sees of the unlabelled videos; their labels only where it says that it uses them."""
-    if not rule.uses_unlabeled:
-        return None
-    if not rule.uses_truth:
-        return data.unlabeled
-    if data.truth is None:
-        raise ValueError(f"learning rule {rule.name!r} uses the labels of unlabelled clips: data.truth must hold them, got None")
-    return data.truth
-
-
-def _endless_order(count: int, length: int) -> Int[Tensor, " length"]:
-    return torch.cat([torch.randperm(count) for _ in range(math.ceil(length / count))])[:length]
-
-
 def _derived_seed(seed: int, stage: str, epoch: int) -> int:
     digest = hashlib.sha256(f"{seed} {stage} {epoch}".encode()).digest()
     return int.from_bytes(digest[:6])
 
 
-def _save(
-    path: Path,
-    detector: Detector,
-    stage: Stage,
-    optimizer: torch.optim.Optimizer | None = None,
-    average: Detector | None = None,
-    frozen: Detector | None = None,
-) -> None:
-    tensors: dict[str, Tensor] = {}
-    for prefix, model in (("model", detector), ("average", average), ("frozen", frozen)):
-        if model is not None:
-            tensors |= {f"{prefix}.{name}": tensor for name, tensor in model.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items() if optimizer else ():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
-    with atomic_write(path) as file:
-        file.write(save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"stage": json.dumps(asdict(stage))}))
+def _write_stage(path: Path, stage: Stage, models: dict[str, Detector], optimizer: torch.optim.Optimizer | None = None) -> None:
+    parts: dict[str, dict[str, Tensor]] = {name: model.state_dict() for name, model in models.items()}
+    if optimizer is not None:
+        state = optimizer.state_dict()["state"].items()
+        parts["optimizer"] = {f"{index}.{name}": value for index, values in state for name, value in values.items()}
+    write_weights(path, parts, {"stage": json.dumps(asdict(stage))})
 
 
-def _load(
-    path: Path,
-    detector: Detector,
-    optimizer: torch.optim.Optimizer | None = None,
-    average: Detector | None = None,
-    frozen: Detector | None = None,
-) -> Stage:
+def _read_stage(path: Path, models: dict[str, Detector], optimizer: torch.optim.Optimizer | None = None) -> Stage:
     try:
-        with safe_open(path, framework="pt") as file:
-            stage = Stage(**json.loads(file.metadata()["stage"]))
-            tensors = {name: file.get_tensor(name) for name in list(file.keys())}
-    except (SafetensorError, KeyError, TypeError) as error:
+        parts, header = read_weights(path)
+        stage = Stage(**json.loads(header["stage"]))
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not weights of this library, or cut off ({error}); delete it to train again") from None
-
-    def under(prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-
-    for prefix, model in (("model.", detector), ("average.", average), ("frozen.", frozen)):
-        if model is not None:
-            model.load_state_dict(under(prefix))
+    for name, model in models.items():
+        model.load_state_dict(parts[name])
     if optimizer is not None:
         state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in under("optimizer.").items():
-            index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = tensor
+        for key, tensor in parts.get("optimizer", {}).items():
+            index, name = key.split(".")
+            state.setdefault(int(index), {})[name] = tensor
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
     return stage

@@ -27,7 +27,7 @@ from nontarget.experiment import Experiment
 from nontarget.plotting import SUBSPACES, subspaces_by_epoch, subspaces_by_ratio
 from nontarget.results import ResultStore
 from nontarget.runtime.downloads import CsvLink
-from nontarget.study.analysis import committed_occupancy, occupancy_by_epoch, with_chance
+from nontarget.study.analysis import committed_coverage, coverage_by_epoch, with_chance
 
 # %% tags=["parameters"]
 dataset = "thumos14-sim"
@@ -46,7 +46,7 @@ device = "auto"
 # Most snippets are background; those of an action are shown apart.
 
 # %%
-runs, stale = committed_occupancy()
+runs, stale = committed_coverage()
 runs = with_chance(runs)
 note = (
     f"{stale} runs were left out: the committed rows are of older code or data."
@@ -81,7 +81,7 @@ pd.DataFrame(columns).round(1).T
 
 # %%
 experiment = Experiment(dataset, rule, ratio, seed, preset, features=features)
-epochs = with_chance(occupancy_by_epoch(experiment, ResultStore(), device=device))
+epochs = with_chance(coverage_by_epoch(experiment, ResultStore(), device=device))
 
 # %% mystnb={"figure": {"caption": "Figure 5, by epoch. The same in one training, after every epoch. Dotted: a class drawn at random.", "name": "figure-5-epochs"}, "image": {"alt": "Share of snippets whose true class is the target, positive, negative or ambiguous against the epoch, on a logarithmic axis, for all snippets and for action snippets."}}
 subspaces_by_epoch(epochs)

@@ -51,9 +51,7 @@ experiments = {
     rule: Experiment(rule=rule, **plain) for rule in ("baseline", "SPOT", "ours")
 }
 trained = {rule: train(e, ResultStore(), device=device) for rule, e in experiments.items()}
-found = {
-    rule: evaluate(t, experiments[rule].learning_rule()) for rule, t in trained.items()
-}
+found = {rule: evaluate(t) for rule, t in trained.items()}
 data = trained["ours"].dataset
 videos = [v.video for v in videos_by_instances(data.test)]
 kind = "simulated" if data.simulated else "real"

@@ -35,7 +35,7 @@ import pandas as pd
 import torch
 
 from nontarget import LabelPartition, non_target_loss, partition_label_space, soft_nms
-from nontarget.detectors.spot_losses import mask_loss
+from nontarget.detectors.spot import mask_loss
 from nontarget.losses import log_probabilities
 from nontarget.metrics import interpolated_ap
 from nontarget.segments import TimeGrid, assign_instances
@@ -174,7 +174,7 @@ float(mask_loss(mask_logits, masks, torch.tensor([[1.0, 1.0, 0.2]]), everywhere)
 
 # %% [markdown]
 # $\mathcal{L}^{rec}$ rebuilds the features of hidden snippets; $\mathcal{L}^{ref}$ draws the snippets at the border of the predicted
-# foreground to the sure ones of their kind. Both need no labels ({py:mod}`nontarget.detectors.spot_losses`).
+# foreground to the sure ones of their kind. Both need no labels ({py:mod}`nontarget.detectors.spot`).
 #
 # ## From outputs to detections (Sec. 3.6)
 #

@@ -60,7 +60,7 @@ training_curves({name: stage.curve for name, stage in training.stages.items()})
 # On all test videos, and their score.
 
 # %%
-scores, detections = evaluate(training, experiment.learning_rule())
+scores, detections = evaluate(training)
 pd.DataFrame([100 * scores.mean_ap], ["mAP (%)"], scores.tiou_thresholds).round(1)
 
 # %% [markdown]

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from nontarget.config import Protocol
-from nontarget.data import Annotations, Clips, Dataset, LabeledVideo, Video, with_instances
+from nontarget import TrainedDetector
+from nontarget.config import InferenceConfig, Protocol
+from nontarget.data import Annotations, Clips, Dataset, LabeledVideo, Normalization, Video, with_instances
 from nontarget.data.simulate import TWINS, simulate_twin
 
 TINY_TWIN = {"num_train": 24, "num_test": 8, "num_classes": 4, "group_size": 2, "feature_dim": 8}
@@ -34,7 +35,7 @@ def dataset_of(train, test=(), classes=("a", "b"), protocol=None):
     return Dataset("toy", classes, tuple(train), tuple(test), protocol or Protocol(num_snippets=8, stride=4), "checksum")
 
 
-def clips_of(instances, snippets, background=3, lengths=None, offset_s=0.0, goes_on=False, device="cpu"):
+def clips_of(instances, snippets, background=3, lengths=None, offset_s=0.0, continues=False, device="cpu"):
     """Labelled clips without features, at 1 snippet a second; instances: for each clip, (class, start, end) in snippets."""
     lengths = torch.tensor([snippets] * len(instances) if lengths is None else lengths)
     valid = torch.arange(snippets) < lengths[:, None]
@@ -45,5 +46,10 @@ def clips_of(instances, snippets, background=3, lengths=None, offset_s=0.0, goes
             labels[i, j], segments[i, j] = label, torch.tensor([start, end])
     fps, offset_s = torch.ones(len(instances)).double(), torch.full((len(instances),), offset_s).double()
     features, video = torch.zeros(len(instances), snippets, 1), torch.arange(len(instances))
-    clips = Clips(features, valid, video, fps, offset_s, torch.full((len(instances),), goes_on))
+    clips = Clips(features, valid, video, fps, offset_s, torch.full((len(instances),), continues))
     return with_instances(clips, labels, segments).to(device)
+
+
+def as_trained(detector, videos, protocol, classes=("run", "jump"), **inference):
+    """A trained detector that normalises features by those of ``videos``."""
+    return TrainedDetector(detector, "given", {}, tuple(classes), Normalization.of(videos), protocol, InferenceConfig(**inference))

@@ -6,15 +6,16 @@ import torch
 from helpers import TINY_TRAINING, TINY_TWIN, clips_of, dataset_of, labeled, tiny_dataset
 from torch.nn import functional as F
 
-from nontarget import detectors, rules
+from nontarget import TrainedDetector, detectors, rules
 from nontarget.config import InferenceConfig, Protocol, TrainingConfig
 from nontarget.data import Normalization, make_clips, make_labeled_clips, split_dataset
 from nontarget.detectors.actionformer import ActionFormer, ActionFormerConfig, ActionFormerOutput
-from nontarget.detectors.actionformer_losses import diou_loss, focal_loss
-from nontarget.experiment import Experiment, cpu_threads, evaluate, run, train
-from nontarget.inference import detect_clips
+from nontarget.detectors.actionformer.losses import diou_loss, focal_loss
+from nontarget.experiment import Experiment, evaluate, run, train
+from nontarget.inference import detect_videos
 from nontarget.metrics import evaluate_detections
 from nontarget.results import ResultStore
+from nontarget.runtime.devices import cpu_threads
 from nontarget.segments import tiou
 from nontarget.training import TrainingData, train_stage
 
@@ -202,7 +203,7 @@ def test_targets_are_those_of_the_released_code(detector, seed):
     window = torch.stack((instances[:, 0].clamp(min=0), instances[:, 1].clamp(max=60)), dim=1)
     kept = (window.diff(dim=1) / instances.diff(dim=1))[:, 0] >= 0.5
     assert not kept[3:5].any()
-    clips = clips_of([[(int(c), *s.tolist()) for c, s in zip(labels, instances, strict=True)]], 60, offset_s=5.0, goes_on=True)
+    clips = clips_of([[(int(c), *s.tolist()) for c, s in zip(labels, instances, strict=True)]], 60, offset_s=5.0, continues=True)
     targets = detector.targets(clips)
     centres, strides, level = points_of(detector, 60)
     low = torch.where(level > 0, 2 * strides, 0.0)
@@ -224,7 +225,7 @@ def test_an_instance_between_two_points_has_the_snippet_that_it_claims(detector)
     assert (targets.labels[0] == 1).sum() == 1
     assert targets.localization[0, 3].tolist() == pytest.approx([0.9, 0.0])
     assert (targets.labels[1] == 2).nonzero().squeeze(1).tolist() == [7], "after the last snippet of its video"
-    elsewhere = detector.targets(clips_of([[(2, 7.9, 8.2)]], 8, goes_on=True))
+    elsewhere = detector.targets(clips_of([[(2, 7.9, 8.2)]], 8, continues=True))
     assert (elsewhere.labels == 3).all(), "the neighbouring clip has it"
 
 
@@ -408,7 +409,7 @@ def prepare(dataset, ratio=0.5):
 
 def fresh(dataset, **changes):
     torch.manual_seed(3)
-    settings = detectors.detector_settings("actionformer", "tiny", **(SETTINGS | changes))
+    settings = detectors.detector_settings("actionformer", "small", **(SETTINGS | changes))
     return detectors.build_detector("actionformer", dataset.feature_dim, dataset.num_classes, settings)
 
 
@@ -421,9 +422,8 @@ def test_training_learns(rule):
     for stage in ("pretrain", "selftrain"):
         train_stage(stage, detector, rules.get_rule(rule), data, config, seed=0)
     test = [v.video for v in dataset.test]
-    clips = make_clips(test, dataset.protocol, normalization)
-    arguments = ([v.video_id for v in test], [v.duration_s for v in test], dataset.classes, InferenceConfig(), dataset.protocol)
-    detections = detect_clips(detector, clips, *arguments)
+    trained = TrainedDetector(detector, "actionformer", {}, dataset.classes, normalization, dataset.protocol, InferenceConfig())
+    detections = detect_videos(trained, test)
     scores = evaluate_detections(dataset.ground_truth(dataset.test), detections, (0.5, 0.7))
     assert scores.average_mean_ap > 0.9
 
@@ -520,7 +520,7 @@ def test_one_run_end_to_end(tmp_path, rule):
     assert record["scored"]["detections"] > 0
     assert all(math.isfinite(x) for curve in record["curves"].values() for epoch in curve for x in epoch.values())
     if rule == "whole-video":
-        _, frame = evaluate(train(experiment, ResultStore(tmp_path), device="cpu"), experiment.learning_rule())
+        _, frame = evaluate(train(experiment, ResultStore(tmp_path), device="cpu"))
         assert len(frame) == 8
         assert ((frame["score"] > 0) & (frame["score"] < 1)).all()
 

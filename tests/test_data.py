@@ -12,14 +12,11 @@ import torch
 from helpers import dataset_of, labeled, tiny_dataset, video
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn import functional as F
 
 from nontarget.config import Protocol
 from nontarget.data import (
     Annotations,
-    Clips,
     DataError,
-    LabeledClips,
     LabeledVideo,
     Normalization,
     Video,
@@ -643,7 +640,7 @@ def test_sliding_windows():
     assert clips.video.tolist() == [0, 1, 1, 1, 1]
     assert clips.offset_s.tolist() == [0, 0, 2, 4, 6]
     assert clips.valid.sum(dim=1).tolist() == [5, 8, 8, 8, 5]
-    assert clips.goes_on.tolist() == [False, True, True, True, False]
+    assert clips.continues.tolist() == [False, True, True, True, False]
     assert (clips.features[0, 5:] == 0).all()
     stacked = np.concatenate([v.features for v in videos])
     expected = (videos[1].features[12:17] - stacked.mean(0)) / stacked.std(0)
@@ -709,12 +706,6 @@ def test_clips_carry_all_their_instances():
     assert not covers[2].any()
 
     assert torch.equal(clips[torch.tensor([1, 0])].instance_snippets, covers[[1, 0]])
-    fewer = make_labeled_clips([labeled("y", [(1, 0.0, 1.0)], snippets=6)], protocol, Normalization.of([v.video]), num_classes=2)
-    joined = LabeledClips.cat([fewer, clips]).to("cpu")
-    assert joined.instance_labels.tolist() == [[1, 2, 2, 2, 2], *clips.instance_labels.tolist()]
-    assert torch.equal(joined.instance_snippets, torch.cat((F.pad(fewer.instance_snippets, (0, 0, 0, 3)), covers)))
-    assert torch.equal(joined.labels, torch.cat((fewer.labels, clips.labels)))
-    assert len(Clips.cat([make_clips([v.video], protocol, Normalization.of([v.video]))] * 2)) == 4
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9), st.floats(0, 1), st.floats(1e-4, 1), st.floats(0.0, 1.0))
@@ -753,7 +744,7 @@ def test_random_crop():
             starts.add((i, s))
             assert torch.equal(window.features[i, :n], clips.features[i, s : s + n])
             assert (window.features[i, n:] == 0).all()
-            assert bool(window.goes_on[i]) == (s + n < int(clips.valid[i].sum()))
+            assert bool(window.continues[i]) == (s + n < int(clips.valid[i].sum()))
             covers = clips.instance_snippets[i, :, s : s + n]
             assert torch.equal(window.instance_snippets[i, :, :n], covers)
             assert torch.equal(window.labels[i, :n], clips.labels[i, s : s + n])

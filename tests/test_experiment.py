@@ -2,6 +2,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +11,10 @@ from helpers import TINY_TRAINING, TINY_TWIN, tiny_dataset
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from nontarget import experiment as module
-from nontarget import rules
 from nontarget.config import InferenceConfig, Protocol, TrainingConfig
 from nontarget.data import write_feature_folder
 from nontarget.experiment import Experiment, evaluate, run, train
+from nontarget.experiment import execution as module
 from nontarget.parallel import run_all
 from nontarget.results import ResultStore, identity_key
 from nontarget.runtime.devices import resolve_device
@@ -330,7 +330,7 @@ def test_training_and_detecting_apart(store):
     """What `run` does in one step, in three: train, look at the detections, score them."""
     e = Experiment(**TINY)
     training = train(e, store, device="cpu", progress=False)
-    scores, detections = evaluate(training, rules.get_rule("ours"))
+    scores, detections = evaluate(training)
     assert len(detections) == scores.num_detections
     assert scores.average_mean_ap == pytest.approx(run(e, store, device="cpu")["scores"]["avg"])
 
@@ -358,3 +358,17 @@ def test_real_data_end_to_end(data_root, store, monkeypatch):
         dataset="precog16", label_ratio=0.2, rule="supervised only", training_settings={"pretrain_epochs": 8, "selftrain_epochs": 2}
     )
     assert run(e, store, device="cpu")["scores"]["avg"] > 0.1
+
+
+def test_the_whole_video_is_a_way_to_detect(store):
+    """The sanity row is supervised training whose detections are whole videos; its name in the results is that of a rule."""
+    row = run(Experiment(**TINY, rule="whole-video"), store, device="cpu")
+    plain = Experiment(**TINY, rule="supervised only")
+    way = run(replace(plain, inference_settings={"whole_video": True}), store, device="cpu")
+    assert row["scores"] == way["scores"]
+    assert row["scored"]["detections"] == row["scored"]["videos"] == 8
+    assert "whole_video" not in plain.identity()["inference"], "the names of other results do not change with it"
+    assert way["identity"]["inference"]["whole_video"] is True
+    assert row["scores"] != run(plain, store, device="cpu")["scores"]
+    with pytest.raises(ValueError, match="whole_video must be True or False, got 1"):
+        replace(plain, inference_settings={"whole_video": 1}).identity()

@@ -232,16 +232,16 @@ def test_confusable_classes():
 # --- Fig. 5
 
 
-def test_occupancy_by_epoch_ends_as_the_record_does(tmp_path):
+def test_coverage_by_epoch_ends_as_the_record_does(tmp_path):
     experiment = Experiment(**TINY)
-    epochs = analysis.occupancy_by_epoch(experiment, ResultStore(tmp_path), progress=False)
+    epochs = analysis.coverage_by_epoch(experiment, ResultStore(tmp_path), progress=False)
     assert list(epochs["stage"]) == ["pretrain"] * 2 + ["selftrain"] * 2
     assert list(epochs["epoch"]) == [1, 2, 3, 4]
     record = run(experiment, ResultStore(tmp_path), progress=False)
     for name, value in record["occupancy"].items():
         assert epochs[name].iloc[-1] == pytest.approx(value), name
     with pytest.raises(ValueError, match="hides no labels"):
-        analysis.occupancy_by_epoch(replace(experiment, rule="fully supervised"), ResultStore(tmp_path), progress=False)
+        analysis.coverage_by_epoch(replace(experiment, rule="fully supervised"), ResultStore(tmp_path), progress=False)
 
 
 def test_chance_is_the_size_of_a_set():
@@ -268,12 +268,12 @@ def test_only_current_rows_of_plain_runs_are_read(tmp_path):
             identity = identity | {"versions": identity["versions"] | {"training": -1}}
         records.append(plain | {"identity": identity, "key": identity_key(identity)})
     store.commit(records)
-    rows, stale = analysis.committed_occupancy(store)
+    rows, stale = analysis.committed_coverage(store)
     assert sorted(rows["rule"]) == ["baseline", "ours"]
     assert list(rows["seed"]) == [0, 0]
     assert stale == 1
     assert rows["truth_target"].iloc[0] == pytest.approx(plain["occupancy"]["truth_target"], abs=1e-5)
-    empty, stale = analysis.committed_occupancy(ResultStore(tmp_path / "empty"))
+    empty, stale = analysis.committed_coverage(ResultStore(tmp_path / "empty"))
     assert (len(empty), stale) == (0, 0)
 
 

@@ -21,13 +21,13 @@ def components():
     """name -> (version, numbers)."""
     from helpers import TINY_TRAINING, tiny_dataset
 
-    from nontarget import detectors, rules
+    from nontarget import TrainedDetector, detectors, rules
     from nontarget.config import InferenceConfig, TrainingConfig
     from nontarget.data import Normalization, make_clips, make_labeled_clips, split_dataset
     from nontarget.data.clips import CLIPS_VERSION
     from nontarget.data.simulate import GENERATOR_VERSION, TWINS, simulate_twin
     from nontarget.detectors.base import Detector, DetectorOutput, Targets
-    from nontarget.inference import INFERENCE_VERSION, detect_clips
+    from nontarget.inference import INFERENCE_VERSION, detect_videos
     from nontarget.metrics import METRICS_VERSION, evaluate_detections
     from nontarget.training import TRAINING_VERSION, StageName, TrainingData, train_stage
 
@@ -50,7 +50,7 @@ def components():
     found["clips"] = (CLIPS_VERSION, [*ids, *(x.float().sum() for x in numbers)])
 
     def numbers_of(name, **settings):
-        settings = detectors.detector_settings(name, "tiny", **settings)
+        settings = detectors.detector_settings(name, "small", **settings)
         detector = detectors.build_detector(name, dataset.feature_dim, dataset.num_classes, settings).eval()
         output = detector(clips.features, clips.valid)
         losses = detector.localization_loss(output, detector.targets(clips))
@@ -84,14 +84,14 @@ def components():
                 values += train_stage(stage, student, rule, told, config, seed=1).curve[-1].values()
         found[f"rule {name}"] = (rule.version, values)
 
-    settings = detectors.detector_settings("spot", "tiny", embed_dim=16, mask_dim=8)
+    settings = detectors.detector_settings("spot", "small", embed_dim=16, mask_dim=8)
     detector = detectors.build_detector("spot", dataset.feature_dim, dataset.num_classes, settings)
     stages = [train_stage(stage, detector, rules.get_rule("ours"), data, config, seed=1) for stage in ("pretrain", "selftrain")]
     found["training"] = (TRAINING_VERSION, [value for stage in stages for value in stage.curve[-1].values()])
 
     test = [v.video for v in dataset.test]
-    arguments = ([v.video_id for v in test], [v.duration_s for v in test], dataset.classes, InferenceConfig(), dataset.protocol)
-    detections = detect_clips(detector, make_clips(test, dataset.protocol, normalization), *arguments)
+    trained = TrainedDetector(detector, "spot", settings, dataset.classes, normalization, dataset.protocol, InferenceConfig())
+    detections = detect_videos(trained, test)
     found["inference"] = (INFERENCE_VERSION, [len(detections), detections["score"].sum(), detections["start_s"].sum()])
 
     rng = np.random.default_rng(0)

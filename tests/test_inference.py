@@ -2,23 +2,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import tiny_dataset, video
+from helpers import as_trained, tiny_dataset, video
 
 from nontarget import TrainedDetector, detect
 from nontarget.config import InferenceConfig, Protocol
-from nontarget.data import DataError, Normalization, make_clips
+from nontarget.data import DataError, Normalization
 from nontarget.detectors import build_detector, detector_settings
-from nontarget.detectors.base import Candidates, DetectorOutput
-from nontarget.inference import COLUMNS, detect_clips, detect_whole_videos
+from nontarget.detectors.base import Candidates, Detector, DetectorOutput
+from nontarget.inference import COLUMNS, detect_videos
 
 CLASSES = ("run", "jump")
 
 
-class Fixed(torch.nn.Module):
-    """A detector that finds what it is told to, in each clip."""
+class Fixed(Detector):
+    """A detector whose candidates in each clip are given."""
+
+    targets = pseudo_targets = localization_loss = None  # it is never trained
 
     def __init__(self, found, probs=None):
-        super().__init__()
+        super().__init__(num_classes=2)
+        self.weight = torch.nn.Parameter(torch.zeros(1))
         self.found, self.probs, self.seen = found, probs, 0
 
     def forward(self, features, valid):
@@ -33,9 +36,7 @@ class Fixed(torch.nn.Module):
 
 
 def run(found, videos, protocol, batch_size=2, **config):
-    clips = make_clips(videos, protocol, Normalization.of(videos))
-    names, durations = [v.video_id for v in videos], [v.duration_s for v in videos]
-    return detect_clips(Fixed(found), clips, names, durations, CLASSES, InferenceConfig(batch_size=batch_size, **config), protocol)
+    return detect_videos(as_trained(Fixed(found), videos, protocol, batch_size=batch_size, **config), videos)
 
 
 def test_windows_are_merged_into_video_time():
@@ -95,9 +96,8 @@ def test_overlapping_detections_of_a_class_decay():
 def test_whole_videos():
     videos = [video("a", snippets=6), video("b", snippets=20)]
     protocol = Protocol(num_snippets=8, stride=4)
-    clips = make_clips(videos, protocol, Normalization.of(videos))
     detector = Fixed([], torch.tensor([0.2, 0.5, 0.3]))
-    frame = detect_whole_videos(detector, clips, ["a", "b"], [3.0, 10.0], CLASSES, InferenceConfig(), protocol)
+    frame = detect_videos(as_trained(detector, videos, protocol, whole_video=True), videos)
     expected = [("a", "jump", 0.0, 3.0, 0.5), ("b", "jump", 0.0, 10.0, 0.5)]
     pd.testing.assert_frame_equal(frame, pd.DataFrame(expected, columns=COLUMNS), atol=1e-6)
 
@@ -105,7 +105,7 @@ def test_whole_videos():
 @pytest.fixture
 def trained():
     dataset = tiny_dataset()
-    settings = detector_settings("spot", "tiny", embed_dim=16, mask_dim=8)
+    settings = detector_settings("spot", "small", embed_dim=16, mask_dim=8)
     detector = build_detector("spot", dataset.feature_dim, dataset.num_classes, settings)
     normalization = Normalization.of([v.video for v in dataset.train])
     return TrainedDetector(
@@ -148,6 +148,7 @@ def test_detect_bad_input(trained, features, message):
         detect(trained, features, feature_fps=4.0)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_detect_wrong_arguments(trained):
     features = {"x": np.zeros((20, 8))}
     for fps in (0, -5, float("nan")):
@@ -201,32 +202,29 @@ def test_bad_checkpoints(tmp_path):
 def test_external_scores_multiply_before_soft_nms():
     videos = [video("v", snippets=8), video("w", snippets=8)]
     protocol = Protocol(num_snippets=8, stride=4)
-    clips = make_clips(videos, protocol, Normalization.of(videos))
     found = [(0, (0, 1, 3, 0.5)), (0, (1, 1, 3, 0.8)), (1, (0, 2, 6, 0.4))]
-    arguments = (clips, ["v", "w"], [4.0, 4.0], CLASSES)
     external = {"v": [1.0, 0.25], "w": [0.5, 1.0]}
-    frame = detect_clips(Fixed(found), *arguments, InferenceConfig(external_scores=True), protocol, external)
+    frame = detect_videos(as_trained(Fixed(found), videos, protocol, external_scores=True), videos, external)
     assert frame[["video_id", "label", "score"]].values.tolist() == [
         ["v", "run", pytest.approx(0.5)],
         ["v", "jump", pytest.approx(0.2)],
         ["w", "run", pytest.approx(0.2)],
     ]
-    off = detect_clips(Fixed(found), *arguments, InferenceConfig(), protocol, external)
+    off = detect_videos(as_trained(Fixed(found), videos, protocol), videos, external)
     assert off["score"].tolist() == pytest.approx([0.8, 0.5, 0.4])
 
     probs = torch.tensor([0.3, 0.6, 0.1])
-    whole = detect_whole_videos(Fixed(found, probs), *arguments, InferenceConfig(external_scores=True), protocol, external)
+    trained = as_trained(Fixed(found, probs), videos, protocol, external_scores=True, whole_video=True)
+    whole = detect_videos(trained, videos, external)
     assert whole[["label", "score"]].values.tolist() == [["run", pytest.approx(0.3)], ["jump", pytest.approx(0.6)]]
 
 
 def test_external_scores_that_are_not_there():
     videos = [video("v", snippets=8)]
-    protocol, config = Protocol(num_snippets=8, stride=4), InferenceConfig(external_scores=True)
-    clips = make_clips(videos, protocol, Normalization.of(videos))
-    arguments = (clips, ["v"], [4.0], CLASSES, config, protocol)
+    trained = as_trained(Fixed([]), videos, Protocol(num_snippets=8, stride=4), external_scores=True)
     with pytest.raises(ValueError, match="the data set has no external video scores"):
-        detect_clips(Fixed([]), *arguments)
+        detect_videos(trained, videos)
     with pytest.raises(ValueError, match="1 videos have none: v"):
-        detect_clips(Fixed([]), *arguments, {"w": [1.0, 1.0]})
+        detect_videos(trained, videos, {"w": [1.0, 1.0]})
     with pytest.raises(ValueError, match="one number for each of 2 classes"):
-        detect_clips(Fixed([]), *arguments, {"v": [1.0]})
+        detect_videos(trained, videos, {"v": [1.0]})

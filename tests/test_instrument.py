@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import TINY_TRAINING, TINY_TWIN, tiny_dataset, video
+from helpers import TINY_TRAINING, TINY_TWIN, as_trained, tiny_dataset, video
 from safetensors.torch import load_file
 from test_experiment import TINY
 from test_inference import Fixed
@@ -13,11 +13,11 @@ from test_training import CONFIG, fresh, prepare, same_weights
 
 from nontarget import rules
 from nontarget.config import InferenceConfig, Protocol
-from nontarget.data import Annotations, LabeledVideo, Normalization, available, load_dataset, make_clips, write_feature_folder
+from nontarget.data import Annotations, LabeledVideo, available, load_dataset, write_feature_folder
 from nontarget.data.simulate import TWINS
 from nontarget.detectors.spot import spot_candidates
 from nontarget.experiment import Experiment, evaluate, run, train
-from nontarget.inference import detect_clips
+from nontarget.inference import detect_videos
 from nontarget.parallel import run_all
 from nontarget.results import ResultStore, identity_key
 from nontarget.rules.pseudo_label import Baseline
@@ -44,25 +44,23 @@ def test_near_copies_of_a_sure_class_do_not_remove_another():
     """5,000 candidates of one class, all surer than the only one of the other: both classes are found, the other as if it were alone."""
     v = [video("v", snippets=60)]
     protocol = Protocol(num_snippets=64, stride=32)
-    clips, arguments = make_clips(v, protocol, Normalization.of(v)), (["v"], [30.0], ("run", "jump"))
     shift = np.random.default_rng(0).uniform(-0.5, 0.5, (5000, 2))
     sure = [(0, (0, 10 + a, 40 + b, 0.9)) for a, b in shift]
     alone = [(0, (1, 45, 50, 0.05))]
-    found = detect_clips(Fixed(sure + alone), clips, *arguments, InferenceConfig(), protocol)
+    found = detect_videos(as_trained(Fixed(sure + alone), v, protocol), v)
     assert set(found["label"]) == {"run", "jump"}
-    jump = detect_clips(Fixed(alone), clips, *arguments, InferenceConfig(), protocol)
+    jump = detect_videos(as_trained(Fixed(alone), v, protocol), v)
     rows = found[found["label"] == "jump"].reset_index(drop=True)
     assert rows.equals(jump)
-    limited = detect_clips(Fixed(sure + alone), clips, *arguments, InferenceConfig(max_candidates=1), protocol)
+    limited = detect_videos(as_trained(Fixed(sure + alone), v, protocol, max_candidates=1), v)
     assert limited["label"].tolist() == ["run", "jump"], "a cap of one leaves one of each class"
 
 
 def test_a_cap_counts_for_each_video_by_itself():
     videos = [video("v", snippets=60), video("w", snippets=60, seed=1)]
     protocol = Protocol(num_snippets=64, stride=32)
-    clips = make_clips(videos, protocol, Normalization.of(videos))
     found = [(0, (0, i, i + 1, 0.9)) for i in range(40)] + [(1, (0, 3, 5, 0.1))]
-    frame = detect_clips(Fixed(found), clips, ["v", "w"], [30.0, 30.0], ("run", "jump"), InferenceConfig(max_candidates=3), protocol)
+    frame = detect_videos(as_trained(Fixed(found), videos, protocol, max_candidates=3), videos)
     assert frame["video_id"].tolist() == ["v"] * 3 + ["w"]
 
 
@@ -79,11 +77,11 @@ def test_doubling_a_cap_changes_nothing(name, store, request, monkeypatch):
     few = replace(training.dataset, test=training.dataset.test[:40])  # of the test videos: enough to have thousands of candidates
     training = replace(training, dataset=few)
     caps = InferenceConfig()
-    plain, _ = evaluate(training, e.learning_rule())
+    plain, _ = evaluate(training)
     assert plain.average_mean_ap > 0.05, "or there is nothing to lose"
     for cap in ("max_candidates", "max_detections"):
         doubled = replace(training.trained, inference=replace(caps, **{cap: 2 * getattr(caps, cap)}))
-        scores, _ = evaluate(replace(training, trained=doubled), e.learning_rule())
+        scores, _ = evaluate(replace(training, trained=doubled))
         assert abs(scores.average_mean_ap - plain.average_mean_ap) < 0.001, cap
 
 

@@ -103,7 +103,7 @@ def test_independent_classes():
 
 def labelled(label, **settings):
     output = DetectorOutput(torch.tensor([[STUDENT]]).log(), VALID)
-    spot = build_detector("spot", 3, 3, detector_settings("spot", "tiny"))
+    spot = build_detector("spot", 3, 3, detector_settings("spot", "small"))
     return rules.get_rule(READ, **settings).labeled_loss(spot, output, Targets(torch.tensor([[label]]), None)).item()
 
 
@@ -145,7 +145,7 @@ def test_training_by_default_is_that_of_ours():
         make_labeled_clips(split.labeled, dataset.protocol, normalization, dataset.num_classes),
         make_clips(split.unlabeled, dataset.protocol, normalization),
     )
-    settings = detector_settings("spot", "tiny", embed_dim=16, mask_dim=8)
+    settings = detector_settings("spot", "small", embed_dim=16, mask_dim=8)
     detector = build_detector("spot", dataset.feature_dim, dataset.num_classes, settings)
     ours = train(rules.get_rule("ours"), data, detector)
     assert train(rules.get_rule(READ), data, detector) == ours

@@ -48,7 +48,7 @@ def test_labelled_loss_has_the_rule_s_terms():
     for name, terms in (("baseline", ("target",)), ("supervised only", ("target",)), ("ours", ("target", "negative"))):
         expected = non_target_loss(LOGITS, labels=labels, valid=VALID, terms=terms)
         output = DetectorOutput(LOGITS, VALID)
-        spot = build_detector("spot", 3, 2, detector_settings("spot", "tiny"))
+        spot = build_detector("spot", 3, 2, detector_settings("spot", "small"))
         torch.testing.assert_close(rules.get_rule(name).labeled_loss(spot, output, Targets(labels, None)), expected)
 
 
@@ -164,7 +164,7 @@ def spot_output(logits, masks, valid=None):
 
 @pytest.fixture
 def spot():
-    return build_detector("spot", 3, 2, detector_settings("spot", "tiny", embed_dim=8, mask_dim=4))
+    return build_detector("spot", 3, 2, detector_settings("spot", "small", embed_dim=8, mask_dim=4))
 
 
 def sure(labels, scale=4.0, num_classes=3):
@@ -193,9 +193,9 @@ def test_npl_ranks_keeps_and_weights(spot):
     loss = rule.unlabeled_losses(spot, student, teacher, threshold)["class"]
     each = F.cross_entropy(student.class_logits[0], torch.tensor(LABELS[0]), reduction="none")
     torch.testing.assert_close(loss, (each[:3] * agreement[0, :3]).sum() / agreement[0, :3].sum())
-    survey = rule.survey(spot, torch.tensor([0]), [teacher])
+    statistics = rule.epoch_statistics(spot, torch.tensor([0]), [teacher])
     confidence = float(teacher.class_probs.max())
-    assert survey.tolist() == pytest.approx([confidence * float(agreement[0, 0]), float("inf"), confidence * 0.8])
+    assert statistics.tolist() == pytest.approx([confidence * float(agreement[0, 0]), float("inf"), confidence * 0.8])
 
 
 def test_spot_cuts_masks_and_finds_a_random_foreground(spot):
@@ -303,7 +303,7 @@ def test_soft_pseudo_label_by_hand(spot):
     student = spot_output([[[1.0, 0.0, 0.0], [0.0, 0.0, 2.0]]], [[[0.5, 0.5], [0.5, 0.5]]])
     teacher = spot_output([[[0.5, 0.2, 0.1], [0.0, 0.0, 0.0]]], [[[0.5, 0.5], [0.5, 0.5]]])
     log_p, p = student.class_logits[0].log_softmax(-1), student.class_probs[0]
-    prior = rule.survey(spot, torch.tensor([0, 2, 2, 2]), [])
+    prior = rule.epoch_statistics(spot, torch.tensor([0, 2, 2, 2]), [])
     assert prior.tolist() == [0.25, 0, 0.75]
     losses = rule.unlabeled_losses(spot, student, teacher, prior)
     torch.testing.assert_close(losses["class"], -(teacher.class_probs[0] * log_p).sum(-1).mean())

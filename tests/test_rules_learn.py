@@ -11,11 +11,11 @@ import pytest
 import torch
 from helpers import dataset_of
 
-from nontarget import rules
+from nontarget import TrainedDetector, rules
 from nontarget.config import InferenceConfig, Protocol, TrainingConfig
 from nontarget.data import Annotations, LabeledVideo, Normalization, Video, make_clips, make_labeled_clips
 from nontarget.detectors import build_detector, detector_settings
-from nontarget.inference import detect_clips
+from nontarget.inference import detect_videos
 from nontarget.metrics import evaluate_detections
 from nontarget.training import TrainingData, train_stage
 
@@ -53,7 +53,7 @@ def learned(name):
         make_labeled_clips(labeled, dataset.protocol, normalization, 2), make_clips(unlabeled, dataset.protocol, normalization)
     )
     torch.manual_seed(0)
-    detector = build_detector("spot", 6, 2, detector_settings("spot", "tiny", embed_dim=32, mask_dim=8, output_dropout=0.1))
+    detector = build_detector("spot", 6, 2, detector_settings("spot", "small", embed_dim=32, mask_dim=8, output_dropout=0.1))
     rule = rules.get_rule(name)
     if rule.teacher_temperature == "calibrated":
         rule = replace(rule, teacher_temperature=2.0)
@@ -66,8 +66,8 @@ def learned(name):
     with torch.no_grad():
         output = detector.eval()(clips.features, clips.valid)
     right = (output.class_logits.argmax(dim=-1) == clips.labels)[clips.valid].float().mean().item()
-    durations = [v.video.duration_s for v in test]
-    found = detect_clips(detector, clips, [v.video.video_id for v in test], durations, dataset.classes, InferenceConfig(), dataset.protocol)
+    trained = TrainedDetector(detector, "spot", {}, dataset.classes, normalization, dataset.protocol, InferenceConfig())
+    found = detect_videos(trained, [v.video for v in test])
     return right, evaluate_detections(dataset.ground_truth(test), found, (0.3, 0.5, 0.7)).average_mean_ap
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from nontarget import detectors, rules
 from nontarget.config import InferenceConfig
 from nontarget.detectors.spot import MaskHead, Spot, SpotConfig, spot_candidates
-from nontarget.detectors.spot_losses import mask_loss, reconstruction_loss, refinement_loss
+from nontarget.detectors.spot.losses import mask_loss, reconstruction_loss, refinement_loss
 
 SMALL = SpotConfig(embed_dim=16, num_heads=2, mask_dim=8, mask_reach=6)
 
@@ -245,11 +245,11 @@ def test_hidden_snippets_have_reconstructions_of_their_own(device):
 
 def test_detectors_by_name():
     assert "spot" in detectors.available()
-    assert detectors.detector_settings("spot", "tiny", embed_dim=8)["embed_dim"] == 8
-    assert detectors.detector_settings("spot", "paper")["embed_dim"] == SpotConfig().embed_dim
+    assert detectors.detector_settings("spot", "small", embed_dim=8)["embed_dim"] == 8
+    assert detectors.detector_settings("spot", "full")["embed_dim"] == SpotConfig().embed_dim
     with pytest.raises(ValueError, match="unknown detector 'spott'; did you mean 'spot'"):
-        detectors.detector_settings("spott", "tiny")
-    with pytest.raises(ValueError, match="unknown preset of spot 'tinny'; did you mean 'tiny'"):
-        detectors.detector_settings("spot", "tinny")
+        detectors.detector_settings("spott", "small")
+    with pytest.raises(ValueError, match="unknown preset of spot 'smal'; did you mean 'small'"):
+        detectors.detector_settings("spot", "smal")
     with pytest.raises(ValueError, match="unknown setting 'embed_dims'; did you mean 'embed_dim'"):
-        detectors.detector_settings("spot", "tiny", embed_dims=8)
+        detectors.detector_settings("spot", "small", embed_dims=8)

@@ -1,5 +1,7 @@
 """Oracles and trivial detectors on candidates whose mean AP is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,17 +9,16 @@ from test_experiment import TINY
 
 from nontarget.config import InferenceConfig, Protocol
 from nontarget.experiment import Experiment, evaluate, train
+from nontarget.inference import VideoSegments, suppressed
 from nontarget.results import ResultStore, identity_key
 from nontarget.study.decomposition import (
     AS_IS,
     ORACLES,
     ROW_COLUMNS,
     TRIVIAL,
-    Segments,
     best_ranked,
     decompose,
     decomposition_rows,
-    suppressed,
     with_true_both,
     with_true_classes,
     with_true_segments,
@@ -28,7 +29,7 @@ from nontarget.study.trivial import runs_by_contrast, runs_by_mean, whole_video
 def segments(*rows):
     """rows: (video, label, start, end, score)."""
     table = torch.tensor(rows, dtype=torch.float64)
-    return Segments(table[:, 0].long(), table[:, 1].long(), table[:, 2:4], table[:, 4])
+    return VideoSegments(table[:, 0].long(), table[:, 1].long(), table[:, 2:4], table[:, 4])
 
 
 TRUTH = segments((0, 0, 0, 10, 1), (0, 1, 20, 30, 1), (1, 1, 0, 10, 1))
@@ -64,7 +65,7 @@ def test_oracle_ranking_is_one_to_one_and_within_the_class():
 
 def test_soft_nms_between_candidates():
     pool = segments((0, 0, 0, 10, 0.9), (0, 0, 0, 10, 0.8), (0, 1, 0, 10, 0.7))
-    found = suppressed(pool, Protocol(nms_sigma=0.5), InferenceConfig())
+    found = suppressed(pool, InferenceConfig(), Protocol(nms_sigma=0.5))
     assert found.scores.tolist() == pytest.approx([0.9, 0.7, 0.8 * np.exp(-2)])
 
 
@@ -100,12 +101,13 @@ def test_of_a_trained_detector(training):
     frame = decompose(training)
     assert list(frame.index) == [AS_IS, *ORACLES, *TRIVIAL]
     assert list(frame.columns) == [f"{t:g}" for t in training.trained.protocol.tiou_thresholds] + ["avg"]
-    scores, _ = evaluate(training, Experiment(**TINY, rule="supervised only").learning_rule())
+    scores, _ = evaluate(training)
     assert frame.loc[AS_IS, "avg"] == pytest.approx(100 * scores.average_mean_ap)
     assert (frame.loc["oracle ranking"] >= frame.loc[AS_IS] - 1e-9).all()
     assert frame.loc["oracle classes and masks", "avg"] >= frame.loc[AS_IS, "avg"]
     assert frame.loc["oracle classes and masks"].nunique() <= 2, "borders are those of the truth, whatever the threshold"
-    whole, _ = evaluate(training, Experiment(**TINY, rule="whole-video").learning_rule())
+    by_video = replace(training.trained, inference=replace(training.trained.inference, whole_video=True))
+    whole, _ = evaluate(replace(training, trained=by_video))
     assert frame.loc["whole video", "avg"] == pytest.approx(100 * whole.average_mean_ap, abs=2)
 
 

@@ -54,7 +54,7 @@ def test_the_range_ends_where_the_optimum_is_outside():
 
 @pytest.mark.parametrize("name", ["spot", "actionformer"])
 def test_no_pseudo_label_changes_with_the_temperature(name):
-    detector = build_detector(name, 3, 4, detector_settings(name, "tiny")).eval()
+    detector = build_detector(name, 3, 4, detector_settings(name, "small")).eval()
     output = detector(torch.randn(2, 16, 3), torch.ones(2, 16, dtype=torch.bool))
     output = replace(output, class_logits=torch.randn_like(output.class_logits) * 3)
     for temperature in (0.5, 3.0):
@@ -83,13 +83,15 @@ def test_what_is_no_temperature_is_refused(value):
 
 def trained(rule, data, dataset):
     torch.manual_seed(3)
-    detector = build_detector("spot", dataset.feature_dim, dataset.num_classes, detector_settings("spot", "tiny", embed_dim=16, mask_dim=8))
+    detector = build_detector(
+        "spot", dataset.feature_dim, dataset.num_classes, detector_settings("spot", "small", embed_dim=16, mask_dim=8)
+    )
     train_stage("selftrain", detector, rule, data, TrainingConfig(**TINY_TRAINING), seed=5)
     return detector.state_dict().values()
 
 
 @pytest.mark.parametrize("teacher", ["generations", "epochs", "online", "average"])
-def test_the_temperature_reaches_every_teacher_and_the_survey(teacher):
+def test_the_temperature_reaches_every_teacher_and_the_epoch_statistics(teacher):
     dataset = tiny_dataset()
     normalization = Normalization.of([v.video for v in dataset.train])
     clips = make_labeled_clips(dataset.train, dataset.protocol, normalization, dataset.num_classes)
@@ -110,7 +112,7 @@ def test_the_temperature_reaches_every_teacher_and_the_survey(teacher):
         trained(replace(rule, teacher_temperature=5.0), data, dataset)
     finally:
         type(rule).thresholds = kept
-    assert seen[0].mean() > seen[2].mean() + 0.1, "confidences of the survey are tempered too"
+    assert seen[0].mean() > seen[2].mean() + 0.1, "confidences of the epoch statistics are tempered too"
 
 
 class Constant(torch.nn.Module):

@@ -34,7 +34,7 @@ def prepare(dataset, ratio=0.25, seed=0, split=None, device="cpu", truth=None):
 
 def fresh(dataset, device="cpu", **changes):
     torch.manual_seed(3)
-    settings = detector_settings("spot", "tiny", embed_dim=16, mask_dim=8, **changes)
+    settings = detector_settings("spot", "small", embed_dim=16, mask_dim=8, **changes)
     return build_detector("spot", dataset.feature_dim, dataset.num_classes, settings).to(device)
 
 
@@ -207,7 +207,7 @@ def test_interrupted_generations_end_as_if_they_had_not_been(dataset, tmp_path, 
 
     def train(weights=None, on_step=lambda: None):
         torch.manual_seed(3)
-        settings = detector_settings(name, "tiny", embed_dim=16, **({"mask_dim": 8} if name == "spot" else {"num_heads": 2}))
+        settings = detector_settings(name, "small", embed_dim=16, **({"mask_dim": 8} if name == "spot" else {"num_heads": 2}))
         detector = build_detector(name, dataset.feature_dim, dataset.num_classes, settings)
         return detector, train_stage("selftrain", detector, rule, data, config, seed=5, weights=weights, on_step=on_step)
 

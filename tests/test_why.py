@@ -1,6 +1,5 @@
 import math
 
-import numpy as np
 import pytest
 import torch
 from helpers import TINY_TRAINING, TINY_TWIN
@@ -8,62 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nontarget import non_target_loss, partition_label_space
-from nontarget.data import read_feature_folder
 from nontarget.experiment import Experiment, train
 from nontarget.results import ResultStore
-from nontarget.study.why import GradientLog, gradient_to_truth, hidden_clips, sets_by_temperature
+from nontarget.study.why import GradientLog, gradient_to_truth, hidden_clips
 
 TINY = {"twin_settings": TINY_TWIN, "training_settings": TINY_TRAINING, "detector_settings": {"embed_dim": 16, "mask_dim": 8}}
-
-
-def test_sets_by_hand():
-    probs = torch.tensor([[0.46, 0.44, 0.10], [0.10, 0.80, 0.10], [0.70, 0.20, 0.10], [0.40, 0.30, 0.30]])
-    labels = torch.tensor([1, 1, 1, 2])  # positive, target, negative, ambiguous
-    row = sets_by_temperature(probs, labels, [1.0]).iloc[0]
-    assert row["wrong"] == 0.75
-    assert row["sure"] == 0.5
-    assert row[["wrong_positive", "wrong_negative", "wrong_ambiguous"]].tolist() == pytest.approx([1 / 3] * 3)
-    assert row["log_loss"] == pytest.approx(-np.mean(np.log([0.44, 0.8, 0.2, 0.3])))
-    assert row[["size_positive", "size_negative", "size_ambiguous"]].tolist() == pytest.approx([1 / 4, 6 / 4, 1 / 4])
-
-
-def test_sharpness_moves_the_truth_from_ambiguous_to_negative():
-    probs = torch.tensor([[0.40, 0.30, 0.30]])
-    found = sets_by_temperature(probs, torch.tensor([2]), [0.25, 1.0])
-    assert found["wrong_negative"].tolist() == [1, 0]
-    assert found["wrong_ambiguous"].tolist() == [0, 1]
-    assert found["wrong"].tolist() == [1, 1], "no argmax changes"
-    assert sets_by_temperature(probs, torch.tensor([0]))["wrong_negative"].isna().all(), "no snippet is wrong"
-
-
-def test_a_stored_zero_is_not_for_ever():
-    found = sets_by_temperature(torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([1]), [1.0, 8.0])
-    assert np.isfinite(found["log_loss"]).all()
-    assert found["log_loss"][1] < found["log_loss"][0]
-
-
-@pytest.mark.parametrize(
-    ("classifier", "temperature", "expected"),
-    [("svm", 1.0, (4, 20, 76)), ("svm", 0.5, (2, 58, 40)), ("tcnn", 1.0, (1, 99, 1)), ("tcnn", 4.0, (6, 69, 25))],
-)
-def test_real_video(data_root, classifier, temperature, expected):
-    """50Salads: where the truth of wrong snippets lies (positive, negative, ambiguous), as issue 9 gives it for a first look."""
-    dataset = read_feature_folder(data_root / "salads50")
-    scores, labels = [], []
-    for v in (*dataset.train, *dataset.test):
-        centres = (np.arange(len(v.video.features)) + 0.5) / v.video.fps
-        label = np.full(len(centres), dataset.num_classes)
-        for c, (start, end) in zip(v.annotations.labels, v.annotations.segments_s, strict=True):
-            label[(start <= centres) & (centres < end)] = c
-        scores.append(np.roll(v.video.features.reshape(len(centres), 2, 18), -1, axis=2))  # background comes first in the file
-        labels.append(label)
-    scores, labels = torch.from_numpy(np.concatenate(scores)), torch.from_numpy(np.concatenate(labels))
-    probs = scores[:, 0].softmax(dim=-1) if classifier == "svm" else scores[:, 1]
-    row = sets_by_temperature(probs, labels, [temperature]).iloc[0]
-    found = 100 * row[["wrong_positive", "wrong_negative", "wrong_ambiguous"]].to_numpy()
-    assert found == pytest.approx(expected, abs=3)
-    other = sets_by_temperature(probs, labels, [1.0 if temperature != 1.0 else {"svm": 0.5, "tcnn": 4.0}[classifier]]).iloc[0]
-    assert (row["log_loss"] < other["log_loss"]) == (temperature != 1.0), "of the two, the issue's other temperature fits better"
 
 
 def test_gradients_by_hand():

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from nontarget.config import Protocol
 from nontarget.data.videos import LabeledVideo, Video
-from nontarget.segments import covered_snippets, shortest_instance
+from nontarget.segments import TimeGrid, covered_snippets, shortest_instance
 
 CLIPS_VERSION = 2
 """Of splits, clips and targets: to be raised when a change of the code changes them."""
@@ -51,8 +51,12 @@ class Clips:
     """Snippets per second, as float64: times are computed from it."""
     offset_s: Float[Tensor, " clips"]
     """Where in its video a clip begins, as float64."""
-    goes_on: Bool[Tensor, " clips"]
-    """Whether the video goes on after the clip, in another one."""
+    continues: Bool[Tensor, " clips"]
+    """Whether the video continues after the clip, in another one."""
+
+    def grid(self, clip: Int[Tensor, " n"]) -> TimeGrid:
+        """Time grids of the clips with these indices, each in a row: it broadcasts against segments [n, 2]."""
+        return TimeGrid(self.fps[clip, None], self.offset_s[clip, None])
 
     def __len__(self) -> int:
         return len(self.video)
@@ -62,11 +66,6 @@ class Clips:
 
     def to(self, device: torch.device | str) -> Self:
         return type(self)(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
-
-    @classmethod
-    def cat(cls, parts: Sequence[Self]) -> Self:
-        """The clips of all parts, one after another; all of one length."""
-        return cls(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -89,20 +88,6 @@ class LabeledClips(Clips):
         """Which snippets belong to each instance, see :func:`nontarget.segments.covered_snippets`; none to the padding."""
         return _instance_snippets(self, self.instance_labels, self.instance_segments)
 
-    @classmethod
-    def cat(cls, parts: Sequence[Self]) -> Self:
-        slots = max(part.instance_labels.shape[1] for part in parts)
-        return super().cat([part._with_instance_slots(slots) for part in parts])
-
-    def _with_instance_slots(self, slots: int) -> Self:
-        missing = slots - self.instance_labels.shape[1]
-        padding = self.instance_labels[:, -1:].expand(-1, missing)
-        return replace(
-            self,
-            instance_labels=torch.cat((self.instance_labels, padding), dim=1),
-            instance_segments=F.pad(self.instance_segments, (0, 0, 0, missing)),
-        )
-
 
 def make_clips(videos: Sequence[Video], protocol: Protocol, normalization: Normalization) -> Clips:
     """Cut (``sliding``) or rescale (``rescale``) videos to clips of ``protocol.num_snippets`` snippets.
@@ -116,7 +101,7 @@ def make_clips(videos: Sequence[Video], protocol: Protocol, normalization: Norma
     if not videos:
         raise ValueError("make_clips needs at least one video")
     length = protocol.num_snippets
-    features, valid, video, fps, offset_s, goes_on = [], [], [], [], [], []
+    features, valid, video, fps, offset_s, continues = [], [], [], [], [], []
     for index, v in enumerate(videos):
         x = (torch.from_numpy(v.features) - normalization.mean) / normalization.std
         if protocol.windowing == "rescale":
@@ -131,15 +116,15 @@ def make_clips(videos: Sequence[Video], protocol: Protocol, normalization: Norma
             valid.append(torch.arange(length) < len(window))
             video.append(index)
             fps.append(rate)
-            offset_s.append(start / rate)
-            goes_on.append(start != starts[-1])
+            offset_s.append(TimeGrid(rate).to_seconds(float(start)))
+            continues.append(start != starts[-1])
     return Clips(
         torch.stack(features),
         torch.stack(valid),
         torch.tensor(video),
         torch.tensor(fps, dtype=torch.float64),
         torch.tensor(offset_s, dtype=torch.float64),
-        torch.tensor(goes_on),
+        torch.tensor(continues),
     )
 
 
@@ -147,10 +132,10 @@ def make_labeled_clips(videos: Sequence[LabeledVideo], protocol: Protocol, norma
     """Clips of labelled videos with their instances, see :func:`make_clips` and :class:`LabeledClips`."""
     clips = make_clips([v.video for v in videos], protocol, normalization)
     labels, segments = [], []
-    lengths, first, last = clips.valid.sum(dim=1).tolist(), (clips.offset_s == 0).tolist(), (~clips.goes_on).tolist()
+    lengths, first, last = clips.valid.sum(dim=1).tolist(), (clips.offset_s == 0).tolist(), (~clips.continues).tolist()
     for i, (video, fps, offset_s) in enumerate(zip(clips.video.tolist(), clips.fps.tolist(), clips.offset_s.tolist(), strict=True)):
         annotations = videos[video].annotations
-        in_clip = torch.from_numpy((annotations.segments_s - offset_s) * fps).float()
+        in_clip = torch.from_numpy(TimeGrid(fps, offset_s).to_snippets(annotations.segments_s)).float()
         listed = ((in_clip[:, 1] > 0) | first[i]) & ((in_clip[:, 0] < lengths[i]) | last[i])
         labels.append(torch.from_numpy(annotations.labels)[listed])
         segments.append(in_clip[listed])
@@ -180,7 +165,7 @@ def with_instances(
 def _instance_snippets(
     clips: Clips, instance_labels: Int[Tensor, "clips instances"], instance_segments: Float[Tensor, "clips instances 2"]
 ) -> Bool[Tensor, "clips instances snippets"]:
-    covers = covered_snippets(instance_segments, clips.valid, clips.offset_s == 0, ~clips.goes_on)
+    covers = covered_snippets(instance_segments, clips.valid, clips.offset_s == 0, ~clips.continues)
     return covers & (instance_labels != instance_labels[:, -1:])[..., None]
 
 
@@ -213,8 +198,8 @@ def random_crop(clips: LabeledClips, shares: tuple[float, float] = (0.9, 1.0), k
         valid,
         clips.video,
         clips.fps,
-        clips.offset_s + start[:, 0] / clips.fps,
-        clips.goes_on | (start + length < count)[:, 0],
+        TimeGrid(clips.fps, clips.offset_s).to_seconds(start[:, 0]),
+        clips.continues | (start + length < count)[:, 0],
     )
     padding = clips.instance_labels == clips.instance_labels[:, -1:]
     segments = (clips.instance_segments - start[..., None]).masked_fill(padding[..., None], 0.0)

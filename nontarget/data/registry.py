@@ -32,8 +32,8 @@ snippets full supervision is within 2 points on development data, at twice the c
 def available(root: str | Path | None = None) -> tuple[str, ...]:
     """Names that :func:`load_dataset` accepts here: the twins, and the feature folders under ``root`` (default: NONTARGET_DATA)."""
     folder = _data_root(root)
-    found = sorted(p.name for p in folder.iterdir() if _is_feature_folder(p)) if folder and folder.is_dir() else []
-    return tuple(dict.fromkeys((*TWINS, *found)))
+    folders = sorted(p.name for p in folder.iterdir() if _is_feature_folder(p)) if folder and folder.is_dir() else []
+    return tuple(dict.fromkeys((*TWINS, *folders)))
 
 
 def load_dataset(

@@ -17,6 +17,7 @@ from nontarget.config import ACTIVITYNET_PROTOCOL, THUMOS14_PROTOCOL, Protocol
 from nontarget.data.twin_layout import Layout, cut, distinct, load_statistics, sample_layouts, second_labels, shorten_background
 from nontarget.data.videos import Annotations, Dataset, LabeledVideo, Video
 from nontarget.runtime.progress import progress_bar
+from nontarget.segments import TimeGrid
 
 GENERATOR_VERSION = 2
 # Of the published external scores of ActivityNet's validation videos: how often the class is right, and quantiles of the score.
@@ -181,7 +182,7 @@ def simulate_twin(name: str, config: TwinConfig) -> Dataset:
 
 def _simulate_external_scores(videos: Sequence[LabeledVideo], num_classes: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
     """One class and score a video, right as often and as sure of it as the classifier that SPOT published for ActivityNet."""
-    found = {}
+    scores = {}
     for v in videos:
         true = np.unique(v.annotations.labels)
         right = len(true) > 0 and rng.random() < _CLASSIFIER_ACCURACY
@@ -189,8 +190,8 @@ def _simulate_external_scores(videos: Sequence[LabeledVideo], num_classes: int, 
         confidence = _CONFIDENCE_RIGHT if right else _CONFIDENCE_WRONG
         row = np.zeros(num_classes)
         row[label] = np.interp(rng.random(), np.linspace(0, 1, len(confidence)), confidence)
-        found[v.video.video_id] = row
-    return found
+        scores[v.video.video_id] = row
+    return scores
 
 
 def twin_checksum(config: TwinConfig) -> str:
@@ -230,11 +231,11 @@ class _World:
         scene = config.context * (self.scenes[label] + np.sqrt(0.5) * rng.normal(size=config.feature_dim))
         features = np.tile(scene, (snippets, 1))
         annotated = distinct(Annotations(labels, segments))
-        shown = list(zip(labels[annotated], segments[annotated], strict=True))
-        evident = [(c, _jittered(segment, config.border_jitter, rng)) for c, segment in shown]
-        evident += _distractors(shown, duration, config.distractors, rng)
+        visible = list(zip(labels[annotated], segments[annotated], strict=True))
+        evident = [(c, _jittered(segment, config.border_jitter, rng)) for c, segment in visible]
+        evident += _distractors(visible, duration, config.distractors, rng)
         for c, segment in evident:
-            start, end = (segment * fps).tolist()
+            start, end = TimeGrid(fps).to_snippets(segment).tolist()
             evidence = _evidence(start, end, snippets, config.border_evidence) * _without_gap(start, end, snippets, config.dropouts, rng)
             features += evidence[:, None] * self._look(c, rng)
         features += config.noise * _correlated_noise(snippets, config.feature_dim, config.correlation, rng)
@@ -256,10 +257,10 @@ def _groups(
     if named is None:
         order = rng.permutation(len(classes))
         return order // size, order % size
-    here = [[name for name in group if name in classes] for group in named]
-    lone = [group[0] for group in here if len(group) == 1]
-    here = [group for group in here if len(group) > 1] + ([lone] if lone else [])
-    places = {name: (g, rank) for g, group in enumerate(here) for rank, name in enumerate(group)}
+    groups = [[name for name in group if name in classes] for group in named]
+    lone = [group[0] for group in groups if len(group) == 1]
+    groups = [group for group in groups if len(group) > 1] + ([lone] if lone else [])
+    places = {name: (g, rank) for g, group in enumerate(groups) for rank, name in enumerate(group)}
     group, rank = np.array([places[name] for name in classes]).T
     return group, rank
 
@@ -272,25 +273,25 @@ def _jittered(segment: NDArray[np.float64], jitter: float, rng: np.random.Genera
 
 
 def _distractors(
-    shown: list[tuple[int, NDArray[np.float64]]], duration: float, rate: float, rng: np.random.Generator
+    instances: list[tuple[int, NDArray[np.float64]]], duration: float, rate: float, rng: np.random.Generator
 ) -> list[tuple[int, NDArray[np.float64]]]:
     """Segments in the background, each of the class and at most the length of an annotated instance; ``rate`` for each of those."""
-    number = rng.poisson(rate * len(shown))
+    number = rng.poisson(rate * len(instances))
     if not number:
         return []
-    times = np.stack([segment for _, segment in shown])
+    times = np.stack([segment for _, segment in instances])
     times = times[times[:, 0].argsort()]
     gaps = np.stack([np.append(0.0, np.maximum.accumulate(times[:, 1])), np.append(times[:, 0], duration)], axis=1)
     gaps = gaps[gaps[:, 1] > gaps[:, 0]]
-    found = []
+    distractors = []
     for _ in range(number if len(gaps) else 0):
-        c, segment = shown[rng.integers(len(shown))]
+        c, segment = instances[rng.integers(len(instances))]
         width = np.diff(gaps, axis=1)[:, 0]
         start, end = gaps[rng.choice(len(gaps), p=width / width.sum())]
         length = min(segment[1] - segment[0], 0.8 * (end - start))
         begin = start + rng.random() * (end - start - length)
-        found.append((c, np.array([begin, begin + length])))
-    return found
+        distractors.append((c, np.array([begin, begin + length])))
+    return distractors
 
 
 def _without_gap(start: float, end: float, snippets: int, share: float, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -1,20 +1,22 @@
 """What the rest of the library expects of a detector."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nontarget.config import InferenceConfig
-from nontarget.data import LabeledClips
+from nontarget.data import Clips, LabeledClips
 from nontarget.losses import Activation, distribution_of_scores, non_target_loss
 
 Losses = dict[str, Tensor]
 """Named scalars that training adds up and records one by one."""
+
+AnyClips = TypeVar("AnyClips", bound=Clips)
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,17 @@ class Detector(nn.Module, ABC):
     """A detector with one class distribution a snippet, and some way to tell where an instance begins and ends.
 
     Learning rules work on ``class_logits``. All else is the detector's own: how annotations become targets, which losses train the
-    localisation, and how an output becomes candidates. Subclass it in one file, and register it in :mod:`nontarget.detectors`.
+    localisation, and how an output becomes candidates. Subclass it in one file, and register it (:func:`nontarget.detectors.register`).
+    It is built as ``detector(feature_dim, num_classes, config)``, with a config of the kind that its presets are.
     """
 
+    name: ClassVar[str]
     version: ClassVar[int]
     """To be raised when a change of the code changes numbers: results of another version are stale."""
+    presets: ClassVar[Mapping[str, Any]]
+    """Its configs, frozen dataclasses of one class, by the names of an experiment's presets: ``small`` and ``full``."""
+    training_changes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Preset -> fields of :class:`nontarget.config.TrainingConfig` in which its training differs from that preset's."""
     abilities: ClassVar[frozenset[str]] = frozenset()
     """What it can do beyond the common, for rules that need it: ``agreement``, ``consistency``, ``views`` and ``masks`` stand for the
     methods whose documentation names them, ``background`` for one softmax over the classes and background."""
@@ -117,7 +125,7 @@ class Detector(nn.Module, ABC):
     pretext: nn.Module | None
     """A head of the learning rule's own, during training."""
 
-    def __init__(self, feature_dim: int, num_classes: int, config: Any) -> None:
+    def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.num_classes, self.pretext = num_classes, None
 
@@ -146,11 +154,11 @@ class Detector(nn.Module, ABC):
     def localization_loss(self, output: Any, targets: Targets) -> Losses:
         """Loss of everything but the class logits."""
 
-    @abstractmethod
     def label_free_losses(
         self, output: Any, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"], pretraining: bool
     ) -> Losses:
-        """Losses that need no labels, for labelled and unlabelled clips alike."""
+        """Losses that need no labels, for labelled and unlabelled clips alike; the default has none."""
+        return {}
 
     @abstractmethod
     def candidates(self, output: Any, valid: Bool[Tensor, "clips snippets"], config: InferenceConfig) -> Candidates:
@@ -178,6 +186,20 @@ class Detector(nn.Module, ABC):
 
     def _cannot(self, ability: str) -> NotImplementedError:
         return NotImplementedError(f"{type(self).__name__} lacks the ability {ability!r}")
+
+
+def forward_batches(detector: Detector, clips: AnyClips, batch_size: int = 64) -> Iterator[tuple[AnyClips, DetectorOutput]]:
+    """Batches of clips, on the detector's device, with the detector's output on each, computed as they are asked for.
+
+    The detector is put into evaluation mode, and no gradient is kept. The batch size has no effect on the outputs.
+    """
+    detector.eval()
+    device = next(detector.parameters()).device
+    for first in range(0, len(clips), batch_size):
+        batch = clips[slice(first, first + batch_size)].to(device)
+        with torch.no_grad():
+            output: DetectorOutput = detector(batch.features, batch.valid)
+        yield batch, output
 
 
 def taken_from(x: Float[Tensor, "clips snippets dim"], source: Int[Tensor, "clips snippets"]) -> Float[Tensor, "clips snippets dim"]:

@@ -107,7 +107,7 @@ class LearningRule(ABC):
         """
 
     def unlabeled_losses(
-        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, statistics: Any, *, truth: Targets | None = None
     ) -> Losses:
         """All losses of unlabelled clips, by name; the default adds the localisation loss to ``unlabeled_loss``.
 
@@ -115,7 +115,7 @@ class LearningRule(ABC):
             detector: the student.
             output: its output on the view of the clips.
             pseudo: what the teacher says of the view.
-            survey: what ``survey`` returned in this epoch.
+            statistics: what ``epoch_statistics`` returned in this epoch.
             truth: the hidden labels of the clips, for a rule that declares ``uses_truth``; None for all others.
         """
         loss = self.unlabeled_loss(output.class_logits, pseudo.class_probs, output.valid, output.activation)
@@ -125,8 +125,8 @@ class LearningRule(ABC):
         """What the student is shown of unlabelled clips, at random; None: the clips as they are."""
         return None
 
-    def survey(self, detector: Detector, labels: Int[Tensor, " n"], outputs: Iterable[DetectorOutput]) -> Any:
-        """Whatever the rule wants to know of the whole training set at the start of an epoch.
+    def epoch_statistics(self, detector: Detector, labels: Int[Tensor, " n"], outputs: Iterable[DetectorOutput]) -> Any:
+        """Statistics of the whole training set, computed once at the start of each epoch; None: the rule needs none.
 
         Args:
             detector: the student.

@@ -29,7 +29,7 @@ class Consistency(LearningRule):
         return mean_where((probs - pseudo_probs).square().sum(dim=-1), valid)
 
     def unlabeled_losses(
-        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, statistics: Any, *, truth: Targets | None = None
     ) -> Losses:
         loss = self.unlabeled_loss(output.class_logits, pseudo.class_probs, output.valid, output.activation)
         return {"class": loss, **detector.consistency_losses(output, pseudo)}

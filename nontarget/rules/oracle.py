@@ -33,7 +33,7 @@ class Oracle(LearningRule):
         raise RuntimeError(f"the rule {self.name!r} learns from the truth, see unlabeled_losses")
 
     def unlabeled_losses(
-        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, statistics: Any, *, truth: Targets | None = None
     ) -> Losses:
         truth = _told(truth, self.name)
         return {"class": detector.class_loss(output, truth), **detector.localization_loss(output, truth)}
@@ -47,7 +47,7 @@ class OracleTruthNotNegative(Ours):
     uses_truth: ClassVar[bool] = True
 
     def unlabeled_losses(
-        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, statistics: Any, *, truth: Targets | None = None
     ) -> Losses:
         sets = partition_label_space(pseudo.distribution, self.positive_ratio, self.precedence)
         true_class = _true_classes(_told(truth, self.name), sets.target.shape[-1])

@@ -31,15 +31,17 @@ class SelectedTargets(Baseline):
     """The argmax pseudo label where a snippet's score reaches the threshold of its class; nothing elsewhere."""
 
     def unlabeled_losses(
-        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, statistics: Any, *, truth: Targets | None = None
     ) -> Losses:
         targets = detector.pseudo_targets(pseudo)
         score = self.scores(detector, pseudo)
-        trusted = (score >= survey[targets.labels]) & output.valid
+        trusted = (score >= statistics[targets.labels]) & output.valid
         chosen = replace(targets, weights=trusted * self.weights(detector, pseudo))
         return {"class": detector.class_loss(output, chosen), **detector.localization_loss(output, chosen)}
 
-    def survey(self, detector: Detector, labels: Int[Tensor, " n"], outputs: Iterable[DetectorOutput]) -> Float[Tensor, " classes"]:
+    def epoch_statistics(
+        self, detector: Detector, labels: Int[Tensor, " n"], outputs: Iterable[DetectorOutput]
+    ) -> Float[Tensor, " classes"]:
         """Thresholds, one a class, background last."""
         scores, predicted = [], []
         for output in outputs:
@@ -154,7 +156,7 @@ class SoftPseudoLabel(LearningRule):
             lambda output: detector.mix(output, order, share),
         )
 
-    def survey(self, detector: Detector, labels: Tensor, outputs: Iterable[DetectorOutput]) -> Tensor:
+    def epoch_statistics(self, detector: Detector, labels: Tensor, outputs: Iterable[DetectorOutput]) -> Tensor:
         """The class prior: frequencies of the labelled snippets.
 
         Deviation: Arazo et al. take a uniform prior; most snippets of untrimmed video are background.
@@ -165,12 +167,12 @@ class SoftPseudoLabel(LearningRule):
         return mean_where(-(pseudo_probs * logits.log_softmax(dim=-1)).sum(dim=-1), valid)
 
     def unlabeled_losses(
-        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, statistics: Any, *, truth: Targets | None = None
     ) -> Losses:
         log_probs = output.class_logits[output.valid].log_softmax(dim=-1)
         mean = log_probs.exp().mean(dim=0)
-        divergence = torch.special.xlogy(survey, survey) - survey * mean.clamp(min=1e-12).log()
-        return super().unlabeled_losses(detector, output, pseudo, survey) | {
+        divergence = torch.special.xlogy(statistics, statistics) - statistics * mean.clamp(min=1e-12).log()
+        return super().unlabeled_losses(detector, output, pseudo, statistics) | {
             "prior": self.prior_weight * divergence.sum(),
             "entropy": -self.entropy_weight * (log_probs.exp() * log_probs).sum(dim=-1).mean(),
         }
@@ -212,7 +214,7 @@ class SpotRule(Baseline):
     """Mask probability above which a snippet belongs to the pseudo instance (SPOT)."""
 
     def unlabeled_losses(
-        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, survey: Any, *, truth: Targets | None = None
+        self, detector: Detector, output: DetectorOutput, pseudo: DetectorOutput, statistics: Any, *, truth: Targets | None = None
     ) -> Losses:
         loss = self.unlabeled_loss(output.class_logits, pseudo.class_probs, output.valid, output.activation)
         soft = detector.pseudo_targets(pseudo)

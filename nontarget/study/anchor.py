@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from nontarget.data import Dataset, load_dataset
 from nontarget.experiment import evaluate, train
+from nontarget.metrics import match_detections, rank_detections
 from nontarget.results import ResultStore, default_results_folder, identity_key
 from nontarget.runtime.devices import resolve_device
 from nontarget.runtime.files import atomic_write, check_writable
 from nontarget.runtime.provenance import provenance
-from nontarget.study.analysis.matching import match_video
 from nontarget.study.comparison import paired_interval
 from nontarget.study.given import ExperimentOn
 from nontarget.study.texttable import TextTable
@@ -102,19 +102,9 @@ def mean_normalized_ap(truth: pd.DataFrame, detections: pd.DataFrame, tiou_thres
         tiou_thresholds: thresholds.
     """
     counts = truth["label"].value_counts()
-    parts = []
-    for video_id in truth["video_id"].unique():
-        flags = [match_video(truth, detections, video_id, t, keep=len(detections)).detections for t in tiou_thresholds]
-        parts.append(flags[0][["label", "score"]].join(pd.concat([f["right"] for f in flags], axis=1, keys=tiou_thresholds)))
-    ranked = pd.concat(parts).sort_values("score", ascending=False, kind="stable")
-    elsewhere = detections[~detections["video_id"].isin(truth["video_id"])]  # false, all of them
-    if len(elsewhere):
-        wrong = elsewhere[["label", "score"]].assign(**{str(t): False for t in tiou_thresholds}).set_axis(ranked.columns, axis=1)
-        ranked = pd.concat([ranked, wrong]).sort_values("score", ascending=False, kind="stable")
-    ap = [
-        normalized_ap(ranked.loc[ranked["label"] == label, list(tiou_thresholds)].to_numpy(dtype=bool), int(n), float(counts.mean()))
-        for label, n in counts.items()
-    ]
+    ranked = rank_detections(detections)
+    matched = match_detections(truth, ranked, tiou_thresholds) >= 0
+    ap = [normalized_ap(matched[ranked["label"] == label], int(n), float(counts.mean())) for label, n in counts.items()]
     return np.mean(ap, axis=0)
 
 
@@ -225,7 +215,7 @@ def read_anchor(path: Path | None = None) -> Anchor:
 
 def _write_fold(path: Path, subject: str, experiment: ExperimentOn, store: ResultStore, device: str, progress: bool) -> None:
     training = train(experiment, store, device=device, progress=progress)
-    scores, detections = evaluate(training, experiment.learning_rule())
+    scores, detections = evaluate(training)
     data = training.dataset
     normalized = mean_normalized_ap(data.instances(data.test), detections)
     record = {

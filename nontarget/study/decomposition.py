@@ -5,22 +5,22 @@ Alwassel et al. 2018, who correct one kind of error at a time).
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from nontarget.config import InferenceConfig, Protocol
-from nontarget.data import LabeledVideo, make_clips
+from nontarget.data import LabeledVideo
 from nontarget.experiment import Experiment, Training, train
-from nontarget.inference import COLUMNS, _is_fragment, detect_clips
+from nontarget.inference import VideoSegments, detect_videos, suppressed, video_candidates
 from nontarget.metrics import evaluate_detections
 from nontarget.results import ResultStore, identity_key
-from nontarget.segments import soft_nms, tiou
-from nontarget.study.analysis.snippets import Snippets, hidden_snippets
+from nontarget.segments import tiou
+from nontarget.study.analysis.snippets import Snippets, snippets_of
 from nontarget.study.trivial import Runs, runs_by_contrast, runs_by_mean, whole_video
 from nontarget.trained import TrainedDetector
 
@@ -37,16 +37,6 @@ MIN_TIOU = 0.1
 """A candidate that overlaps no instance by as much is background and is not corrected (Alwassel et al. 2018)."""
 ROW_COLUMNS = ["dataset", "label_ratio", "detector", "rule", "seed", "held_out", "key", "variant", "tiou", "mean_ap"]
 """Of :func:`decomposition_rows`."""
-
-
-@dataclass(frozen=True)
-class Segments:
-    """Labelled segments of several videos, in seconds; as candidates with scores, as instances with ones."""
-
-    video: Int[Tensor, " n"]
-    labels: Int[Tensor, " n"]
-    segments: Float[Tensor, "n 2"]
-    scores: Float[Tensor, " n"]
 
 
 def decompose(model: Training | TrainedDetector, videos: Sequence[LabeledVideo] | None = None) -> pd.DataFrame:
@@ -75,24 +65,21 @@ def decompose(model: Training | TrainedDetector, videos: Sequence[LabeledVideo] 
         videos = model.dataset.test
     protocol, config, ids = trained.protocol, trained.inference, [v.video.video_id for v in videos]
     truth = instances_of(videos)
-    ground_truth = _frame(truth, ids, trained.classes)
+    ground_truth = truth.frame(ids, trained.classes)
 
     def scored(detections: pd.DataFrame) -> pd.Series:
         scores = evaluate_detections(ground_truth, detections, protocol.tiou_thresholds)
         by_tiou = {f"{t:g}": 100 * value for t, value in zip(scores.tiou_thresholds, scores.mean_ap, strict=True)}
         return pd.Series(by_tiou | {"avg": 100 * scores.average_mean_ap})
 
-    clips = make_clips([v.video for v in videos], protocol, trained.normalization)
-    device = next(trained.detector.parameters()).device
-    durations = [v.video.duration_s for v in videos]
-    rows = {AS_IS: scored(detect_clips(trained.detector, clips.to(device), ids, durations, trained.classes, config, protocol))}
+    rows = {AS_IS: scored(detect_videos(trained, [v.video for v in videos]))}
     pool = candidates_of(trained, videos)
     for name in ORACLES:
-        rows[name] = scored(_frame(_with_oracle(name, pool, truth, protocol, config), ids, trained.classes))
-    if _one_distribution_a_snippet(trained):
-        snippets = hidden_snippets(_shown(model, trained, videos))
+        rows[name] = scored(_with_oracle(name, pool, truth, protocol, config).frame(ids, trained.classes))
+    if "background" in trained.detector.abilities:  # one class distribution a snippet
+        snippets = snippets_of(trained, videos)
         for name in TRIVIAL:
-            rows[name] = scored(_frame(suppressed(_trivial(name, snippets, ids, config), protocol, config), ids, trained.classes))
+            rows[name] = scored(suppressed(_trivial(name, snippets, ids, config), config, protocol).frame(ids, trained.classes))
     return pd.DataFrame(rows).T.rename_axis("variant")
 
 
@@ -124,49 +111,34 @@ def decomposition_rows(experiments: Iterable[Experiment], store: ResultStore | N
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=ROW_COLUMNS)
 
 
-def instances_of(videos: Sequence[LabeledVideo]) -> Segments:
+def instances_of(videos: Sequence[LabeledVideo]) -> VideoSegments:
     """The instances of videos; ``video`` is the position in the sequence."""
     labels = [torch.from_numpy(v.annotations.labels) for v in videos]
     video = torch.repeat_interleave(torch.arange(len(videos)), torch.tensor([len(x) for x in labels], dtype=torch.long))
     segments = torch.cat([torch.from_numpy(v.annotations.segments_s) for v in videos])
-    return Segments(video, torch.cat(labels), segments, torch.ones(len(video), dtype=torch.float64))
+    return VideoSegments(video, torch.cat(labels), segments, torch.ones(len(video), dtype=torch.float64))
 
 
-@torch.no_grad()
-def candidates_of(trained: TrainedDetector, videos: Sequence[LabeledVideo]) -> Segments:
-    """Every candidate of a detector in video time, before Soft-NMS, without fragments at the border of a clip."""
-    clips = make_clips([v.video for v in videos], trained.protocol, trained.normalization)
-    device = next(trained.detector.parameters()).device
-    detector = trained.detector.eval()
-    ends = torch.tensor([v.video.duration_s for v in videos], dtype=torch.float64)
-    parts = []
-    for first in range(0, len(clips), trained.inference.batch_size):
-        part = clips[slice(first, first + trained.inference.batch_size)].to(device)
-        found = detector.candidates(detector(part.features, part.valid), part.valid, trained.inference)
-        kept = ~_is_fragment(found, part, trained.protocol) & (found.scores >= trained.inference.min_score)
-        clip = found.clip[kept]
-        segments = found.segments[kept].double() / part.fps[clip, None] + part.offset_s[clip, None]
-        columns = (part.video[clip], found.labels[kept], segments, found.scores[kept].double())
-        parts.append([column.cpu() for column in columns])
-    video, labels, segments, scores = map(torch.cat, zip(*parts, strict=True))
-    segments = torch.minimum(segments.clamp(min=0), ends[video, None])
-    real = segments[:, 1] > segments[:, 0]
-    return Segments(video[real], labels[real], segments[real], scores[real])
+def candidates_of(trained: TrainedDetector, videos: Sequence[LabeledVideo]) -> VideoSegments:
+    """Every candidate of a detector that reaches the lowest score, in video time, before Soft-NMS."""
+    pool = video_candidates(trained, [v.video for v in videos])
+    pool = pool[pool.scores >= trained.inference.min_score]
+    return VideoSegments(pool.video.cpu(), pool.labels.cpu(), pool.segments.cpu(), pool.scores.double().cpu())
 
 
-def with_true_classes(pool: Segments, truth: Segments) -> Segments:
+def with_true_classes(pool: VideoSegments, truth: VideoSegments) -> VideoSegments:
     """Every candidate in the class of the instance that it overlaps most."""
     instance, near = _best_instance(pool, truth)
     return replace(pool, labels=torch.where(near, truth.labels[instance], pool.labels))
 
 
-def with_true_segments(pool: Segments, truth: Segments) -> Segments:
+def with_true_segments(pool: VideoSegments, truth: VideoSegments) -> VideoSegments:
     """Every candidate with the segment of the instance that it overlaps most; of equal candidates the best one."""
     instance, near = _best_instance(pool, truth)
     return _distinct(replace(pool, segments=torch.where(near[:, None], truth.segments[instance], pool.segments)))
 
 
-def with_true_both(pool: Segments, truth: Segments) -> Segments:
+def with_true_both(pool: VideoSegments, truth: VideoSegments) -> VideoSegments:
     """Class and segment of the instance that a candidate overlaps most; of equal candidates the best one."""
     instance, near = _best_instance(pool, truth)
     return _distinct(
@@ -178,7 +150,7 @@ def with_true_both(pool: Segments, truth: Segments) -> Segments:
     )
 
 
-def best_ranked(pool: Segments, truth: Segments) -> Segments:
+def best_ranked(pool: VideoSegments, truth: VideoSegments) -> VideoSegments:
     """Candidates matched one to one to instances of their class, by falling tIoU, which is their score; all others are left out.
 
     What is left out would come last and cost nothing, so that the AP at a threshold is the share of instances that a candidate reaches.
@@ -200,41 +172,27 @@ def best_ranked(pool: Segments, truth: Segments) -> Segments:
             overlap[row], overlap[:, column] = 0.0, 0.0
     index = torch.stack(kept) if kept else torch.zeros(0, dtype=torch.long)
     score = torch.stack(scores) if scores else torch.zeros(0, dtype=torch.float64)
-    return Segments(pool.video[index], pool.labels[index], pool.segments[index], score)
+    return replace(pool[index], scores=score)
 
 
-def suppressed(pool: Segments, protocol: Protocol, config: InferenceConfig) -> Segments:
-    """What Soft-NMS leaves of candidates."""
-    index, scores = soft_nms(
-        pool.segments,
-        pool.scores,
-        pool.labels,
-        sigma=protocol.nms_sigma,
-        min_score=config.min_score,
-        max_detections=config.max_detections,
-        videos=pool.video,
-    )
-    return Segments(pool.video[index], pool.labels[index], pool.segments[index], scores)
-
-
-def _with_oracle(name: str, pool: Segments, truth: Segments, protocol: Protocol, config: InferenceConfig) -> Segments:
+def _with_oracle(name: str, pool: VideoSegments, truth: VideoSegments, protocol: Protocol, config: InferenceConfig) -> VideoSegments:
     if name == "oracle ranking":
         return best_ranked(pool, truth)
     correct = {"oracle classes": with_true_classes, "oracle masks": with_true_segments, "oracle classes and masks": with_true_both}[name]
-    return suppressed(correct(pool, truth), protocol, config)
+    return suppressed(correct(pool, truth), config, protocol)
 
 
-def _trivial(name: str, snippets: Snippets, ids: Sequence[str], config: InferenceConfig) -> Segments:
+def _trivial(name: str, snippets: Snippets, ids: Sequence[str], config: InferenceConfig) -> VideoSegments:
     parts = []
     for index, video_id in enumerate(ids):
         one = snippets[snippets.video_id == video_id]
         period = 2 * float(one.time_s[0])  # the first snippet's centre is half of it
-        found = TRIVIAL[name](torch.from_numpy(one.probs[:, :-1]), config)
-        parts.append((torch.full_like(found.labels, index), found.labels, found.segments * period, found.scores))
-    return Segments(*map(torch.cat, zip(*parts, strict=True)))
+        runs = TRIVIAL[name](torch.from_numpy(one.probs[:, :-1]), config)
+        parts.append((torch.full_like(runs.labels, index), runs.labels, runs.segments * period, runs.scores))
+    return VideoSegments(*map(torch.cat, zip(*parts, strict=True)))
 
 
-def _best_instance(pool: Segments, truth: Segments) -> tuple[Int[Tensor, " n"], Tensor]:
+def _best_instance(pool: VideoSegments, truth: VideoSegments) -> tuple[Int[Tensor, " n"], Tensor]:
     """Index of the instance that each candidate overlaps most, and whether that is enough to be more than background."""
     instance, best = torch.zeros_like(pool.video), torch.zeros_like(pool.scores)
     for mine, theirs in _by_video(pool, truth):
@@ -243,34 +201,17 @@ def _best_instance(pool: Segments, truth: Segments) -> tuple[Int[Tensor, " n"], 
     return instance, best >= MIN_TIOU
 
 
-def _by_video(pool: Segments, truth: Segments) -> Iterable[tuple[Int[Tensor, " n"], Int[Tensor, " m"]]]:
+def _by_video(pool: VideoSegments, truth: VideoSegments) -> Iterable[tuple[Int[Tensor, " n"], Int[Tensor, " m"]]]:
     """Indices of the candidates and of the instances of every video that has both."""
     count = 1 + max((int(s.video.max()) for s in (pool, truth) if len(s.video)), default=-1)
     groups = [s.video.argsort(stable=True).split(torch.bincount(s.video, minlength=count).tolist()) for s in (pool, truth)]
     yield from ((mine, theirs) for mine, theirs in zip(*groups, strict=True) if len(mine) and len(theirs))
 
 
-def _distinct(pool: Segments) -> Segments:
+def _distinct(pool: VideoSegments) -> VideoSegments:
     """The best of equal candidates."""
     start, end = pool.segments.numpy().T
     columns = {"video": pool.video.numpy(), "label": pool.labels.numpy(), "start": start, "end": end}
     frame = pd.DataFrame(columns).iloc[np.argsort(-pool.scores.numpy(), kind="stable")]
     kept = torch.from_numpy(np.sort(frame.drop_duplicates().index.to_numpy()))
-    return Segments(pool.video[kept], pool.labels[kept], pool.segments[kept], pool.scores[kept])
-
-
-def _one_distribution_a_snippet(trained: TrainedDetector) -> bool:
-    return "background" in trained.detector.abilities
-
-
-def _shown(model: Training | TrainedDetector, trained: TrainedDetector, videos: Sequence[LabeledVideo]) -> Training:
-    """A training whose "hidden" videos are those to look at."""
-    if isinstance(model, Training):
-        return replace(model, hidden=tuple(videos))
-    return Training(trained, None, {}, {}, tuple(videos))  # type: ignore[arg-type]  # nothing but the detector and the videos is read
-
-
-def _frame(pool: Segments, ids: Sequence[str], classes: Sequence[str]) -> pd.DataFrame:
-    start, end = pool.segments.numpy().T
-    columns = (pd.Index(ids).take(pool.video.numpy()), pd.Index(classes).take(pool.labels.numpy()), start, end, pool.scores.numpy())
-    return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+    return pool[kept]

@@ -14,7 +14,7 @@ from nontarget.config import is_finite_number
 from nontarget.data import Dataset, LabeledVideo, balanced_order, split_dataset
 from nontarget.experiment import Experiment, train
 from nontarget.results import ResultStore
-from nontarget.study.analysis.snippets import Snippets, hidden_snippets
+from nontarget.study.analysis.snippets import Snippets, snippets_of
 from nontarget.study.given import ExperimentOn
 from nontarget.study.report import current_map
 from nontarget.study.shares import ErrorShares, best_temperature, error_counts
@@ -157,8 +157,8 @@ def diagnose_rule(
             data = _fold(whole, others, held_out, split.unlabeled, fold)
             changes = {"rule": "pre-trained only", "rule_settings": {}, "label_ratio": 1.0, "held_out": False, "data": data}
             teacher = ExperimentOn(**(vars(plain) | changes))
-            trained = train(teacher, store or ResultStore(scratch), device=device, progress=progress)
-            parts.append(hidden_snippets(replace(trained, hidden=held_out)))
+            training = train(teacher, store or ResultStore(scratch), device=device, progress=progress)
+            parts.append(snippets_of(training.trained, held_out))
     snippets = Snippets(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})
     temperature = best_temperature(snippets.probs, snippets.labels)
     shares = pd.concat(

@@ -1,5 +1,6 @@
 """Experiments on a data set that is at hand as an object: a fold, a subject left out."""
 
+import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -26,14 +27,9 @@ class ExperimentOn(Experiment):
     def identity(self) -> dict[str, Any]:
         data = self.load()
         about = {"name": data.name, "checksum": data.checksum, "simulated": data.simulated}
-        return super().identity() | {"dataset": about, "protocol": _as_json(data.protocol)}
+        return super().identity() | {"dataset": about, "protocol": json.loads(json.dumps(asdict(data.protocol)))}
 
     def load(self) -> Dataset:
         assert self.data is not None
         protocol = from_mapping(Protocol, asdict(self.data.protocol) | dict(self.protocol_settings), "protocol_settings")
         return self.data.with_protocol(**asdict(protocol))
-
-
-def _as_json(protocol: Protocol) -> dict[str, Any]:
-    """A protocol as a record holds it: JSON has no tuples."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(protocol).items()}

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
 
-from nontarget.occupancy import Occupancy
+from nontarget.calibration import calibrate_temperature
+from nontarget.coverage import Coverage
 from nontarget.partition import Precedence, partition_label_space
 
 TEMPERATURES = (0.25, 0.5, 0.71, 1.0, 1.41, 2.0, 4.0, 8.0)
@@ -83,15 +83,10 @@ def error_counts(
     return torch.stack([column.double() for column in columns], dim=1).numpy()
 
 
-def best_temperature(probs: ArrayLike, labels: ArrayLike, lowest: float = 0.05, highest: float = 20.0) -> float:
+def best_temperature(probs: ArrayLike, labels: ArrayLike) -> float:
     """The temperature of lowest log loss (Guo et al. 2017); arguments and errors as for :func:`shares_among_errors`."""
     log_probs, truth = _checked(probs, labels)
-
-    def log_loss(log_temperature: float) -> float:
-        return float(-_tempered(log_probs, float(np.exp(log_temperature))).gather(1, truth).mean())
-
-    bounds = (np.log(lowest), np.log(highest))
-    return float(np.exp(minimize_scalar(log_loss, bounds=bounds, method="bounded", options={"xatol": 1e-3}).x))
+    return calibrate_temperature(log_probs, truth[:, 0])
 
 
 def sets_by_temperature(
@@ -106,12 +101,12 @@ def sets_by_temperature(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("temperature")
 
 
-def shares_of_occupancy(occupancy: Occupancy) -> dict[str, float]:
-    """Share of errors and where the truth lies among them, from the occupancy in a record; empty if it has none."""
-    if not occupancy:
+def shares_of_coverage(coverage: Coverage) -> dict[str, float]:
+    """Share of errors and where the truth lies among them, from the coverage in a record; empty if it has none."""
+    if not coverage:
         return {}
-    errors = 1 - occupancy["truth_target"]
-    inside = {name: occupancy[f"truth_{name}"] / errors if errors > 0 else np.nan for name in ("positive", "negative", "ambiguous")}
+    errors = 1 - coverage["truth_target"]
+    inside = {name: coverage[f"truth_{name}"] / errors if errors > 0 else np.nan for name in ("positive", "negative", "ambiguous")}
     return {"errors": errors, **inside}
 
 

@@ -5,9 +5,8 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
-from nontarget.segments import runs
+from nontarget.segments import runs_above, sum_over
 
 
 class Runs(NamedTuple):
@@ -31,9 +30,8 @@ def runs_by_mean(class_probs: Float[Tensor, "snippets classes"], thresholds: tup
         class_probs: of the action classes, background excluded.
         thresholds: of the class probability; a run that several of them give is listed once.
     """
-    label, start, end = _runs_above(class_probs, thresholds)
-    total = _cumulative(class_probs)
-    scores = (total[end, label] - total[start, label]) / (end - start)
+    label, start, end = runs_above(class_probs.T, thresholds)
+    scores = sum_over(class_probs.T, label, start, end) / (end - start)
     return Runs(label, torch.stack((start, end), dim=1).to(class_probs.dtype), scores)
 
 
@@ -48,27 +46,11 @@ def runs_by_contrast(class_probs: Float[Tensor, "snippets classes"], thresholds:
         thresholds: as for :func:`runs_by_mean`.
         margin: share of the length of a run.
     """
-    label, start, end = _runs_above(class_probs, thresholds)
-    total = _cumulative(class_probs)
-    inner = total[end, label] - total[start, label]
+    label, start, end = runs_above(class_probs.T, thresholds)
+    inner = sum_over(class_probs.T, label, start, end)
     reach = ((end - start) * margin).ceil().long().clamp(min=1)
     before, after = (start - reach).clamp(min=0), (end + reach).clamp(max=len(class_probs))
-    outer = total[after, label] - total[before, label] - inner
+    outer = sum_over(class_probs.T, label, before, after) - inner
     beside = (after - before) - (end - start)
     scores = inner / (end - start) - outer / beside.clamp(min=1)
     return Runs(label, torch.stack((start, end), dim=1).to(class_probs.dtype), scores)
-
-
-def _runs_above(
-    class_probs: Float[Tensor, "snippets classes"], thresholds: tuple[float, ...]
-) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]:
-    """Class, start and end of the runs above every threshold, each once."""
-    levels = class_probs.new_tensor(thresholds)
-    row, start, end = runs((class_probs.T[:, None] > levels[:, None]).flatten(0, 1))  # [classes * levels, snippets]
-    label, start, end = torch.stack((row // len(levels), start, end), dim=1).unique(dim=0).unbind(dim=1)
-    return label, start, end
-
-
-def _cumulative(class_probs: Float[Tensor, "snippets classes"]) -> Float[Tensor, "edges classes"]:
-    """Sums over the snippets before each edge."""
-    return F.pad(class_probs.cumsum(dim=0), (0, 0, 1, 0))

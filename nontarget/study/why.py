@@ -1,7 +1,6 @@
-"""Why a rule gains or does not: where the truth lies as the teacher's sharpness changes, and what each term of the loss does to it."""
+"""Why a rule gains or does not: what each term of the paper's loss does to the true class, by the subspace that it lies in."""
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -18,53 +17,7 @@ from nontarget.partition import LabelPartition, Precedence, partition_label_spac
 from nontarget.runtime.devices import cpu_threads
 from nontarget.training import StageName
 
-TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0)
-
 TERMS: dict[str, tuple[Term, ...]] = {"l_tgt": ("target",), "l_neg": ("negative",), "l_pos": ("positive",)}
-
-
-def sets_by_temperature(
-    probs: Float[Tensor, "n classes"],
-    labels: Int[Tensor, " n"],
-    temperatures: Sequence[float] = TEMPERATURES,
-    positive_ratio: float = 0.85,
-    precedence: Precedence = "negative",
-    floor: float = 1e-9,
-) -> pd.DataFrame:
-    """The four sets of given class distributions at several temperatures, and where the truth lies among them.
-
-    Args:
-        probs: class distributions of a teacher, background included. At temperature T they are ``p**(1/T)``, made to sum to 1.
-        labels: true classes.
-        temperatures: above 1 less sure, below 1 surer.
-        positive_ratio: lambda of Eq. 10.
-        precedence: see :func:`nontarget.partition_label_space`.
-        floor: probabilities below it (rounded to 0 when they were stored, say) are raised to it, or they would stay 0 at any temperature.
-
-    Returns:
-        One row a temperature: ``temperature``; ``log_loss``, in nats; ``sure``, share of the snippets with ``max(p) >= 1/2``, where every
-        class but the target is negative; ``wrong``, share of the snippets whose argmax is not the truth; ``wrong_positive``,
-        ``wrong_negative`` and ``wrong_ambiguous``, shares *of these* whose truth lies there (NaN if none is wrong); ``size_positive``,
-        ``size_negative`` and ``size_ambiguous``, mean number of classes in the set.
-    """
-    log_probs = probs.double().clamp(min=floor).log()
-    rows = []
-    for temperature in temperatures:
-        tempered = (log_probs / temperature).softmax(dim=-1)
-        sets = partition_label_space(tempered, positive_ratio, precedence)
-        wrong = ~_truth_in(sets.target, labels)
-        row = {
-            "temperature": float(temperature),
-            "log_loss": float(-tempered.gather(-1, labels[:, None]).log().mean()),
-            "sure": float((tempered.amax(dim=-1) >= 0.5).double().mean()),
-            "wrong": float(wrong.double().mean()),
-        }
-        row |= {
-            f"wrong_{name}": float(_truth_in(getattr(sets, name), labels)[wrong].double().mean()) for name in LabelPartition._fields[1:]
-        }
-        row |= {f"size_{name}": float(getattr(sets, name).sum(dim=-1).double().mean()) for name in LabelPartition._fields[1:]}
-        rows.append(row)
-    return pd.DataFrame(rows)
 
 
 def gradient_to_truth(

@@ -17,27 +17,28 @@ from nontarget.study.analysis.selection import (
     subspace_of_classes,
     videos_by_instances,
 )
-from nontarget.study.analysis.snippets import Snippets, hidden_snippets
-from nontarget.study.analysis.subspaces import committed_occupancy, occupancy_by_epoch, with_chance
+from nontarget.study.analysis.snippets import Snippets, hidden_snippets, snippets_of
+from nontarget.study.analysis.subspaces import committed_coverage, coverage_by_epoch, with_chance
 
 __all__ = [
     "MisjudgedSnippet",
     "Separability",
     "Snippets",
     "VideoMatches",
-    "committed_occupancy",
+    "committed_coverage",
     "confusable_classes",
     "confusion_rates",
+    "coverage_by_epoch",
     "draw_snippets",
     "hidden_snippets",
     "map_to_plane",
     "match_video",
     "misjudged_snippet",
-    "occupancy_by_epoch",
     "outcomes",
     "separability",
     "separability_findings",
     "separability_table",
+    "snippets_of",
     "subspace_of_classes",
     "videos_by_instances",
     "with_chance",

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 
-from nontarget.segments import tiou
+from nontarget.metrics import match_detections, rank_detections
 
 _SEGMENT = ["start_s", "end_s"]
 
@@ -40,9 +39,8 @@ def match_video(
 ) -> VideoMatches:
     """Match the detections of one video to its instances as :func:`nontarget.evaluate_detections` does at one threshold.
 
-    By falling score, each detection takes the free instance of its class with the highest tIoU, if that reaches ``min_tiou``; among
-    equal scores and equal tIoU the later listed goes first. A detection cannot take from a better one, so the weaker ones do not
-    change what happens to those that are kept.
+    A detection cannot take an instance from a better one (:func:`nontarget.metrics.match_detections`), so the weaker ones do not change
+    what happens to those that are kept.
 
     Args:
         truth: rows (video_id, label, start_s, end_s); those of other videos are left out.
@@ -51,24 +49,15 @@ def match_video(
         min_tiou: threshold.
         keep: how many detections, best first. Default: as many as there are instances.
     """
-    instances = truth.loc[truth["video_id"] == video_id, ["label", *_SEGMENT]].reset_index(drop=True)
-    ranked = detections.loc[detections["video_id"] == video_id, ["label", *_SEGMENT, "score"]].iloc[::-1]
-    ranked = ranked.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
+    instances = truth.loc[truth["video_id"] == video_id].reset_index(drop=True)
+    ranked = rank_detections(detections.loc[detections["video_id"] == video_id])
     keep = len(instances) if keep is None else keep
-    # Two equal moments, 0 / 0, match.
-    overlap = tiou(_segments(ranked)[:, None], _segments(instances)[None]).nan_to_num(nan=torch.inf).numpy()
-    overlap[ranked["label"].to_numpy()[:, None] != instances["label"].to_numpy()[None]] = 0.0
-    finder = np.full(len(instances), len(ranked))  # rank of the detection that takes the instance
-    right = np.zeros(len(ranked), dtype=bool)
-    for rank, row in enumerate(overlap):
-        able = np.flatnonzero((row >= min_tiou) & (finder == len(ranked)))
-        if len(able):
-            best = able[row[able] == row[able].max()][-1]
-            finder[best], right[rank] = rank, True
+    taken = match_detections(instances, ranked, [min_tiou])[:, 0]
+    matched = taken >= 0
     return VideoMatches(
-        instances.assign(found=finder < min(keep, len(ranked))),
-        ranked.assign(right=right).head(keep),
-        int((finder < len(ranked)).sum()),
+        instances[["label", *_SEGMENT]].assign(found=np.isin(np.arange(len(instances)), taken[:keep])),
+        ranked[["label", *_SEGMENT, "score"]].assign(right=matched).head(keep),
+        int(matched.sum()),
     )
 
 
@@ -85,7 +74,3 @@ def outcomes(matches: Mapping[str, Mapping[str, VideoMatches]]) -> pd.DataFrame:
             missed = m.instances[~m.instances["found"]].assign(outcome="missed", score=np.nan)
             parts += [part.assign(video_id=video_id, system=system) for part in (kept, missed) if len(part)]
     return pd.concat(parts, ignore_index=True)[["video_id", "system", "outcome", "label", *_SEGMENT, "score"]]
-
-
-def _segments(frame: pd.DataFrame) -> torch.Tensor:
-    return torch.from_numpy(frame[_SEGMENT].to_numpy(dtype=np.float64, copy=True))

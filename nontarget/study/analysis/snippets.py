@@ -1,15 +1,20 @@
 """Snippets of the training videos whose labels were hidden: what a detector makes of them, beside the truth that it never saw."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from nontarget.data import make_labeled_clips
+from nontarget.data import LabeledVideo, make_labeled_clips
+from nontarget.detectors.base import forward_batches
 from nontarget.experiment import Training
 from nontarget.runtime.devices import cpu_threads
+from nontarget.segments import TimeGrid
+from nontarget.trained import TrainedDetector
 
 
 @dataclass(frozen=True)
@@ -41,43 +46,48 @@ class Snippets:
         return self.probs.shape[1] - 1
 
 
-@torch.no_grad()
 def hidden_snippets(training: Training, batch_size: int = 64) -> Snippets:
-    """Every snippet of the videos that were unlabelled in training, once: where windows overlap, as the first window sees it.
+    """Every snippet of the videos that were unlabelled in training, see :func:`snippets_of`.
 
     Two trainings with one data set, label ratio and seed give the same snippets in the same order, whatever their rules.
-
-    Args:
-        training: of a detector with one prediction a snippet (``spot``).
-        batch_size: clips at once.
 
     Raises:
         ValueError: no labels were hidden, or the detector has several points a snippet.
     """
     if not training.hidden:
         raise ValueError("training has no unlabelled videos with known truth; use a label ratio below 1")
-    trained = training.trained
-    detector = trained.detector.eval()
-    device = next(detector.parameters()).device
-    clips = make_labeled_clips(training.hidden, trained.protocol, trained.normalization, detector.num_classes)
+    return snippets_of(training.trained, training.hidden, batch_size)
+
+
+def snippets_of(trained: TrainedDetector, videos: Sequence[LabeledVideo], batch_size: int = 64) -> Snippets:
+    """Every snippet of videos once: where windows overlap, as the first window sees it.
+
+    Args:
+        trained: a detector with one prediction a snippet (``spot``).
+        videos: with annotations.
+        batch_size: clips at once.
+
+    Raises:
+        ValueError: the detector has several points a snippet.
+    """
+    clips = make_labeled_clips(videos, trained.protocol, trained.normalization, trained.detector.num_classes)
     probs, embeddings = [], []
     with cpu_threads(1):
-        for first in range(0, len(clips), batch_size):
-            part = clips[slice(first, first + batch_size)].to(device)
-            output: Any = detector(part.features, part.valid)
-            if output.distribution.shape[:2] != part.valid.shape or not hasattr(output, "embeddings"):
-                raise ValueError(f"hidden_snippets needs a detector with one embedding a snippet, such as 'spot'; got {trained.name!r}")
-            probs.append(output.distribution[part.valid].double().cpu())
-            embeddings.append(output.embeddings[part.valid].cpu())
+        for batch, output in forward_batches(trained.detector, clips, batch_size):
+            vectors: Tensor | None = getattr(output, "embeddings", None)
+            if vectors is None or output.valid.shape != batch.valid.shape:
+                raise ValueError(f"snippets_of needs a detector with one embedding a snippet, such as 'spot'; got {trained.name!r}")
+            probs.append(output.distribution[batch.valid].double().cpu())
+            embeddings.append(vectors[batch.valid].cpu())
     clip, step = clips.valid.nonzero(as_tuple=True)
-    position = (clips.offset_s[clip] * clips.fps[clip]).round().long() + step
+    position = TimeGrid(clips.fps[clip]).to_snippets(clips.offset_s[clip]).round().long() + step
     longest = int(position.max()) + 1
     _, once = np.unique((clips.video[clip] * longest + position).numpy(), return_index=True)
-    ids = np.array([v.video.video_id for v in training.hidden])
+    ids = np.array([v.video.video_id for v in videos])
     return Snippets(
         ids[clips.video[clip].numpy()],
         position.numpy(),
-        ((step + 0.5) / clips.fps[clip] + clips.offset_s[clip]).numpy(),
+        TimeGrid(clips.fps[clip], clips.offset_s[clip]).to_seconds(step + 0.5).numpy(),
         clips.labels[clips.valid].numpy(),
         torch.cat(probs).numpy(),
         torch.cat(embeddings).numpy(),

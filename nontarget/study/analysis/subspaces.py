@@ -8,14 +8,14 @@ import pandas as pd
 from nontarget.detectors.base import Detector
 from nontarget.experiment import Experiment, train, truth_in_subspaces
 from nontarget.partition import LabelPartition
-from nontarget.results import OCCUPANCY_COLUMNS, ResultStore
+from nontarget.results import COVERAGE_COLUMNS, ResultStore
 from nontarget.runtime.devices import cpu_threads
 from nontarget.training import StageName
 
 _RUN = ["dataset", "preset", "label_ratio", "rule", "seed"]
 
 
-def occupancy_by_epoch(
+def coverage_by_epoch(
     experiment: Experiment, store: ResultStore | None = None, *, device: str = "auto", progress: bool = True
 ) -> pd.DataFrame:
     """Train, and after each epoch look the hidden labels of the unlabelled videos up in the detector's partition.
@@ -28,7 +28,7 @@ def occupancy_by_epoch(
 
     Returns:
         One row an epoch: ``stage``, ``epoch`` (1, 2, ... over both stages) and the columns of
-        :data:`nontarget.occupancy.Occupancy`.
+        :data:`nontarget.coverage.Coverage`.
 
     Raises:
         ValueError: no labels are hidden.
@@ -43,14 +43,14 @@ def occupancy_by_epoch(
     )
     if not training.hidden:
         raise ValueError("experiment hides no labels, so there is no truth to look up; use a label ratio below 1")
-    rule, rows = experiment.learning_rule(), []
+    rows = []
     with cpu_threads(1):
         for epoch, (stage, detector) in enumerate(kept, start=1):
-            rows.append({"stage": stage, "epoch": epoch, **truth_in_subspaces(training, rule, detector)})
+            rows.append({"stage": stage, "epoch": epoch, **truth_in_subspaces(training, detector)})
     return pd.DataFrame(rows)
 
 
-def committed_occupancy(
+def committed_coverage(
     store: ResultStore | None = None, rules: Sequence[str] = ("ours", "baseline"), detector: str = "spot"
 ) -> tuple[pd.DataFrame, int]:
     """Where the truth lay after training, from the committed table: every run of these rules with no setting changed.
@@ -61,7 +61,7 @@ def committed_occupancy(
         detector: of the runs.
 
     Returns:
-        One row a run (dataset, preset, label_ratio, rule, seed, and the columns of :data:`nontarget.occupancy.Occupancy`), and how
+        One row a run (dataset, preset, label_ratio, rule, seed, and the columns of :data:`nontarget.coverage.Coverage`), and how
         many runs are stale and therefore left out.
     """
     store = store or ResultStore()
@@ -75,16 +75,16 @@ def committed_occupancy(
             stale += 1
         elif record["occupancy"]:
             rows.append(dict(zip(_RUN, (dataset, preset, ratio, rule, seed), strict=True)) | record["occupancy"])
-    return pd.DataFrame(rows, columns=[*_RUN, *OCCUPANCY_COLUMNS]).astype(dict.fromkeys(OCCUPANCY_COLUMNS, float)), stale
+    return pd.DataFrame(rows, columns=[*_RUN, *COVERAGE_COLUMNS]).astype(dict.fromkeys(COVERAGE_COLUMNS, float)), stale
 
 
-def with_chance(occupancy: pd.DataFrame) -> pd.DataFrame:
+def with_chance(coverage: pd.DataFrame) -> pd.DataFrame:
     """Add ``chance_*``: how often a class drawn at random would lie in each subspace, given the mean sizes.
 
     The true class is a better guess than a random one where ``truth_*`` is above that for the target and the positives, and below it
     for the negatives.
     """
-    sizes = occupancy[[f"size_{name}" for name in LabelPartition._fields[1:]]].rename(columns=lambda c: c.removeprefix("size_"))
+    sizes = coverage[[f"size_{name}" for name in LabelPartition._fields[1:]]].rename(columns=lambda c: c.removeprefix("size_"))
     sizes.insert(0, "target", 1.0)
     chance = sizes.div(sizes.sum(axis=1), axis=0).add_prefix("chance_")
-    return pd.concat([occupancy, chance], axis=1)
+    return pd.concat([coverage, chance], axis=1)

@@ -51,7 +51,7 @@ class Runs:
         return maps.xs(system, level="system")["avg"]
 
     def occupancy(self, dataset: str, ratio: float) -> pd.DataFrame:
-        """Where the truth lies after training with ``ours``: a row a seed, columns of :data:`nontarget.occupancy.Occupancy`.
+        """Where the truth lies after training with ``ours``: a row a seed, columns of :data:`nontarget.coverage.Coverage`.
 
         Raises:
             MissingRunError: a seed has no current result.

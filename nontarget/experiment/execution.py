@@ -1,145 +1,33 @@
-"""One experiment: a data set, a label ratio, a detector, a learning rule and a seed; trained, scored, recorded."""
+"""How an experiment is run: trained, scored, recorded."""
 
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
-from nontarget import detectors, rules
+from nontarget.batches import TrainingData
 from nontarget.calibration import CALIBRATION_VERSION, FOLDS, Calibration, fold_temperature
-from nontarget.config import InferenceConfig, Protocol, TrainingConfig, check_choice, check_mapping, from_mapping
-from nontarget.data import (
-    Dataset,
-    LabeledClips,
-    LabeledVideo,
-    Normalization,
-    Video,
-    dataset_identity,
-    load_dataset,
-    make_clips,
-    make_labeled_clips,
-    split_dataset,
-)
+from nontarget.config import InferenceConfig, TrainingConfig, from_mapping
+from nontarget.coverage import Coverage, subspace_coverage
+from nontarget.data import Dataset, LabeledClips, LabeledVideo, Normalization, Video, make_clips, make_labeled_clips, split_dataset
+from nontarget.detectors import build_detector
 from nontarget.detectors.base import Detector
+from nontarget.experiment.specification import Experiment, stage_identities
 from nontarget.gradients import mean_gradient_shares
-from nontarget.identities import stage_identities, versions_of
-from nontarget.inference import detect_clips, detect_whole_videos
+from nontarget.inference import detect_videos
 from nontarget.metrics import DetectionScores, evaluate_detections
-from nontarget.occupancy import Occupancy, subspace_occupancy
-from nontarget.presets import PRESETS, training_of
 from nontarget.results import Record, ResultStore, identity_key
 from nontarget.rules.base import LearningRule
 from nontarget.runtime.devices import cpu_threads, resolve_device
 from nontarget.runtime.progress import progress_bar
 from nontarget.runtime.provenance import provenance
 from nontarget.trained import TrainedDetector
-from nontarget.training import (
-    EpochCallback,
-    Stage,
-    StageName,
-    TrainingData,
-    epochs_of,
-    partial_of,
-    steps_per_epoch,
-    train_stage,
-)
-
-Settings = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """What to run. The mappings change single settings of what the presets give.
-
-    Raises:
-        ValueError: settings are no mapping.
-    """
-
-    dataset: str = "thumos14-sim"
-    rule: str = "ours"
-    label_ratio: float = 0.1
-    seed: int = 0
-    """Of the split and of training."""
-    preset: str = "small"
-    """``small`` or ``full``: of a twin, of the detector and of its training."""
-    detector: str = "spot"
-    features: str | None = None
-    """A feature folder to use instead of a data set's name."""
-    held_out: bool = False
-    """Development data, on which settings are chosen and the instrument is judged: of a folder a third of the training videos takes the
-    place of the test videos, which stay unseen; of a twin another world is generated."""
-    rule_settings: Settings = field(default_factory=dict)
-    detector_settings: Settings = field(default_factory=dict)
-    training_settings: Settings = field(default_factory=dict)
-    inference_settings: Settings = field(default_factory=dict)
-    protocol_settings: Settings = field(default_factory=dict)
-    twin_settings: Settings = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if name.endswith("_settings"):
-                check_mapping(name, value)
-
-    def identity(self) -> dict[str, Any]:
-        """Everything that the result depends on; its hash is the result's name.
-
-        The checksum of a data set that is not at hand is None.
-
-        Raises:
-            ValueError: an unknown name or setting; the message names the nearest known one.
-        """
-        check_choice("preset", self.preset, PRESETS)
-        if not (isinstance(self.label_ratio, (int, float)) and 0 < self.label_ratio <= 1):
-            raise ValueError(f"label_ratio must be a share in (0, 1], got {self.label_ratio!r}")
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"seed must be a whole number of at least 0, got {self.seed!r}")
-        preset = PRESETS[self.preset]
-        rule = self.learning_rule()
-        detectors.check_abilities(self.detector, rule.needs, f"learning rule {rule.name!r}")
-        dataset, protocol = dataset_identity(self.dataset, self.preset, self.features, self.twin_settings, self.held_out)
-        protocol = from_mapping(Protocol, asdict(protocol) | dict(self.protocol_settings), "protocol_settings")
-        training = training_of(self.preset, self.detector, str(dataset["name"]), protocol)
-        training = from_mapping(TrainingConfig, asdict(training) | dict(self.training_settings), "training_settings")
-        inference = from_mapping(InferenceConfig, asdict(preset.inference) | dict(self.inference_settings), "inference_settings")
-        changed: dict[str, Any] = {name: dict(value) for name, value in vars(self).items() if name.endswith("_settings") and value}
-        if self.held_out:
-            changed["held_out"] = True
-        identity = {
-            "dataset": dataset,
-            "protocol": asdict(protocol),
-            "preset": self.preset,
-            "label_ratio": 1.0 if rule.labels_all else float(self.label_ratio),
-            "seed": self.seed,
-            "detector": {
-                "name": self.detector,
-                "settings": detectors.detector_settings(self.detector, preset.detector, **self.detector_settings),
-            },
-            "rule": {"name": rule.name, "settings": asdict(rule), "training": rule.training_settings()},
-            "training": asdict(training),
-            "inference": asdict(inference),
-            "changed": changed,
-            "versions": versions_of(self.detector, rule),
-        }
-        return json.loads(json.dumps(identity))  # as a record holds it: JSON has no tuples
-
-    def load(self) -> Dataset:
-        """The data set, under the experiment's protocol."""
-        return load_dataset(
-            self.dataset,
-            self.preset,
-            self.features,
-            twin_settings=self.twin_settings,
-            held_out=self.held_out,
-            protocol_settings=self.protocol_settings,
-        )
-
-    def learning_rule(self) -> LearningRule:
-        return rules.get_rule(self.rule, **self.rule_settings)
+from nontarget.training import EpochCallback, Stage, StageName, epochs_of, partial_of, steps_per_epoch, train_stage
 
 
 @dataclass(frozen=True)
@@ -148,15 +36,20 @@ class Training:
 
     trained: TrainedDetector
     dataset: Dataset
+    rule: LearningRule
+    """Its teacher's temperature is a number, also where it was to be calibrated."""
     stages: dict[StageName, Stage]
     counts: dict[str, int]
     """Labelled and unlabelled training videos."""
     hidden: tuple[LabeledVideo, ...]
     """The training videos whose labels training did not see: for :func:`truth_in_subspaces` alone."""
     calibration: Calibration | None = None
-    """How the teacher's temperature was found, if the rule asks for that."""
-    temperature: float = 1.0
-    """What the teacher's class logits were divided by."""
+    """How the teacher's temperature was estimated, if the rule asks for that."""
+
+    @property
+    def temperature(self) -> float:
+        """What the teacher's class logits were divided by; 1 if there was no teacher."""
+        return self.rule.temperature if self.rule.uses_unlabeled else 1.0
 
 
 def run(
@@ -195,8 +88,8 @@ def run(
     with cpu_threads(threads):
         training = train(experiment, store, device=device, recompute=recompute, progress=progress, threads=threads)
         before = time.perf_counter()
-        scores, _ = evaluate(training, experiment.learning_rule())
-        occupancy = truth_in_subspaces(training, experiment.learning_rule())
+        scores, _ = evaluate(training)
+        coverage = truth_in_subspaces(training)
     seconds = {name: stage.seconds for name, stage in training.stages.items()} | {"inference": time.perf_counter() - before}
     by_tiou = {f"{t:g}": float(v) for t, v in zip(scores.tiou_thresholds, scores.mean_ap, strict=True)}
     counts = {"videos": scores.num_videos, "instances": scores.num_instances, "detections": scores.num_detections}
@@ -205,7 +98,7 @@ def run(
         "identity": identity,
         "scores": by_tiou | {"avg": scores.average_mean_ap},
         "scored": counts | training.counts,
-        "occupancy": occupancy,
+        "occupancy": coverage,
         "calibration": training.calibration and json.loads(json.dumps(asdict(training.calibration))),
         "provenance": _provenance(training, resolve_device(device), threads, seconds),
         "gradient_share": {name: mean_gradient_shares(stage.curve) for name, stage in training.stages.items()},
@@ -261,7 +154,7 @@ def train(
     def new_detector() -> Detector:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(experiment.seed)
-            detector = detectors.build_detector(experiment.detector, dataset.feature_dim, dataset.num_classes, settings)
+            detector = build_detector(experiment.detector, dataset.feature_dim, dataset.num_classes, settings)
             detector.pretext = rule.pretext_head(detector.embed_dim)
             return detector.to(target)
 
@@ -296,54 +189,35 @@ def train(
                 name, detector, rule, data, config, seed=experiment.seed, weights=weights, on_step=bar.update, on_epoch=on_epoch
             )
     detector.pretext = None
-    trained = TrainedDetector(
-        detector.eval(),
-        experiment.detector,
-        settings,
-        dataset.classes,
-        normalization,
-        dataset.protocol,
-        from_mapping(InferenceConfig, identity["inference"], "inference"),
-    )
+    inference = from_mapping(InferenceConfig, identity["inference"], "inference")
+    inference = replace(inference, whole_video=inference.whole_video or rule.whole_video)
+    trained = TrainedDetector(detector.eval(), experiment.detector, settings, dataset.classes, normalization, dataset.protocol, inference)
     counts = {"labeled": len(split.labeled), "unlabeled": len(split.unlabeled)}
-    return Training(trained, dataset, stages, counts, hidden, calibration, rule.temperature if rule.uses_unlabeled else 1.0)
+    return Training(trained, dataset, rule, stages, counts, hidden, calibration)
 
 
-def evaluate(training: Training, rule: LearningRule) -> tuple[DetectionScores, pd.DataFrame]:
-    """Scores and detections of a trained detector on the test videos: all of them, also those where nothing is found."""
-    trained, videos = training.trained, training.dataset.test
-    clips = make_clips([v.video for v in videos], trained.protocol, trained.normalization)
-    find = detect_whole_videos if rule.whole_video else detect_clips
-    detections = find(
-        trained.detector,
-        clips.to(next(trained.detector.parameters()).device),
-        [v.video.video_id for v in videos],
-        [v.video.duration_s for v in videos],
-        trained.classes,
-        trained.inference,
-        trained.protocol,
-        training.dataset.external_scores,
-    )
-    truth = training.dataset.ground_truth(videos)
-    return evaluate_detections(truth, detections, trained.protocol.tiou_thresholds), detections
+def evaluate(training: Training) -> tuple[DetectionScores, pd.DataFrame]:
+    """Scores and detections of a trained detector on the test videos: all of them, also those without a detection."""
+    dataset, trained = training.dataset, training.trained
+    detections = detect_videos(trained, [v.video for v in dataset.test], dataset.external_scores)
+    return evaluate_detections(dataset.ground_truth(dataset.test), detections, trained.protocol.tiou_thresholds), detections
 
 
-def truth_in_subspaces(training: Training, rule: LearningRule, detector: Detector | None = None) -> Occupancy:
+def truth_in_subspaces(training: Training, detector: Detector | None = None) -> Coverage:
     """Where the hidden labels of the unlabelled videos lie in the trained detector's partition (Fig. 5); empty if none are hidden.
 
     The partition is the rule's own where it makes one, else the paper's.
 
     Args:
         training: what :func:`train` did.
-        rule: of the training.
         detector: one of another epoch; default: the trained one.
     """
     if not training.hidden:
         return {}
     trained = training.trained
-    own = {name: getattr(rule, name) for name in ("positive_ratio", "precedence") if hasattr(rule, name)}
+    own = {name: getattr(training.rule, name) for name in ("positive_ratio", "precedence") if hasattr(training.rule, name)}
     own["temperature"] = training.temperature
-    return subspace_occupancy(detector or trained.detector, training.hidden, trained.protocol, trained.normalization, **own)
+    return subspace_coverage(detector or trained.detector, training.hidden, trained.protocol, trained.normalization, **own)
 
 
 def _provenance(training: Training, device: torch.device, threads: int, seconds: Mapping[str, float]) -> dict[str, Any]:

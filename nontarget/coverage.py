@@ -1,4 +1,4 @@
-"""Where the truth lies: how often the label that training did not see is in each subspace of the label space (Fig. 5)."""
+"""Subspace coverage: how often the label that training did not see lies in each subspace of the label space (Fig. 5)."""
 
 from collections.abc import Sequence
 
@@ -6,17 +6,16 @@ import torch
 
 from nontarget.config import Protocol
 from nontarget.data import LabeledVideo, Normalization, make_labeled_clips
-from nontarget.detectors.base import Detector
+from nontarget.detectors.base import Detector, forward_batches
 from nontarget.partition import LabelPartition, Precedence, partition_label_space
-from nontarget.results import OCCUPANCY_COLUMNS
+from nontarget.results import COVERAGE_COLUMNS
 
-Occupancy = dict[str, float]
+Coverage = dict[str, float]
 """``truth_*``: share of the snippets whose true class is in that subspace; ``action_*``: the same among snippets of an action;
 ``size_*``: mean number of classes in it. The target is one class."""
 
 
-@torch.no_grad()
-def subspace_occupancy(
+def subspace_coverage(
     detector: Detector,
     videos: Sequence[LabeledVideo],
     protocol: Protocol,
@@ -25,7 +24,7 @@ def subspace_occupancy(
     precedence: Precedence = "negative",
     temperature: float = 1.0,
     batch_size: int = 64,
-) -> Occupancy:
+) -> Coverage:
     """Partition a detector's predictions on videos, and look their true classes up in the subspaces; nothing is trained with it.
 
     A detector without a background class is partitioned on its scores with an explicit background. Where it has several points a
@@ -44,27 +43,24 @@ def subspace_occupancy(
     Raises:
         ValueError: there is no video.
     """
-    device = next(detector.parameters()).device
     clips = make_labeled_clips(videos, protocol, normalization, detector.num_classes)
-    detector.eval()
-    inside, sizes = [], []
-    for first in range(0, len(clips), batch_size):
-        part = clips[slice(first, first + batch_size)].to(device)
-        output = detector(part.features, part.valid).tempered(temperature)
-        sets = torch.stack(partition_label_space(output.distribution, positive_ratio, precedence), dim=-2)[output.valid]
-        labels = detector.targets(part).labels[output.valid]
+    membership, sizes = [], []
+    for batch, output in forward_batches(detector, clips, batch_size):
+        probs = output.tempered(temperature).distribution
+        sets = torch.stack(partition_label_space(probs, positive_ratio, precedence), dim=-2)[output.valid]
+        labels = detector.targets(batch).labels[output.valid]
         truth = sets.gather(-1, labels[:, None, None].expand(-1, sets.shape[1], 1)).squeeze(-1)
-        inside.append(torch.cat((truth, (labels != detector.num_classes)[:, None]), dim=1).cpu())
+        membership.append(torch.cat((truth, (labels != detector.num_classes)[:, None]), dim=1).cpu())
         sizes.append(sets.sum(dim=-1).cpu())
-    found, action = torch.cat(inside).double().split((len(LabelPartition._fields), 1), dim=1)
+    inside, action = torch.cat(membership).double().split((len(LabelPartition._fields), 1), dim=1)
     shares = {
-        "truth": found.mean(dim=0),
-        "action": (found * action).sum(dim=0) / action.sum().clamp(min=1),
+        "truth": inside.mean(dim=0),
+        "action": (inside * action).sum(dim=0) / action.sum().clamp(min=1),
         "size": torch.cat(sizes).double().mean(dim=0),
     }
     return {
         f"{kind}_{name}": float(value)
         for kind, values in shares.items()
         for name, value in zip(LabelPartition._fields, values, strict=True)
-        if f"{kind}_{name}" in OCCUPANCY_COLUMNS
+        if f"{kind}_{name}" in COVERAGE_COLUMNS
     }

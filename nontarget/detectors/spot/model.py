@@ -1,6 +1,8 @@
 """SPOT as described: a snippet embedding with a class head and a mask head (Secs. 3.1, 3.6; Nag et al. 2022)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,13 +12,13 @@ from torch.nn import functional as F
 from nontarget.config import InferenceConfig
 from nontarget.data import LabeledClips
 from nontarget.detectors.base import Candidates, Detector, DetectorOutput, Losses, Targets, snippet_classes, taken_from
-from nontarget.detectors.spot_losses import mask_loss, reconstruction_loss, refinement_loss
-from nontarget.segments import runs
+from nontarget.detectors.spot.losses import mask_loss, reconstruction_loss, refinement_loss
+from nontarget.segments import runs_above, sum_over
 
 
 @dataclass(frozen=True)
 class SpotConfig:
-    """Sizes and loss settings of :class:`Spot`. The defaults are the preset ``paper``."""
+    """Sizes and loss settings of :class:`Spot`. The defaults are the preset ``full``."""
 
     embed_dim: int = 512
     """Width of the snippet embedding (assumed; the paper does not say)."""
@@ -57,9 +59,6 @@ class SpotConfig:
     untrained when self-training begins."""
 
 
-SPOT_PRESETS = {"paper": SpotConfig(), "tiny": SpotConfig(embed_dim=64, attention_dropout=0.0, mask_dim=32, mask_reach=64)}
-
-
 @dataclass(frozen=True)
 class SpotOutput(DetectorOutput):
     """One forward pass of :class:`Spot`."""
@@ -78,13 +77,18 @@ class Spot(Detector):
     the embeddings it undoes part of what the class head has learnt.
     """
 
+    name = "spot"
     version = 2
+    presets: ClassVar[Mapping[str, SpotConfig]] = {
+        "small": SpotConfig(embed_dim=64, attention_dropout=0.0, mask_dim=32, mask_reach=64),
+        "full": SpotConfig(),
+    }
     abilities = frozenset({"agreement", "background", "consistency", "views", "masks"})
 
-    def __init__(self, feature_dim: int, num_classes: int, config: SpotConfig = SPOT_PRESETS["paper"]) -> None:
-        super().__init__(feature_dim, num_classes, config)
-        self.config, self.embed_dim = config, config.embed_dim
-        width = config.embed_dim
+    def __init__(self, feature_dim: int, num_classes: int, config: SpotConfig | None = None) -> None:
+        super().__init__(num_classes)
+        self.config = config = config or self.presets["full"]
+        self.embed_dim = width = config.embed_dim
         self.embedding = SnippetEmbedding(feature_dim, config)
         self.class_head = nn.Linear(width, num_classes + 1)  # a 1x1 convolution over snippets
         self.mask_head = MaskHead(config)
@@ -167,10 +171,10 @@ class Spot(Detector):
         lengths = valid.sum(dim=1, keepdim=True)
         ends = (torch.rand(len(features), 2, device=valid.device) * (lengths + 1)).floor().sort(dim=1).values
         steps = torch.arange(valid.shape[1], device=valid.device)
-        shown = (steps >= ends[:, :1]) & (steps < ends[:, 1:]) & valid
-        output = self(features.masked_fill(~shown[..., None], 0.0), valid)
-        row_weights = torch.where(shown, 1.0, self.config.background_row_weight)
-        return {"foreground": mask_loss(output.mask_logits, shown[:, None] & shown[..., None], row_weights, valid)}
+        visible = (steps >= ends[:, :1]) & (steps < ends[:, 1:]) & valid
+        output = self(features.masked_fill(~visible[..., None], 0.0), valid)
+        row_weights = torch.where(visible, 1.0, self.config.background_row_weight)
+        return {"foreground": mask_loss(output.mask_logits, visible[:, None] & visible[..., None], row_weights, valid)}
 
     def candidates(self, output: SpotOutput, valid: Bool[Tensor, "clips snippets"], config: InferenceConfig) -> Candidates:
         return spot_candidates(output.class_probs, output.mask_logits.sigmoid(), valid, config)
@@ -259,23 +263,23 @@ def spot_candidates(
     mask_probs = mask_probs.masked_fill(~(valid[:, None] & valid[..., None]), 0.0)
     promising = (class_probs.amax(dim=-1) > min(config.class_thresholds)).nonzero()  # [rows, 2]: clip and class
     curves = class_probs[promising[:, 0], promising[:, 1]]
-    row, start, end = _runs_above(curves, config.class_thresholds)
+    row, start, end = runs_above(curves, config.class_thresholds)
     if len(row) == 0:
         return Candidates(row, row, class_probs.new_zeros(0, 2), class_probs.new_zeros(0))
 
     clip, label = promising[row].unbind(dim=1)
     total = F.pad(mask_probs.cumsum(dim=1), (0, 0, 1, 0))  # over the snippets whose masks they are
     mask = (total[clip, end] - total[clip, start]) / (end - start)[:, None]  # [runs, snippets]
-    origin, mask_start, mask_end = _runs_above(mask, config.mask_thresholds)
+    origin, mask_start, mask_end = runs_above(mask, config.mask_thresholds)
     origin = torch.cat((torch.arange(len(row), device=row.device), origin))
     start, end = torch.cat((start, mask_start)), torch.cat((end, mask_end))
 
     length = end - start
-    mask_score = _sum_over(mask, origin, start, end) / length
+    mask_score = sum_over(mask, origin, start, end) / length
     if config.mask_score == "agreement":
         inside = mask_score * length
         mask_score = inside / (mask.sum(dim=-1)[origin] + length - inside)
-    class_score = _sum_over(curves, row[origin], start, end) / length
+    class_score = sum_over(curves, row[origin], start, end) / length
     if config.class_score == "contrast":
         class_score = (class_score - _surroundings(curves, row[origin], start, end)).clamp(min=0)
     return Candidates(clip[origin], label[origin], torch.stack((start, end), dim=1).to(curves.dtype), class_score * mask_score)
@@ -287,23 +291,4 @@ def _surroundings(
     """Mean of a row's values on either side of [start, end), over a share of its length; outside the clip they are 0."""
     width = (margin * (end - start)).ceil().long().clamp(min=1)
     before, after = (start - width).clamp(min=0), (end + width).clamp(max=curves.shape[1])
-    return (_sum_over(curves, row, before, start) + _sum_over(curves, row, end, after)) / (2 * width)
-
-
-def _runs_above(
-    curves: Float[Tensor, "rows snippets"], thresholds: tuple[float, ...]
-) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]:
-    """Runs of every row above every threshold: row, start, end; a run that several thresholds give is listed once."""
-    levels = torch.tensor(thresholds, device=curves.device, dtype=curves.dtype)
-    row, start, end = runs((curves[:, None] > levels[:, None]).flatten(0, 1))
-    base = curves.shape[1] + 1
-    found = ((row // len(levels) * base + start) * base + end).unique()  # one number a run: unique(dim=0) is far slower
-    return found // base**2, found // base % base, found % base
-
-
-def _sum_over(
-    curves: Float[Tensor, "rows snippets"], row: Int[Tensor, " n"], start: Int[Tensor, " n"], end: Int[Tensor, " n"]
-) -> Float[Tensor, " n"]:
-    """Sum of a row's values over [start, end)."""
-    total = F.pad(curves.cumsum(dim=-1), (1, 0))
-    return total[row, end] - total[row, start]
+    return (sum_over(curves, row, before, start) + sum_over(curves, row, end, after)) / (2 * width)

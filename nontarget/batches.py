@@ -1,0 +1,78 @@
+"""What training sees, and in which order: batches of labelled and of unlabelled clips."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from nontarget.data import Clips, LabeledClips
+from nontarget.rules.base import LearningRule
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What training sees: clips of the labelled videos, and of the unlabelled ones, which have no labels to see."""
+
+    labeled: LabeledClips
+    unlabeled: Clips | None
+    truth: LabeledClips | None = None
+    """The unlabelled clips, in the same order, with their hidden labels: only for an oracle (``LearningRule.uses_truth``)."""
+
+    def on_device_if_it_fits(self, device: torch.device) -> Self:
+        """The clips in the device's memory, if they take less than half of what is free there; else batches are moved one by one."""
+        parts = [clips for clips in (self.labeled, self.unlabeled, self.truth) if clips is not None]
+        size = sum(clips.features.numel() * clips.features.element_size() for clips in parts)
+        if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] / 2:
+            return self
+        return type(self)(
+            self.labeled.to(device),
+            None if self.unlabeled is None else self.unlabeled.to(device),
+            None if self.truth is None else self.truth.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The clips of one optimiser step."""
+
+    labeled: LabeledClips
+    unlabeled: Clips | None = None
+    """With their labels for an oracle; None: the rule does not use unlabelled clips."""
+    indices: Int[Tensor, " clips"] | None = None
+    """Which of all unlabelled clips those of the batch are."""
+
+
+def training_batches(data: TrainingData, rule: LearningRule, steps: int, batch_size: int, device: torch.device) -> Iterator[Batch]:
+    """The batches of one epoch, on the device: each set of clips in random order, from the start again when it is used up.
+
+    Raises:
+        ValueError: the rule is an oracle, and ``data`` has no truth.
+    """
+    unlabeled = _unlabeled_clips(data, rule)
+    home = data.labeled.features.device
+    order = _endless_order(len(data.labeled), steps * batch_size).to(home).split(batch_size)
+    if unlabeled is None:
+        yield from (Batch(data.labeled[indices].to(device)) for indices in order)
+    else:
+        unlabeled_order = _endless_order(len(unlabeled), steps * batch_size).to(home).split(batch_size)
+        for indices, chosen in zip(order, unlabeled_order, strict=True):
+            yield Batch(data.labeled[indices].to(device), unlabeled[chosen].to(device), chosen)
+
+
+def _unlabeled_clips(data: TrainingData, rule: LearningRule) -> Clips | None:
+    """What the rule sees of the unlabelled videos; their labels only where it says that it uses them."""
+    if not rule.uses_unlabeled:
+        return None
+    if not rule.uses_truth:
+        return data.unlabeled
+    if data.truth is None:
+        raise ValueError(f"learning rule {rule.name!r} uses the labels of unlabelled clips: data.truth must hold them, got None")
+    return data.truth
+
+
+def _endless_order(count: int, length: int) -> Int[Tensor, " length"]:
+    return torch.cat([torch.randperm(count) for _ in range(math.ceil(length / count))])[:length]

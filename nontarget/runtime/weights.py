@@ -1,0 +1,43 @@
+"""Tensors on disk: one safetensors file for each set of weights, never a pickle."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from nontarget.runtime.files import atomic_write
+
+
+def write_weights(path: str | Path, parts: Mapping[str, Mapping[str, Tensor]], header: Mapping[str, str]) -> None:
+    """Write tensors, whole or not at all.
+
+    Args:
+        path: of the file.
+        parts: name of a part (no dot) -> name -> tensor; in the file a tensor is called ``part.name``.
+        header: text that stands beside the tensors.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    tensors = {f"{part}.{name}": tensor.contiguous() for part, named in parts.items() for name, tensor in named.items()}
+    with atomic_write(path) as file:
+        file.write(save(tensors, dict(header)))
+
+
+def read_weights(path: str | Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str]]:
+    """Read what :func:`write_weights` wrote: the parts, on the CPU, and the header.
+
+    Raises:
+        ValueError: the file is not in the safetensors format, or it is cut off.
+    """
+    parts: dict[str, dict[str, Tensor]] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            for key in list(file.keys()):
+                part, _, name = key.partition(".")
+                parts.setdefault(part, {})[name] = file.get_tensor(key)
+            return parts, dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a readable safetensors file ({error})") from None
