@@ -1,6 +1,7 @@
 """A trained detector with everything that it needs to detect on new features; saved as safetensors, never as a pickle."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from nontarget.data.videos import DataError, Video
 from nontarget.detectors import build_detector
 from nontarget.detectors.base import Detector
 from nontarget.inference import COLUMNS, detect_clips
+from nontarget.runtime.digests import DIGEST, check_tensors, tensors_digest
 from nontarget.runtime.files import atomic_write
 
 FORMAT = "nontarget detector 1"
@@ -50,8 +52,9 @@ class TrainedDetector:
             "protocol": asdict(self.protocol),
             "inference": asdict(self.inference),
         }
+        metadata = {"format": FORMAT, "about": json.dumps(about)}
         with atomic_write(path) as file:
-            file.write(save(tensors, {"format": FORMAT, "about": json.dumps(about)}))
+            file.write(save(tensors, metadata | {DIGEST: tensors_digest(tensors, metadata)}))
 
     @classmethod
     def load(cls, path: str | Path, device: torch.device | str = "cpu") -> Self:
@@ -59,7 +62,7 @@ class TrainedDetector:
 
         Raises:
             FileNotFoundError: there is no such file.
-            DataError: it is not a checkpoint of this library, or it is cut off.
+            DataError: it is not a checkpoint of this library, or it is cut off or was changed after it was saved.
         """
         path = Path(path)
         if not path.is_file():
@@ -72,6 +75,13 @@ class TrainedDetector:
             raise DataError(f"{path}: not a readable safetensors file ({error})") from None
         if metadata.get("format") != FORMAT:
             raise DataError(f"{path}: expected the format {FORMAT!r}, got {metadata.get('format')!r}")
+        if DIGEST in metadata:
+            try:
+                check_tensors(tensors, metadata)
+            except ValueError as error:
+                raise DataError(f"{path}: {error}; take a copy that is whole, or train and save it again") from None
+        else:
+            warnings.warn(f"{path}: an earlier version saved it, without a digest; whether it was changed since is not known", stacklevel=2)
         about = json.loads(metadata["about"])
         mean, std = tensors["normalization.mean"], tensors["normalization.std"]
         detector = build_detector(about["name"], len(mean), len(about["classes"]), about["settings"])

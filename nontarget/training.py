@@ -22,6 +22,7 @@ from nontarget.data import Clips, LabeledClips
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
 from nontarget.gradients import SHARE, Curve, gradient_shares
 from nontarget.rules.base import LearningRule
+from nontarget.runtime.digests import DIGEST, check_tensors, set_aside, tensors_digest
 from nontarget.runtime.files import atomic_write
 from nontarget.runtime.provenance import code_version
 from nontarget.teacher import Teacher
@@ -110,7 +111,8 @@ def train_stage(
         config: budget and optimiser.
         seed: of batches, dropout and masking.
         weights: file for the result. If it exists, it is read instead of training. Until it does, a file beside it keeps the state
-            after each epoch, and training goes on from there. None: nothing is kept.
+            after each epoch, and training goes on from there. A file that cannot be read, or is not what was written, is set aside
+            with a warning, and counts as none. None: nothing is kept.
         on_step: called after every optimiser step.
         on_epoch: called after every epoch with the stage's name, the number of finished epochs and the detector as it would be
             used (the running average where that is the result). It may look, in evaluation mode, but change nothing else.
@@ -119,10 +121,9 @@ def train_stage(
         FloatingPointError: a loss is no longer finite.
         OSError: ``weights`` cannot be written.
         TypeError: a loss of the rule is not a scalar tensor.
-        ValueError: ``weights`` exists and cannot be read.
     """
-    if weights is not None and weights.exists():
-        return _load(weights, detector)
+    if weights is not None and (finished := _load_intact(weights, detector)):
+        return finished
     partial = weights and partial_of(weights)
     pretraining = name == "pretrain"
     epochs = epochs_of(name, config)
@@ -135,7 +136,7 @@ def train_stage(
     average = copy.deepcopy(detector).eval() if averaging else None
     freezing = rule.uses_unlabeled and rule.teacher in ("generations", "epochs") and not pretraining
     frozen = copy.deepcopy(detector).eval() if freezing else None
-    stage = _load(partial, detector, optimizer, average, frozen) if partial and partial.exists() else Stage()
+    stage = (partial and _load_intact(partial, detector, optimizer, average, frozen)) or Stage()
     teacher: Teacher | None = None
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -321,8 +322,20 @@ def _save(
             tensors |= {f"{prefix}.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items() if optimizer else ():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+    about = {"stage": json.dumps(asdict(stage))}
     with atomic_write(path) as file:
-        file.write(save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"stage": json.dumps(asdict(stage))}))
+        file.write(save({name: t.contiguous() for name, t in tensors.items()}, about | {DIGEST: tensors_digest(tensors, about)}))
+
+
+def _load_intact(path: Path, detector: Detector, *others: Any) -> Stage | None:
+    """:func:`_load`; None if there is no such file, or none any more, since what cannot be used is set aside."""
+    if not path.exists():
+        return None
+    try:
+        return _load(path, detector, *others)
+    except ValueError as error:
+        set_aside(path, error)
+        return None
 
 
 def _load(
@@ -334,10 +347,12 @@ def _load(
 ) -> Stage:
     try:
         with safe_open(path, framework="pt") as file:
-            stage = Stage(**json.loads(file.metadata()["stage"]))
+            about = file.metadata() or {}
+            stage = Stage(**json.loads(about["stage"]))
             tensors = {name: file.get_tensor(name) for name in list(file.keys())}
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not weights of this library, or cut off ({error}); delete it to train again") from None
+        check_tensors(tensors, about)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not weights of this library, or cut off or changed ({error})") from None
 
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

@@ -45,7 +45,7 @@ def why_rows(dataset="hapt", seeds=(100, 101)):
 
 
 def written(tmp_path, name, rows):
-    rows.to_csv(tmp_path / f"{name}.csv", index=False)
+    write_table(tmp_path / f"{name}.csv", rows)
     return ResultStore(tmp_path)
 
 

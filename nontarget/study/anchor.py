@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from nontarget.data import Dataset, load_dataset
 from nontarget.experiment import evaluate, train
 from nontarget.results import ResultStore, default_results_folder, identity_key
+from nontarget.runtime.digests import set_aside, with_digest, without_digest
 from nontarget.runtime.files import atomic_write, check_writable
 from nontarget.study.analysis.matching import match_video
 from nontarget.study.comparison import paired_interval
@@ -176,6 +177,8 @@ def run_anchor(
 ) -> Anchor:
     """Compute the folds that have no record yet, each written whole or not at all, and read all of them.
 
+    A record that is not what was written is set aside with a warning, and counts as none.
+
     Args:
         folder: of the records; weights of a fold under way are kept below it, so that an interrupted one goes on.
         dataset: default: ``hapt``.
@@ -198,16 +201,27 @@ def run_anchor(
     for subject, data in folds.items():
         experiment = anchor_experiment(data, **dict(settings or {}))
         path = folder / f"{subject}-{identity_key(experiment.identity())}.json"
-        if compute and subject in wanted and not path.is_file():
+        record = _read_fold(path)
+        if record is None and compute and subject in wanted:
             check_writable(folder)
-            _write_fold(path, subject, experiment, ResultStore(folder), device, progress)
-        if path.is_file():
-            rows[subject] = json.loads(path.read_text(encoding="utf-8"))["scores"]
+            record = _write_fold(path, subject, experiment, ResultStore(folder), device, progress)
+        if record is not None:
+            rows[subject] = record["scores"]
     columns = ["mean_ap", "normalized", "videos", "instances"]
     return Anchor(pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("subject"), len(folds))
 
 
-def _write_fold(path: Path, subject: str, experiment: ExperimentOn, store: ResultStore, device: str, progress: bool) -> None:
+def _read_fold(path: Path) -> dict[str, Any] | None:
+    try:
+        return without_digest(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, RecursionError) as error:
+        set_aside(path, error)
+        return None
+
+
+def _write_fold(path: Path, subject: str, experiment: ExperimentOn, store: ResultStore, device: str, progress: bool) -> dict[str, Any]:
     training = train(experiment, store, device=device, progress=progress)
     scores, detections = evaluate(training, experiment.learning_rule())
     data = training.dataset
@@ -227,7 +241,8 @@ def _write_fold(path: Path, subject: str, experiment: ExperimentOn, store: Resul
         },
     }
     with atomic_write(path) as file:
-        file.write(json.dumps(record, indent=1).encode())
+        file.write(json.dumps(with_digest(record), indent=1, allow_nan=False).encode())
+    return record
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
