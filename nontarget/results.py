@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from nontarget.runtime.digests import set_aside, with_digest, without_digest
+from nontarget.runtime.digests import intact, with_digest, without_digest
 from nontarget.runtime.files import atomic_write, check_replaceable, check_writable
 from nontarget.runtime.locks import locked
 from nontarget.runtime.tables import check_signed, read_table, write_table
@@ -18,9 +18,10 @@ from nontarget.runtime.tables import check_signed, read_table, write_table
 RESULTS_VARIABLE = "NONTARGET_RESULTS"
 
 Record = dict[str, Any]
-"""What a run leaves: ``key``, ``identity``, ``scores`` (mAP by tIoU, in [0, 1], "avg" last), ``scored`` (counts), ``occupancy``
-(:data:`nontarget.occupancy.Occupancy`), ``gradient_share`` (of each loss, by stage), ``calibration`` (of
-:class:`nontarget.calibration.Calibration`; None: the teacher's temperature was not estimated), ``provenance`` and ``curves``."""
+"""What a run leaves: ``key``, ``identity``, ``scores`` (mAP by tIoU, in [0, 1], "avg" last), ``scored`` (counts), ``split``
+(:func:`nontarget.data.splits.split_record`), ``occupancy`` (:data:`nontarget.occupancy.Occupancy`), ``gradient_share`` (of each loss, by
+stage), ``calibration`` (of :class:`nontarget.calibration.Calibration`; None: the teacher's temperature was not estimated),
+``provenance`` and ``curves``. The file also has a ``digest`` of all that."""
 
 
 def identity_key(identity: Mapping[str, Any]) -> str:
@@ -65,17 +66,14 @@ class ResultStore:
 
     def read(self, key: str) -> Record | None:
         """The record of a run, or None. A file that is not what was written (renamed, edited, cut off) is set aside with a warning."""
-        path = self.record_path(key)
-        try:
+
+        def read(path: Path) -> Record:
             record = without_digest(json.loads(path.read_text(encoding="utf-8")))
             if not record["key"] == key == identity_key(record["identity"]):
                 raise ValueError("not the record that its name says")
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            set_aside(path, error)
-            return None
-        return record
+            return record
+
+        return intact(self.record_path(key), read)
 
     def record_path(self, key: str) -> Path:
         """Where the record of a run is, or would be."""

@@ -22,7 +22,7 @@ from nontarget.data import Clips, LabeledClips
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
 from nontarget.gradients import SHARE, Curve, gradient_shares
 from nontarget.rules.base import LearningRule
-from nontarget.runtime.digests import DIGEST, check_tensors, set_aside, tensors_digest
+from nontarget.runtime.digests import DIGEST, check_tensors, intact, tensors_digest
 from nontarget.runtime.files import atomic_write
 from nontarget.runtime.provenance import code_version
 from nontarget.teacher import Teacher
@@ -122,7 +122,7 @@ def train_stage(
         OSError: ``weights`` cannot be written.
         TypeError: a loss of the rule is not a scalar tensor.
     """
-    if weights is not None and (finished := _load_intact(weights, detector)):
+    if weights is not None and (finished := intact(weights, lambda path: _load(path, detector))):
         return finished
     partial = weights and partial_of(weights)
     pretraining = name == "pretrain"
@@ -136,7 +136,7 @@ def train_stage(
     average = copy.deepcopy(detector).eval() if averaging else None
     freezing = rule.uses_unlabeled and rule.teacher in ("generations", "epochs") and not pretraining
     frozen = copy.deepcopy(detector).eval() if freezing else None
-    stage = (partial and _load_intact(partial, detector, optimizer, average, frozen)) or Stage()
+    stage = (partial and intact(partial, lambda path: _load(path, detector, optimizer, average, frozen))) or Stage()
     teacher: Teacher | None = None
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -327,17 +327,6 @@ def _save(
         file.write(save({name: t.contiguous() for name, t in tensors.items()}, about | {DIGEST: tensors_digest(tensors, about)}))
 
 
-def _load_intact(path: Path, detector: Detector, *others: Any) -> Stage | None:
-    """:func:`_load`; None if there is no such file, or none any more, since what cannot be used is set aside."""
-    if not path.exists():
-        return None
-    try:
-        return _load(path, detector, *others)
-    except ValueError as error:
-        set_aside(path, error)
-        return None
-
-
 def _load(
     path: Path,
     detector: Detector,
@@ -346,7 +335,7 @@ def _load(
     frozen: Detector | None = None,
 ) -> Stage:
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="pt") as file:  # FileNotFoundError, if there is none
             about = file.metadata() or {}
             stage = Stage(**json.loads(about["stage"]))
             tensors = {name: file.get_tensor(name) for name in list(file.keys())}

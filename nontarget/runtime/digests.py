@@ -4,12 +4,14 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 DIGEST = "digest"
 """Key, column or metadata entry that holds the digest of all else."""
@@ -72,6 +74,22 @@ def check_tensors(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> No
         raise ValueError("its content is not that of its digest: it was changed after it was written")
 
 
+def intact(path: Path, read: Callable[[Path], T]) -> T | None:
+    """What a file holds; None if there is no such file, or it is not what was written and has been set aside.
+
+    Args:
+        path: of the file.
+        read: returns the content, or raises ValueError, KeyError or TypeError where it is not what was written.
+    """
+    try:
+        return read(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        set_aside(path, error)
+        return None
+
+
 def set_aside(path: Path, reason: object) -> None:
     """Give a file that must not be used another name, and warn of it; nothing is deleted.
 
@@ -87,7 +105,7 @@ def set_aside(path: Path, reason: object) -> None:
         where = "another process has set it aside"
     except OSError as error:
         where = f"it could not be renamed ({error.strerror})"
-    warnings.warn(f"{path}: not used, and computed again where it is needed: {reason}; {where}", stacklevel=3)
+    warnings.warn(f"{path}: not used, and computed again where it is needed: {reason}; {where}", stacklevel=4)
 
 
 def _canonical(content: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from nontarget.data import Dataset, load_dataset
 from nontarget.experiment import evaluate, train
 from nontarget.results import ResultStore, default_results_folder, identity_key
-from nontarget.runtime.digests import set_aside, with_digest, without_digest
+from nontarget.runtime.digests import intact, with_digest, without_digest
 from nontarget.runtime.files import atomic_write, check_writable
 from nontarget.study.analysis.matching import match_video
 from nontarget.study.comparison import paired_interval
@@ -212,13 +212,7 @@ def run_anchor(
 
 
 def _read_fold(path: Path) -> dict[str, Any] | None:
-    try:
-        return without_digest(json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, RecursionError) as error:
-        set_aside(path, error)
-        return None
+    return intact(path, lambda path: without_digest(json.loads(path.read_text(encoding="utf-8"))))
 
 
 def _write_fold(path: Path, subject: str, experiment: ExperimentOn, store: ResultStore, device: str, progress: bool) -> dict[str, Any]:
