@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 
 import psutil
+from tqdm.auto import tqdm
 
 from nontarget.runtime.progress import DISABLE_VARIABLE
 
@@ -18,17 +19,18 @@ from nontarget.runtime.progress import DISABLE_VARIABLE
 def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """A pool whose workers are started afresh (a fork of a process with threads can hang), and show no bars.
 
-    An error in the block, an interrupt included, ends the workers and what they started at once; so does the end of this process,
-    be it by SIGKILL. Whatever they wrote by then is whole (:func:`nontarget.runtime.files.atomic_write`).
+    After an error in the block nothing more is begun. An interrupt ends the workers and what they started at once; so does the end of
+    this process, be it by SIGKILL. Whatever they wrote by then is whole (:func:`nontarget.runtime.files.atomic_write`).
     """
     before = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, get_context("spawn"), _prepare) as pool:
         try:
             yield pool
-        except BaseException:
+        except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
-            for worker in set(multiprocessing.active_children()) - before:
-                end_with_children(worker.pid)
+            if not isinstance(error, Exception):
+                for worker in set(multiprocessing.active_children()) - before:
+                    end_with_children(worker.pid)
             raise
 
 
@@ -44,6 +46,7 @@ def end_with_children(pid: int | None) -> None:
 def _prepare() -> None:
     """The bar is the parent's, and so is Ctrl-C, which a terminal sends to the workers as well."""
     os.environ[DISABLE_VARIABLE] = "1"
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system, which a killed worker would leave behind
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
