@@ -1,11 +1,7 @@
 """Several experiments side by side."""
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -13,7 +9,9 @@ from nontarget.data import split_dataset
 from nontarget.experiment import Experiment, run
 from nontarget.results import Record, ResultStore, identity_key
 from nontarget.runtime.devices import cpu_count, resolve_device
-from nontarget.runtime.progress import DISABLE_VARIABLE, progress_bar
+from nontarget.runtime.interrupts import interruptible
+from nontarget.runtime.progress import progress_bar
+from nontarget.runtime.workers import worker_pool
 
 
 def run_all(
@@ -31,6 +29,10 @@ def run_all(
 
     Args:
         workers: processes; default: the number of CPU cores at hand.
+
+    Raises:
+        FileNotFoundError: a record vanished, or was changed, while the others were computed; the message names its file.
+        OSError: nothing can be written to the store; raised before anything is computed.
     """
     store = store or ResultStore()
     keys = [identity_key(e.identity()) for e in experiments]
@@ -38,16 +40,16 @@ def run_all(
     if todo:
         store.prepare()
     workers = min(workers or cpu_count(), len(todo)) if resolve_device(device).type == "cpu" else 1
-    _check_splits(todo.values())
     options: dict[str, Any] = {"store": store, "device": device, "recompute": recompute}
-    with progress_bar(len(todo), "experiments", "run", progress and len(todo) > 0) as bar:
+    kept = f"finished runs and epochs are kept in {store.runs}; the same call or command goes on from there"
+    with interruptible(kept), progress_bar(len(todo), "experiments", "run", progress and len(todo) > 0) as bar:
+        _check_splits(todo.values())
         if workers <= 1:
             for experiment in todo.values():
                 run(experiment, **options, progress=progress)
                 bar.update()
         else:
-            # Started afresh rather than forked: a fork of a process with threads can hang.
-            with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare_worker) as pool:
+            with worker_pool(workers) as pool:
                 futures = [pool.submit(run, e, **options, progress=False) for e in todo.values()]
                 try:
                     for future in as_completed(futures):
@@ -61,8 +63,13 @@ def run_all(
                 except BaseException:
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
-    records = [store.read(key) for key in keys]
-    return [record for record in records if record is not None]
+    records = {key: store.read(key) for key in keys}
+    if vanished := [str(store.record_path(key)) for key, record in records.items() if record is None]:
+        raise FileNotFoundError(
+            f"{len(vanished)} of {len(records)} records were there or written, and are gone or changed: {', '.join(vanished)}; "
+            "the same call computes them again"
+        )
+    return [record for key in keys if (record := records[key]) is not None]
 
 
 def _check_splits(experiments: Iterable[Experiment]) -> None:
@@ -74,18 +81,3 @@ def _check_splits(experiments: Iterable[Experiment]) -> None:
         dataset = group[0].load()
         for label_ratio, seed in {(e.identity()["label_ratio"], e.seed): None for e in group}:  # the same for every rule
             split_dataset(dataset, label_ratio, seed)
-
-
-def _prepare_worker() -> None:
-    """The bar of all experiments is the parent's; an interrupt, or the parent's end, ends the worker at once, since it can resume."""
-    os.environ[DISABLE_VARIABLE] = "1"
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Else a worker whose parent was killed would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -10,14 +10,18 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from nontarget.runtime.files import atomic_write, check_writable
+from nontarget.runtime.digests import intact, with_digest, without_digest
+from nontarget.runtime.files import atomic_write, check_replaceable, check_writable
+from nontarget.runtime.locks import locked
+from nontarget.runtime.tables import check_signed, read_table, write_table
 
 RESULTS_VARIABLE = "NONTARGET_RESULTS"
 
 Record = dict[str, Any]
-"""What a run leaves: ``key``, ``identity``, ``scores`` (mAP by tIoU, in [0, 1], "avg" last), ``scored`` (counts), ``occupancy``
-(:data:`nontarget.coverage.Coverage`), ``gradient_share`` (of each loss, by stage), ``calibration`` (of
-:class:`nontarget.calibration.Calibration`; None: the teacher's temperature was not estimated), ``provenance`` and ``curves``."""
+"""What a run leaves: ``key``, ``identity``, ``scores`` (mAP by tIoU, in [0, 1], "avg" last), ``scored`` (counts), ``split``
+(:func:`nontarget.data.splits.split_record`), ``occupancy`` (:data:`nontarget.coverage.Coverage`), ``gradient_share`` (of each loss, by
+stage), ``calibration`` (of :class:`nontarget.calibration.Calibration`; None: the teacher's temperature was not estimated),
+``provenance`` and ``curves``. The file also has a ``digest`` of all that."""
 
 
 def identity_key(identity: Mapping[str, Any]) -> str:
@@ -52,27 +56,33 @@ class ResultStore:
         self.metrics_path = self.folder / "metrics.csv"
 
     def prepare(self) -> None:
-        """Make the folder, and raise OSError now if nothing can be written there."""
+        """Make the folder of records, and raise OSError now if nothing can be written there."""
         check_writable(self.runs)
 
+    def prepare_commit(self) -> None:
+        """The same for the committed table; ValueError where its rows have no digests yet, so that none could be added."""
+        check_replaceable(self.metrics_path)
+        check_signed(self.metrics_path)
+
     def read(self, key: str) -> Record | None:
-        """The record of a run, or None. A file that is not its own (renamed, edited) is not used: ValueError."""
-        path = self.runs / f"{key}.json"
-        if not path.is_file():
-            return None
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            intact = record["key"] == key == identity_key(record["identity"])
-        except (json.JSONDecodeError, KeyError, TypeError):
-            intact = False
-        if not intact:
-            raise ValueError(f"{path}: not the record that its name says; delete it to compute the run again")
-        return record
+        """The record of a run, or None. A file that is not what was written (renamed, edited, cut off) is set aside with a warning."""
+
+        def read(path: Path) -> Record:
+            record = without_digest(json.loads(path.read_text(encoding="utf-8")))
+            if not record["key"] == key == identity_key(record["identity"]):
+                raise ValueError("not the record that its name says")
+            return record
+
+        return intact(self.record_path(key), read)
+
+    def record_path(self, key: str) -> Path:
+        """Where the record of a run is, or would be."""
+        return self.runs / f"{key}.json"
 
     def write(self, record: Record) -> None:
         """Add a record: whole, or on an error (OSError) not at all."""
-        text = json.dumps(record, indent=1, allow_nan=False)
-        with atomic_write(self.runs / f"{record['key']}.json") as file:
+        text = json.dumps(with_digest(record), indent=1, allow_nan=False)
+        with atomic_write(self.record_path(record["key"])) as file:
             file.write(text.encode())
 
     def records(self) -> Iterator[Record]:
@@ -83,13 +93,13 @@ class ResultStore:
                 yield record
 
     def metrics(self) -> pd.DataFrame:
-        """The committed table, one row a run and tIoU; empty if there is none."""
+        """The committed table, one row a run and tIoU; empty if there is none. Runs whose rows were changed are named and left out."""
         if not self.metrics_path.is_file():
             return pd.DataFrame(columns=METRIC_COLUMNS)
         text = {"tiou": str, "key": str, "commit": str, "settings": str, "gradient_share": str}
-        table = pd.read_csv(self.metrics_path, dtype=text, keep_default_na=False, na_values={c: [""] for c in COVERAGE_COLUMNS})
-        older = {} if "gradient_share" in table else {"gradient_share": ""}
-        return table.assign(**older)[METRIC_COLUMNS]
+        empty = {c: [""] for c in COVERAGE_COLUMNS}
+        table = read_table(self.metrics_path, METRIC_COLUMNS, dtype=text, keep_default_na=False, na_values=empty)
+        return table.assign(gradient_share=table["gradient_share"].astype(object).fillna(""))  # older tables lack the column
 
     def committed(self, identity: Mapping[str, Any], metrics: pd.DataFrame | None = None) -> Found:
         """Look a run up in the committed table.
@@ -109,16 +119,28 @@ class ResultStore:
         return Found("stale" if len(same) else "missing")
 
     def commit(self, records: Iterable[Record]) -> int:
-        """Put records into the committed table; rows of the same settings that they replace are dropped. Returns its number of runs."""
+        """Put records into the committed table; rows of the same settings that they replace are dropped. Returns its number of runs.
+
+        Several processes may commit at the same time, on several machines too.
+
+        Raises:
+            ValueError: a record was computed with more than one CPU thread, which changes numbers in the eighth digit; or the table
+                has rows without digests, which an earlier version wrote.
+            OSError: the table cannot be written, or another process does not free it.
+        """
         once = {record["key"]: record for record in records}.values()  # several parts can share a run
+        for record in once:
+            if "threads" in record["identity"]:
+                raise ValueError(f"{record['key']}: committed runs have 1 CPU thread, got {record['identity']['threads']!r}")
         new = pd.DataFrame([row for record in once for row in metric_rows(record)], columns=METRIC_COLUMNS)
         described = ["dataset", "preset", "label_ratio", "detector", "rule", "settings", "seed"]
-        old = self.metrics()
-        replaced = old.set_index(described).index.isin(new.set_index(described).index)
-        table = pd.concat([old[~replaced], new]) if len(old) else new
-        table = table.sort_values([*described, "tiou"], kind="stable")
-        with atomic_write(self.metrics_path) as file:
-            table.to_csv(file, index=False, lineterminator="\n")
+        check_writable(self.folder)
+        with locked(self.metrics_path):
+            old = self.metrics()
+            replaced = old.set_index(described).index.isin(new.set_index(described).index)
+            table = pd.concat([old[~replaced], new]) if len(old) else new
+            table = table.sort_values([*described, "tiou"], kind="stable")
+            write_table(self.metrics_path, table)
         return int(table["key"].nunique())
 
 

@@ -1,6 +1,7 @@
 """A trained detector with everything that it needs to detect on new features; saved as safetensors, never as a pickle."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from nontarget.config import InferenceConfig, Protocol, from_mapping
 from nontarget.data import DataError, Normalization
 from nontarget.detectors import build_detector
 from nontarget.detectors.base import Detector
+from nontarget.runtime.digests import DIGEST
 from nontarget.runtime.weights import read_weights, write_weights
 
 FORMAT = "nontarget detector 1"
@@ -51,7 +53,7 @@ class TrainedDetector:
 
         Raises:
             FileNotFoundError: there is no such file.
-            DataError: it is not a checkpoint of this library, or it is cut off.
+            DataError: it is not a checkpoint of this library, or it is cut off or was changed after it was saved.
         """
         path = Path(path)
         if not path.is_file():
@@ -59,9 +61,11 @@ class TrainedDetector:
         try:
             parts, header = read_weights(path)
         except ValueError as error:
-            raise DataError(str(error)) from None
+            raise DataError(f"{error}; take a copy that is whole, or train and save it again") from None
         if header.get("format") != FORMAT:
             raise DataError(f"{path}: expected the format {FORMAT!r}, got {header.get('format')!r}")
+        if DIGEST not in header:
+            warnings.warn(f"{path}: an earlier version saved it, without a digest; whether it was changed since is not known", stacklevel=2)
         about = json.loads(header["about"])
         normalization = Normalization(**parts["normalization"])
         detector = build_detector(about["name"], len(normalization.mean), len(about["classes"]), about["settings"])

@@ -20,6 +20,7 @@ from nontarget.data import Clips, LabeledClips
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
 from nontarget.gradients import SHARE, Curve, gradient_shares
 from nontarget.rules.base import LearningRule
+from nontarget.runtime.digests import DIGEST, REMEDY, intact
 from nontarget.runtime.provenance import code_version
 from nontarget.runtime.weights import read_weights, write_weights
 from nontarget.teacher import Teacher
@@ -140,7 +141,8 @@ def train_stage(
         config: budget and optimiser.
         seed: of batches, dropout and masking.
         weights: file for the result. If it exists, it is read instead of training. Until it does, a file beside it keeps the state
-            after each epoch, and training goes on from there. None: nothing is kept.
+            after each epoch, and training goes on from there. A file that cannot be read, or is not what was written, is set aside
+            with a warning, and counts as none. None: nothing is kept.
         on_step: called after every optimiser step.
         on_epoch: called after every epoch with the stage's name, the number of finished epochs and the detector as it would be
             used (the running average where that is the result). It may look, in evaluation mode, but change nothing else.
@@ -149,10 +151,9 @@ def train_stage(
         FloatingPointError: a loss is no longer finite.
         OSError: ``weights`` cannot be written.
         TypeError: a loss of the rule is not a scalar tensor.
-        ValueError: ``weights`` exists and cannot be read.
     """
-    if weights is not None and weights.exists():
-        return _read_stage(weights, {"model": detector})
+    if weights is not None and (finished := intact(weights, lambda path: _read_stage(path, {"model": detector}))):
+        return finished
     partial = weights and partial_of(weights)
     pretraining = name == "pretrain"
     epochs = epochs_of(name, config)
@@ -166,7 +167,7 @@ def train_stage(
     freezing = rule.uses_unlabeled and rule.teacher in ("generations", "epochs") and not pretraining
     frozen = copy.deepcopy(detector).eval() if freezing else None
     models = {name: model for name, model in (("model", detector), ("average", average), ("frozen", frozen)) if model is not None}
-    stage = _read_stage(partial, models, optimizer) if partial and partial.exists() else Stage()
+    stage = (partial and intact(partial, lambda path: _read_stage(path, models, optimizer))) or Stage()
     teacher: Teacher | None = None
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -285,10 +286,14 @@ def _write_stage(path: Path, stage: Stage, models: dict[str, Detector], optimize
 
 def _read_stage(path: Path, models: dict[str, Detector], optimizer: torch.optim.Optimizer | None = None) -> Stage:
     try:
-        parts, header = read_weights(path)
+        parts, header = read_weights(path)  # FileNotFoundError, if there is none
         stage = Stage(**json.loads(header["stage"]))
+        if DIGEST not in header:
+            raise ValueError(f"it has no {DIGEST!r}; {REMEDY}")
+    except FileNotFoundError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not weights of this library, or cut off ({error}); delete it to train again") from None
+        raise ValueError(f"{path}: not weights of this library, or cut off or changed ({error})") from None
     for name, model in models.items():
         model.load_state_dict(parts[name])
     if optimizer is not None:

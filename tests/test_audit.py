@@ -11,11 +11,11 @@ import pytest
 from nontarget.data.annotations import read_annotations
 from nontarget.metrics import evaluate_detections
 from nontarget.plotting.audit import map_by_protocol
+from nontarget.runtime.tables import write_table
 from nontarget.study import audit_protocols as protocols
 from nontarget.study.audit import (
     FILES,
     REFERENCE,
-    VERSION,
     activitynet_protocols,
     audit,
     audit_table,
@@ -217,7 +217,7 @@ def test_command_line(root, tmp_path, capsys, monkeypatch):
     assert f"{path}: {len(read_audit())} rows" in capsys.readouterr().out
     kept = both["dataset"] == "activitynet"
     pd.testing.assert_frame_equal(read_audit().query("dataset == 'activitynet'"), both[kept], check_dtype=False)
-    path.write_text(path.read_text().replace(VERSION, "audit 0, metrics 1"))
+    write_table(path, read_audit().assign(version="audit 0, metrics 1"))
     with pytest.raises(ValueError, match="rows of \\['audit 0, metrics 1'\\]"):
         read_audit()
 

@@ -18,6 +18,7 @@ from nontarget.experiment import execution as module
 from nontarget.parallel import run_all
 from nontarget.results import ResultStore, identity_key
 from nontarget.runtime.devices import resolve_device
+from nontarget.runtime.digests import tensors_digest
 from nontarget.training import train_stage
 
 TINY = {
@@ -207,7 +208,8 @@ def test_recompute_forgets_half_finished_work(store):
     tensors = load_file(partial)
     with safe_open(partial, framework="pt") as file:
         metadata = file.metadata()
-    save_file({name: torch.zeros_like(t) for name, t in tensors.items()}, partial, metadata)
+    zeros = {name: torch.zeros_like(t) for name, t in tensors.items()}
+    save_file(zeros, partial, metadata | {"digest": tensors_digest(zeros, metadata)})
     again = run(e, store, device="cpu", recompute=True)
     assert again["scores"] == clean["scores"]
     assert again["curves"] == clean["curves"]
@@ -243,12 +245,41 @@ def test_weights_of_another_code_version_are_named(store, monkeypatch):
     assert run(Experiment(**TINY), store, device="cpu")["provenance"]["commit"] == "0ther+th1s"
 
 
-def test_weights_that_are_cut_off_are_named(store):
-    train(Experiment(**TINY), store, device="cpu", progress=False)
-    for weights in store.runs.glob("weights-*"):
-        weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(ValueError, match=r"weights-\w+\.safetensors: not weights of this library, or cut off .*; delete it to train again"):
-        run(Experiment(**TINY), store, device="cpu")
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def with_a_flipped_bit(path):
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+
+
+def with_nan(path):
+    with safe_open(path, framework="pt") as file:
+        about, tensors = file.metadata(), {name: file.get_tensor(name) for name in list(file.keys())}
+    next(t for t in tensors.values() if t.ndim > 1).view(-1)[0] = float("nan")
+    save_file(tensors, path, about)
+
+
+def without_a_digest(path):
+    save_file(load_file(path), path, {"stage": safe_open(path, framework="pt").metadata()["stage"]})
+
+
+@pytest.mark.parametrize("damage", [cut_off, with_a_flipped_bit, with_nan, without_a_digest])
+def test_damaged_weights_are_set_aside_and_trained_again(store, damage):
+    e = Experiment(**TINY)
+    clean = run(e, store, device="cpu")
+    store.record_path(clean["key"]).unlink()
+    paths = sorted(store.runs.glob("weights-*"))
+    for weights in paths:
+        damage(weights)
+    with pytest.warns(UserWarning, match=r"weights-\w+\.safetensors: not used, .*set-aside-1") as warned:
+        again = run(e, store, device="cpu")
+    assert len([w for w in warned if "not weights of this library, or cut off or changed" in str(w.message)]) == len(paths) == 2
+    assert again["scores"] == clean["scores"]
+    assert again["curves"] == clean["curves"]
+    assert len(list(store.runs.glob("*.set-aside-1"))) == 2, "nothing is deleted"
 
 
 @pytest.mark.parametrize(

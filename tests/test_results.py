@@ -12,6 +12,7 @@ import pytest
 
 from nontarget.results import METRIC_COLUMNS, ResultStore, default_results_folder, identity_key
 from nontarget.runtime.files import atomic_write, check_writable
+from nontarget.runtime.tables import write_table
 
 IDENTITY = {
     "dataset": {"name": "toy", "checksum": "abc", "simulated": True},
@@ -67,14 +68,31 @@ def test_write_and_read(store):
     assert list(store.records()) == [record()]
 
 
-def test_a_record_that_is_not_its_own_is_refused(store):
+def test_a_record_that_is_not_its_own_is_set_aside(store):
     store.write(record())
     path = store.runs / f"{record()['key']}.json"
     good = path.read_text()
-    for bad in (good.replace('"seed": 0', '"seed": 1'), good[: len(good) // 2], "[]", "{}"):
+    changed = (
+        good.replace('"seed": 0', '"seed": 1'),
+        good.replace('"avg": 0.25', '"avg": 0.99'),
+        good.replace('"digest"', '"digesu"'),
+        good.replace("0.375", "NaN"),
+        good[: len(good) // 2],
+        "[]",
+        "{}",
+        "[" * 100_000,
+    )
+    for number, bad in enumerate(changed, start=1):
+        assert bad != good
         path.write_text(bad)
-        with pytest.raises(ValueError, match="not the record that its name says; delete it"):
-            store.read(record()["key"])
+        with pytest.warns(
+            UserWarning, match=rf"{path.name}: not used, and computed again .*; it is kept as {path.name}.set-aside-{number}"
+        ):
+            assert store.read(record()["key"]) is None
+        assert not path.exists()
+        assert path.with_name(f"{path.name}.set-aside-{number}").read_text() == bad
+    store.write(record())
+    assert list(store.records()) == [record()], "what is set aside is no record"
 
 
 def test_committed_table(store):
@@ -121,13 +139,13 @@ def test_committing_replaces_rows_of_the_same_settings_alone(store):
 
 def test_a_table_from_before_gradient_shares_is_read(store):
     store.commit([record()])
-    old = pd.read_csv(store.metrics_path, dtype={"tiou": str}).drop(columns="gradient_share")
-    old.to_csv(store.metrics_path, index=False)
+    old = pd.read_csv(store.metrics_path, dtype={"tiou": str}).drop(columns=["gradient_share", "digest"])
+    write_table(store.metrics_path, old)
     assert store.committed(IDENTITY).record["gradient_share"] == {}
     store.commit([record(1)])
     assert store.committed(IDENTITY).record["gradient_share"] == {}
     assert store.committed(record(1)["identity"]).record["gradient_share"] == record()["gradient_share"]
-    assert store.metrics_path.read_text().splitlines()[0] == ",".join(METRIC_COLUMNS)
+    assert store.metrics_path.read_text().splitlines()[0] == ",".join([*METRIC_COLUMNS, "digest"])
 
 
 # --- atomic, whatever happens

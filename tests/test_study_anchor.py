@@ -9,6 +9,7 @@ from helpers import dataset_of, labeled
 
 from nontarget.data import load_dataset
 from nontarget.metrics import evaluate_detections
+from nontarget.runtime.digests import with_digest
 from nontarget.study.anchor import (
     leave_one_subject_out,
     mean_normalized_ap,
@@ -111,6 +112,9 @@ def test_a_fold_at_a_time(tmp_path):
     assert set(record["by_tiou"]) == {"0.3", "0.4", "0.5", "0.6", "0.7"}
     record["scores"]["mean_ap"] = 12.5
     path.write_text(json.dumps(record))
+    with pytest.warns(UserWarning, match=f"{path.name}: not used"):
+        assert run_anchor(tmp_path, compute=False, **options).missing == 3, "a score that was changed is not used"
+    path.write_text(json.dumps(with_digest(record)))
     all_of_them = run_anchor(tmp_path, **options)
     assert all_of_them.missing == 0
     assert all_of_them.scores.loc["user02", "mean_ap"] == 12.5, "what is there is read"

@@ -9,6 +9,7 @@ from nontarget.data import load_dataset
 from nontarget.experiment import Experiment
 from nontarget.results import ResultStore, identity_key
 from nontarget.runtime.provenance import provenance
+from nontarget.runtime.tables import write_table
 from nontarget.study import explained, report
 from nontarget.study.decomposition import AS_IS, ORACLES, TRIVIAL
 from nontarget.study.reproduce import PARTS, part_experiments, report_ratios
@@ -45,7 +46,7 @@ def why_rows(dataset="hapt", seeds=(100, 101)):
 
 
 def written(tmp_path, name, rows):
-    rows.to_csv(tmp_path / f"{name}.csv", index=False)
+    write_table(tmp_path / f"{name}.csv", rows)
     return ResultStore(tmp_path)
 
 

@@ -3,7 +3,7 @@
 ``book/pages.yml`` lists pages: a notebook, its parameters, a title where it is not the notebook's own, and whether its code is folded.
 A page is run when its stamp differs from the hash of everything that it depends on: the notebook, the parameters, the package and the
 committed results. Pages run side by side; each is put in place and stamped by its own worker, so that an interrupted build keeps every
-finished page. A notebook that fails fails the build.
+finished page. A notebook that fails fails the build. Workers and their kernels end with the build, whatever ends it.
 """
 
 import hashlib
@@ -12,8 +12,7 @@ import os
 import re
 import shlex
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 
 import yaml
@@ -49,7 +48,9 @@ def make_pages(app, config):
         return
     logger.info(f"running {len(stale)} notebooks: {', '.join(stale)}")
     failures = []
-    with ProcessPoolExecutor(jobs_at_once(), mp_context=get_context("spawn")) as pool:
+    from nontarget.runtime.workers import worker_pool
+
+    with worker_pool(jobs_at_once()) as pool:
         futures = {pool.submit(run_page, *page): name for name, page in stale.items()}
         for future in as_completed(futures):
             try:

@@ -4,7 +4,7 @@ from nontarget.data.annotations import AnnotationFile, read_annotations, read_th
 from nontarget.data.clips import Clips, LabeledClips, Normalization, make_clips, make_labeled_clips, random_crop, with_instances
 from nontarget.data.folder import read_external_scores, read_feature_folder, write_feature_folder
 from nontarget.data.registry import available, dataset_identity, load_dataset
-from nontarget.data.splits import Split, balanced_order, split_dataset
+from nontarget.data.splits import Split, balanced_order, split_dataset, split_record
 from nontarget.data.videos import Annotations, DataError, Dataset, LabeledVideo, Video
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "read_feature_folder",
     "read_thumos14_text",
     "split_dataset",
+    "split_record",
     "with_instances",
     "write_feature_folder",
 ]

@@ -19,7 +19,7 @@ UNLABELED = "unlabeled"
 SUBSETS = ("training", "validation", "test", UNLABELED)
 LEFT_OUT = ("testing", "background")
 """Subsets that are left out, as long as none of their videos is annotated: ActivityNet's, and the recordings of nips4b without a call."""
-_KEYS = ("classes", "database", "feature_fps", "protocol", "subsets", "simulated")
+_KEYS = ("classes", "database", "feature_fps", "protocol", "subsets", "simulated", "video_classes")
 _ENTRY_KEYS = ("subset", "duration", "annotations")
 _SHOWN = 10
 
@@ -87,8 +87,8 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
     """Read and check an ActivityNet-style annotation file.
 
     ``{"classes": [...], "database": {video: {"subset", "duration", "annotations": [{"label", "segment": [start_s, end_s]}]}}}``;
-    without ``classes`` they are the sorted labels. An instance that ends after its video by less than half a feature step (key
-    ``feature_fps``; without it, 1 ms), which is rounding, is cut to the video's end.
+    without ``classes`` they are the sorted labels. Annotations of the subset ``unlabeled`` are not looked at. An instance that ends after
+    its video by less than half a feature step (key ``feature_fps``; without it, 1 ms), which is rounding, is cut to the video's end.
 
     Args:
         path: JSON file.
@@ -251,7 +251,9 @@ def _unknown(entry: AnnotatedEntry) -> str | None:
 
 
 def _instances(entry: Any) -> list[dict[str, Any]] | None:
-    """The annotations of a video's entry; None if it is not made as it should be."""
+    """The annotations of a video's entry, none of an unlabelled one; None if it is not made as it should be."""
+    if isinstance(entry, dict) and entry.get("subset") == UNLABELED:
+        return []
     found = entry.get("annotations", []) if isinstance(entry, dict) else None
     return found if isinstance(found, list) and all(isinstance(a, dict) for a in found) else None
 

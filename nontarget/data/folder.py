@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from nontarget.config import Protocol, from_mapping
 from nontarget.data.annotations import UNLABELED, AnnotationFile, load_json, raise_problems, read_annotations
+from nontarget.data.class_lists import stated_class_lists
 from nontarget.data.videos import DataError, Dataset, LabeledVideo, Video
 from nontarget.runtime.files import atomic_write
 
@@ -27,6 +28,7 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
     ``annotations.json`` (see :func:`nontarget.data.read_annotations`) with the further key ``feature_fps``; ``features.npz``, one array
     [T, D] a video, whose step t is centred on ``(t + 0.5) / feature_fps`` seconds. Optional: ``SHA256SUMS``, which is verified; the key
     ``protocol`` of ``annotations.json``, settings of :class:`nontarget.config.Protocol`; the keys ``subsets`` and ``simulated``;
+    ``video_classes``, ``{video: [class, ...]}``, from which splits are drawn instead of from the classes of a video's annotations;
     ``external_scores.json``, class scores of the test videos from a classifier of whole videos, ``{video: {class: score}}``, 0 for what
     is not named. Videos of the subset ``unlabeled`` are trained on without labels at every label ratio; their annotations, if any, are
     not read. Whether videos of a further subset are left out or refused, :meth:`nontarget.data.AnnotationFile.subsets` says.
@@ -78,6 +80,7 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
         simulated=simulated,
         unlabeled=unlabeled,
         external_scores=external,
+        class_lists=stated_class_lists(folder / FILES[0], annotations.raw, annotations.classes),
     )
 
 
@@ -172,6 +175,12 @@ def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike 
     protocol = asdict(dataset.protocol) | {"pool": 1}  # pooled already
     content = {"classes": dataset.classes, "feature_fps": rates.pop(), "protocol": protocol, "database": database}
     content |= {"simulated": True} if dataset.simulated else {}
+    differing = {
+        v.video.video_id: [dataset.classes[c] for c in dataset.class_lists[v.video.video_id]]
+        for v in (*dataset.train, *dataset.test)
+        if dataset.class_lists[v.video.video_id] != v.annotations.classes
+    }
+    content |= {"video_classes": differing} if differing else {}
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / FILES[0]) as file:
         file.write(json.dumps(content, indent=1).encode())

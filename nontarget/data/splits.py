@@ -1,5 +1,16 @@
-"""Which training videos are labelled: seeded, stratified by class, nested."""
+"""Which training videos are labelled: seeded, stratified by class, nested.
 
+A split is drawn from one class list per video, the video-level labels that published splits of a benchmark are stratified by as well,
+and from nothing else of the annotations. The lists are an input of their own, :attr:`nontarget.data.Dataset.class_lists`: made once
+with the data set (a feature folder may state them, key ``video_classes``), and recorded with every result by :func:`split_record`.
+Nothing after that, normalisation, training or thresholds, depends on what is annotated in an unlabelled video: with other times, counts
+or labels of its instances, all of it is the same to the last bit.
+
+The other reading, a split that knows no classes at all, would be no published protocol: at 10 % it leaves classes without a label.
+"""
+
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -21,7 +32,8 @@ def split_dataset(dataset: Dataset, label_ratio: float, seed: int) -> Split:
     """Label a share of the training videos.
 
     The videos are put in one seeded order in which every prefix is balanced over the classes; the first ``label_ratio`` of them
-    are labelled. So 10 % lies within 20 %, and so on, for the same seed.
+    are labelled. So 10 % lies within 20 %, and so on, for the same seed. Classes are those of the data set's ``class_lists``, whatever
+    the annotations are by now.
 
     Args:
         dataset: its training videos are split.
@@ -33,9 +45,10 @@ def split_dataset(dataset: Dataset, label_ratio: float, seed: int) -> Split:
     """
     if not 0 < label_ratio <= 1:
         raise ValueError(f"label_ratio must be in (0, 1], got {label_ratio!r}")
-    order = balanced_order([v.annotations for v in dataset.train], dataset.num_classes, seed)
+    class_lists = [dataset.class_lists[v.video.video_id] for v in dataset.train]
+    order = _order(class_lists, dataset.num_classes, seed)
     count = round(label_ratio * len(order))
-    present = _presence([v.annotations for v in dataset.train], dataset.num_classes)
+    present = _presence(class_lists, dataset.num_classes)
     reached = present[order].cumsum(axis=0)
     unreached = (reached[-1] > 0) & (reached[count - 1] == 0 if count else True)
     if unreached.any():
@@ -54,12 +67,28 @@ def split_dataset(dataset: Dataset, label_ratio: float, seed: int) -> Split:
     return Split(tuple(dataset.train[i] for i in labeled), hidden + dataset.unlabeled)
 
 
+def split_record(dataset: Dataset, hidden: Sequence[LabeledVideo]) -> dict[str, object]:
+    """What a result keeps of its split: from what it was drawn, and which training videos are labelled.
+
+    Args:
+        dataset: that was split.
+        hidden: its training videos that are not labelled.
+    """
+    lists = {v.video.video_id: dataset.class_lists[v.video.video_id] for v in dataset.train}
+    unlabeled = {v.video.video_id for v in hidden}
+    return {
+        "drawn_from": "class list of each training video",
+        "class_lists": hashlib.sha256(json.dumps(lists, sort_keys=True).encode()).hexdigest(),
+        "labeled": [video for video in lists if video not in unlabeled],
+    }
+
+
 def held_out_part(dataset: Dataset, share: float = 1 / 3) -> Dataset:
     """Development data: a share of the training videos in the place of the test videos, the same whatever the seed of the split.
 
     Settings are chosen, and the instrument is judged, on these; the test videos of the data set are not in the result.
     """
-    order = balanced_order([v.annotations for v in dataset.train], dataset.num_classes, seed=0)
+    order = _order([dataset.class_lists[v.video.video_id] for v in dataset.train], dataset.num_classes, seed=0)
     count = round((1 - share) * len(order))
     train, test = (tuple(dataset.train[i] for i in np.sort(part)) for part in (order[:count], order[count:]))
     return replace(dataset, train=train, test=test, unlabeled=(), external_scores=None)
@@ -71,13 +100,17 @@ def balanced_order(annotations: Sequence[Annotations], num_classes: int, seed: i
     One video after another is drawn from those that show the class that lags furthest behind (in share of its videos drawn so far,
     then in rarity; ties at random), as in the iterative stratification of Sechidis et al. (2011).
     """
+    return _order([a.classes for a in annotations], num_classes, seed)
+
+
+def _order(class_lists: Sequence[Sequence[int]], num_classes: int, seed: int) -> NDArray[np.int64]:
     rng = np.random.default_rng(seed)
-    present = _presence(annotations, num_classes)
+    present = _presence(class_lists, num_classes)
     totals = present.sum(axis=0)
     drawn = np.zeros(num_classes)
-    waiting = np.ones(len(annotations), dtype=bool)
+    waiting = np.ones(len(class_lists), dtype=bool)
     order = []
-    for _ in range(len(annotations)):
+    for _ in class_lists:
         left = present[waiting].any(axis=0)
         if left.any():
             lag = np.where(left, drawn / np.maximum(totals, 1), np.inf)
@@ -93,9 +126,9 @@ def balanced_order(annotations: Sequence[Annotations], num_classes: int, seed: i
     return np.array(order, dtype=np.int64)
 
 
-def _presence(annotations: Sequence[Annotations], num_classes: int) -> NDArray[np.bool_]:
+def _presence(class_lists: Sequence[Sequence[int]], num_classes: int) -> NDArray[np.bool_]:
     """[videos, classes], True where the video shows the class."""
-    present = np.zeros((len(annotations), num_classes), dtype=bool)
-    for row, a in zip(present, annotations, strict=True):
-        row[a.labels] = True
+    present = np.zeros((len(class_lists), num_classes), dtype=bool)
+    for row, classes in zip(present, class_lists, strict=True):
+        row[list(classes)] = True
     return present

@@ -1,7 +1,7 @@
 """Videos as typed records: what a detector may see of a labelled and of an unlabelled video."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,11 @@ class Annotations:
     segments_s: NDArray[np.float64]
     """[instances, 2], start and end in seconds."""
 
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Which classes occur, in order."""
+        return tuple(map(int, np.unique(self.labels)))
+
 
 @dataclass(frozen=True, slots=True)
 class LabeledVideo:
@@ -67,6 +72,13 @@ class Dataset:
     """Further training videos that nobody has labelled; they are in no split of ``train``."""
     external_scores: Mapping[str, NDArray[np.float64]] | None = None
     """Of test videos, by id: a score in [0, 1] for each class from a classifier of whole videos, trained elsewhere. None: not at hand."""
+    class_lists: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """By id: which classes a video shows, as an index into ``classes``. It is the one thing that a split is drawn from (see
+    :mod:`nontarget.data.splits`), recorded when the data set is made; a video that is not given gets the classes of its annotations."""
+
+    def __post_init__(self) -> None:
+        derived = {v.video.video_id: v.annotations.classes for v in (*self.train, *self.test) if v.video.video_id not in self.class_lists}
+        object.__setattr__(self, "class_lists", {**self.class_lists, **derived})
 
     @property
     def num_classes(self) -> int:

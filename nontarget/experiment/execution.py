@@ -14,20 +14,33 @@ from nontarget.batches import TrainingData
 from nontarget.calibration import CALIBRATION_VERSION, FOLDS, Calibration, fold_temperature
 from nontarget.config import InferenceConfig, TrainingConfig, from_mapping
 from nontarget.coverage import Coverage, subspace_coverage
-from nontarget.data import Dataset, LabeledClips, LabeledVideo, Normalization, Video, make_clips, make_labeled_clips, split_dataset
+from nontarget.data import (
+    Dataset,
+    LabeledClips,
+    LabeledVideo,
+    Normalization,
+    Video,
+    make_clips,
+    make_labeled_clips,
+    split_dataset,
+    split_record,
+)
 from nontarget.detectors import build_detector
 from nontarget.detectors.base import Detector
-from nontarget.experiment.specification import Experiment, stage_identities
+from nontarget.experiment.specification import Experiment, stage_identities, with_threads
 from nontarget.gradients import mean_gradient_shares
 from nontarget.inference import detect_videos
 from nontarget.metrics import DetectionScores, evaluate_detections
 from nontarget.results import Record, ResultStore, identity_key
 from nontarget.rules.base import LearningRule
 from nontarget.runtime.devices import cpu_threads, resolve_device
+from nontarget.runtime.interrupts import interruptible
 from nontarget.runtime.progress import progress_bar
-from nontarget.runtime.provenance import provenance
+from nontarget.runtime.provenance import run_provenance
 from nontarget.trained import TrainedDetector
 from nontarget.training import EpochCallback, Stage, StageName, epochs_of, partial_of, steps_per_epoch, train_stage
+
+KEPT = "finished epochs are kept in {}; the same call or command goes on after the last one"
 
 
 @dataclass(frozen=True)
@@ -72,20 +85,21 @@ def run(
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``. Not part of a record's identity, but noted in it.
         recompute: run it even if there is a record, or weights of an earlier run.
         progress: show a bar of the optimiser's steps.
-        threads: CPU threads; 1 is fastest where several experiments run side by side.
+        threads: CPU threads; 1 is fastest where several experiments run side by side. Sums are rounded in another order with more, so
+            that they are part of the identity: records and weights of their own, which cannot be committed.
 
     Raises:
         ValueError, DataError, FileNotFoundError: something about the experiment or its data is wrong.
         OSError: nothing can be written to the store; raised before anything is computed.
     """
     store = store or ResultStore()
-    identity = experiment.identity()
+    identity = with_threads(experiment.identity(), threads)
     key = identity_key(identity)
     record = None if recompute else store.read(key)
     if record is not None:
         return record
     store.prepare()
-    with cpu_threads(threads):
+    with interruptible(KEPT.format(store.runs)), cpu_threads(threads):
         training = train(experiment, store, device=device, recompute=recompute, progress=progress, threads=threads)
         before = time.perf_counter()
         scores, _ = evaluate(training)
@@ -98,9 +112,10 @@ def run(
         "identity": identity,
         "scores": by_tiou | {"avg": scores.average_mean_ap},
         "scored": counts | training.counts,
+        "split": split_record(training.dataset, training.hidden),
         "occupancy": coverage,
         "calibration": training.calibration and json.loads(json.dumps(asdict(training.calibration))),
-        "provenance": _provenance(training, resolve_device(device), threads, seconds),
+        "provenance": run_provenance(resolve_device(device), threads, [stage.code for stage in training.stages.values()], seconds),
         "gradient_share": {name: mean_gradient_shares(stage.curve) for name, stage in training.stages.items()},
         "curves": {name: stage.curve for name, stage in training.stages.items()},
     }
@@ -128,7 +143,7 @@ def train(
     """
     store = store or ResultStore()
     store.prepare()
-    identity, rule, target = experiment.identity(), experiment.learning_rule(), resolve_device(device)
+    identity, rule, target = with_threads(experiment.identity(), threads), experiment.learning_rule(), resolve_device(device)
     dataset = experiment.load()
     split = split_dataset(dataset, identity["label_ratio"], experiment.seed)
     normalization = Normalization.of([*(v.video for v in dataset.train), *dataset.unlabeled])
@@ -161,7 +176,7 @@ def train(
     def weights_of(depends_on: Mapping[str, Any]) -> Path | None:
         if on_epoch is not None:
             return None
-        weights = store.runs / f"weights-{identity_key({**depends_on, 'device': target.type})}.safetensors"
+        weights = store.runs / f"weights-{identity_key(with_threads({**depends_on, 'device': target.type}, threads))}.safetensors"
         if recompute:
             weights.unlink(missing_ok=True)
             partial_of(weights).unlink(missing_ok=True)
@@ -172,7 +187,11 @@ def train(
     depends_on = stage_identities(identity, rule)
     epochs = sum(epochs_of(name, config) for name in depends_on) + FOLDS * calibrates * config.pretrain_epochs
     steps = steps_per_epoch(data, config) * epochs
-    with progress_bar(steps, f"{rule.name}, {dataset.name}", "step", progress) as bar, cpu_threads(threads):
+    with (
+        interruptible(KEPT.format(store.runs)),
+        cpu_threads(threads),
+        progress_bar(steps, f"{rule.name}, {dataset.name}", "step", progress) as bar,
+    ):
         if calibrates:
 
             def pretrain(labeled: Sequence[LabeledVideo], held_out: Sequence[Video], fold: int) -> Detector:
@@ -218,10 +237,3 @@ def truth_in_subspaces(training: Training, detector: Detector | None = None) -> 
     own = {name: getattr(training.rule, name) for name in ("positive_ratio", "precedence") if hasattr(training.rule, name)}
     own["temperature"] = training.temperature
     return subspace_coverage(detector or trained.detector, training.hidden, trained.protocol, trained.normalization, **own)
-
-
-def _provenance(training: Training, device: torch.device, threads: int, seconds: Mapping[str, float]) -> dict[str, Any]:
-    """What a record was computed with; weights that another code version trained name that version too."""
-    about = provenance(device, threads)
-    versions = {stage.code for stage in training.stages.values()} | {about["commit"]}
-    return about | {"commit": "+".join(sorted(versions)), "seconds": {name: round(s, 2) for name, s in seconds.items()}}

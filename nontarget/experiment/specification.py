@@ -133,6 +133,11 @@ def versions_of(detector: str, rule: LearningRule) -> dict[str, int]:
     } | _calibration_version(rule)
 
 
+def with_threads(identity: Mapping[str, Any], threads: int) -> dict[str, Any]:
+    """An identity of what is computed with so many CPU threads; one thread, as for all committed results, goes without saying."""
+    return dict(identity) if threads == 1 else {**identity, "threads": threads}
+
+
 def stage_identities(identity: Mapping[str, Any], rule: LearningRule) -> dict[StageName, dict[str, Any]]:
     """What the weights after each stage depend on."""
     common = {name: identity[name] for name in ("dataset", "protocol", "label_ratio", "seed", "detector")}

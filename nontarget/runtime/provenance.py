@@ -3,6 +3,7 @@
 import platform
 import resource
 import subprocess
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +22,7 @@ def provenance(device: torch.device, threads: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
+        "threads": threads,
         "device": torch.cuda.get_device_name(device) if gpu else f"{device.type}: {_processor()}, {threads} thread(s)",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
@@ -28,16 +30,26 @@ def provenance(device: torch.device, threads: int) -> dict[str, Any]:
     }
 
 
+def run_provenance(device: torch.device, threads: int, trained_by: Iterable[str], seconds: Mapping[str, float]) -> dict[str, Any]:
+    """:func:`provenance` and the time of each part; where another code version trained the weights, that version is named too."""
+    about = provenance(device, threads)
+    versions = {*trained_by, about["commit"]}
+    return about | {"commit": "+".join(sorted(versions)), "seconds": {name: round(s, 2) for name, s in seconds.items()}}
+
+
 @lru_cache
 def code_version() -> str:
-    """Git commit of the checkout that the package lies in, with ``-dirty`` if its code was changed; else the installed version."""
+    """Git commit of the checkout that the package lies in, with ``-dirty`` if its code was changed; else the installed version.
+
+    ``unknown`` in a checkout of which git says nothing: it is not installed, or refuses a folder of another owner (safe.directory).
+    """
     package = Path(__file__).resolve().parents[1]
     if (package.parent / ".git").exists():
         try:
             commit = _git(package, "rev-parse", "--short=12", "HEAD")
             return commit + ("-dirty" if _git(package, "status", "--porcelain", "--", ".") else "")
         except (OSError, subprocess.CalledProcessError):
-            pass
+            return "unknown"
     try:
         return version("nontarget")
     except PackageNotFoundError:

@@ -7,11 +7,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from nontarget.runtime.digests import DIGEST, check_tensors, tensors_digest
 from nontarget.runtime.files import atomic_write
 
 
 def write_weights(path: str | Path, parts: Mapping[str, Mapping[str, Tensor]], header: Mapping[str, str]) -> None:
-    """Write tensors, whole or not at all.
+    """Write tensors with a digest of their content, whole or not at all.
 
     Args:
         path: of the file.
@@ -23,21 +24,30 @@ def write_weights(path: str | Path, parts: Mapping[str, Mapping[str, Tensor]], h
     """
     tensors = {f"{part}.{name}": tensor.contiguous() for part, named in parts.items() for name, tensor in named.items()}
     with atomic_write(path) as file:
-        file.write(save(tensors, dict(header)))
+        file.write(save(tensors, {**header, DIGEST: tensors_digest(tensors, header)}))
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str]]:
     """Read what :func:`write_weights` wrote: the parts, on the CPU, and the header.
 
     Raises:
-        ValueError: the file is not in the safetensors format, or it is cut off.
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not in the safetensors format, it is cut off, or it was changed after it was written. A file without a
+            digest, as earlier versions wrote it, is read; its header then has no ``digest``.
     """
-    parts: dict[str, dict[str, Tensor]] = {}
     try:
         with safe_open(path, framework="pt") as file:
-            for key in list(file.keys()):
-                part, _, name = key.partition(".")
-                parts.setdefault(part, {})[name] = file.get_tensor(key)
-            return parts, dict(file.metadata() or {})
+            tensors = {key: file.get_tensor(key) for key in list(file.keys())}
+            header = dict(file.metadata() or {})
     except SafetensorError as error:
         raise ValueError(f"{path}: not a readable safetensors file ({error})") from None
+    if DIGEST in header:
+        try:
+            check_tensors(tensors, header)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        part, _, name = key.partition(".")
+        parts.setdefault(part, {})[name] = tensor
+    return parts, header

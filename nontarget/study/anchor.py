@@ -26,8 +26,11 @@ from nontarget.experiment import evaluate, train
 from nontarget.metrics import match_detections, rank_detections
 from nontarget.results import ResultStore, default_results_folder, identity_key
 from nontarget.runtime.devices import resolve_device
+from nontarget.runtime.digests import intact, with_digest, without_digest
 from nontarget.runtime.files import atomic_write, check_writable
+from nontarget.runtime.locks import locked
 from nontarget.runtime.provenance import provenance
+from nontarget.runtime.tables import read_table, write_table
 from nontarget.study.comparison import paired_interval
 from nontarget.study.given import ExperimentOn
 from nontarget.study.texttable import TextTable
@@ -174,6 +177,8 @@ def run_anchor(
 ) -> Anchor:
     """Compute the folds that have no record yet, each written whole or not at all, and read all of them.
 
+    A record that is not what was written is set aside with a warning, and counts as none.
+
     Args:
         folder: of the records; weights of a fold under way are kept below it, so that an interrupted one goes on.
         dataset: default: ``hapt``.
@@ -196,11 +201,11 @@ def run_anchor(
     for subject, data in folds.items():
         experiment = anchor_experiment(data, **dict(settings or {}))
         path = folder / f"{subject}-{identity_key(experiment.identity())}.json"
-        if compute and subject in wanted and not path.is_file():
+        record = _read_fold(path)
+        if record is None and compute and subject in wanted:
             check_writable(folder)
-            _write_fold(path, subject, experiment, ResultStore(folder), device, progress)
-        if path.is_file():
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = _write_fold(path, subject, experiment, ResultStore(folder), device, progress)
+        if record is not None:
             about = {name: record["provenance"][name] for name in ("commit", "date", "device")}
             rows[subject] = {**record["scores"], "key": identity_key(record["identity"]), **about}
     return Anchor(pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS[1:]).rename_axis("subject"), len(folds))
@@ -209,11 +214,15 @@ def run_anchor(
 def read_anchor(path: Path | None = None) -> Anchor:
     """The committed folds: ``anchor.csv`` of the results folder; none if there is no such file."""
     path = path or default_results_folder() / "anchor.csv"
-    scores = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=COLUMNS)
+    scores = read_table(path, COLUMNS) if path.is_file() else pd.DataFrame(columns=COLUMNS)
     return Anchor(scores.set_index("subject"), SUBJECTS)
 
 
-def _write_fold(path: Path, subject: str, experiment: ExperimentOn, store: ResultStore, device: str, progress: bool) -> None:
+def _read_fold(path: Path) -> dict[str, Any] | None:
+    return intact(path, lambda path: without_digest(json.loads(path.read_text(encoding="utf-8"))))
+
+
+def _write_fold(path: Path, subject: str, experiment: ExperimentOn, store: ResultStore, device: str, progress: bool) -> dict[str, Any]:
     training = train(experiment, store, device=device, progress=progress)
     scores, detections = evaluate(training)
     data = training.dataset
@@ -234,7 +243,8 @@ def _write_fold(path: Path, subject: str, experiment: ExperimentOn, store: Resul
         "provenance": provenance(resolve_device(device), 1),
     }
     with atomic_write(path) as file:
-        file.write(json.dumps(record, indent=1).encode())
+        file.write(json.dumps(with_digest(record), indent=1, allow_nan=False).encode())
+    return record
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -248,8 +258,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     options = parser.parse_args(arguments)
     anchor = run_anchor(options.results, subjects=options.subjects, device=options.device, settings={"preset": options.preset})
-    with atomic_write(default_results_folder() / "anchor.csv") as file:
-        anchor.scores.reset_index()[COLUMNS].to_csv(file, index=False, lineterminator="\n", float_format="%.6g")
+    path = default_results_folder() / "anchor.csv"
+    with locked(path):
+        write_table(path, anchor.scores.reset_index()[COLUMNS], float_format="%.6g")
     print(anchor.table.caption, anchor.table.cells.to_string(index=False), anchor.findings, sep="\n")
 
 

@@ -21,8 +21,10 @@ from nontarget.data.folder import read_external_scores
 from nontarget.data.registry import DATA_VARIABLE
 from nontarget.metrics import METRICS_VERSION, evaluate_detections
 from nontarget.results import default_results_folder
-from nontarget.runtime.files import atomic_write
+from nontarget.runtime.files import check_replaceable
+from nontarget.runtime.locks import locked
 from nontarget.runtime.provenance import code_version
+from nontarget.runtime.tables import check_signed, read_table, write_table
 from nontarget.study.audit_protocols import (
     THUMOS14_CLASSES,
     THUMOS14_LEFT_OUT,
@@ -57,6 +59,11 @@ SHOWN = {"activitynet": (0.5, 0.75, 0.95), "thumos14": TIOUS["thumos14"]}
 MIN_SHARES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 MIN_SCORES = (0.5, 0.9, 0.99)
 MIN_SECONDS = (0.5, 1.0, 2.0)
+
+COLUMNS = [
+    "dataset", "detector", "protocol", "setting", "tiou", "mean_ap", "num_videos", "num_instances", "num_detections", "seed",
+    "version", "commit", "date", "checksum",
+]  # fmt: skip
 
 FILES = {
     "activitynet": {
@@ -99,11 +106,10 @@ def audit(dataset: str, root: str | Path | None = None, seeds: int = 5) -> pd.Da
         shown = {f"{t:g}": values[t] for t in SHOWN[dataset]} | {"avg": scores.average_mean_ap}
         counts = (scores.num_videos, scores.num_instances, scores.num_detections)
         rows += [(dataset, detector, protocol, setting, t, round(float(ap), 6), *counts, seed) for t, ap in shown.items()]
-    names = ["dataset", "detector", "protocol", "setting", "tiou", "mean_ap", "num_videos", "num_instances", "num_detections", "seed"]
     with annotation_path.open("rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()
     made = {"version": VERSION, "commit": code_version(), "date": datetime.now(UTC).strftime("%Y-%m-%d"), "checksum": checksum}
-    return pd.DataFrame(rows, columns=names).astype({"seed": "Int64"}).assign(**made)
+    return pd.DataFrame(rows, columns=COLUMNS[: -len(made)]).astype({"seed": "Int64"}).assign(**made)
 
 
 def _activitynet(path: Path, score_path: Path, seeds: int) -> Iterator[tuple[str, int | None, Protocol]]:
@@ -194,7 +200,7 @@ def read_audit(path: str | Path | None = None) -> pd.DataFrame:
     path = Path(path) if path is not None else default_results_folder() / "audit.csv"
     if not path.is_file():
         raise FileNotFoundError(f"{path}: not here; `python -m nontarget.audit` computes it from the annotation files")
-    rows = pd.read_csv(path, dtype={"setting": str, "tiou": str, "seed": "Int64"}).fillna({"setting": ""})
+    rows = read_table(path, COLUMNS, dtype={"setting": str, "tiou": str, "seed": "Int64"}).fillna({"setting": ""})
     if set(rows["version"]) != {VERSION}:
         raise ValueError(
             f"{path}: rows of {sorted(set(rows['version']))}, this is {VERSION!r}; `python -m nontarget.audit` computes them anew"
@@ -264,13 +270,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=5, help="draws where something is drawn; default: 5")
     chosen = parser.parse_args(arguments)
     path = default_results_folder() / "audit.csv"
+    check_replaceable(path)
+    check_signed(path)
     rows = [audit(dataset, chosen.data, chosen.seeds) for dataset in chosen.datasets]
-    if path.is_file() and (kept := read_audit(path).query("dataset not in @chosen.datasets")).size:
-        rows.append(kept)
-    table = pd.concat(rows, ignore_index=True).sort_values("dataset", kind="stable")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as file:
-        file.write(table.to_csv(index=False, lineterminator="\n").encode())
+    with locked(path):
+        if path.is_file() and (kept := read_audit(path).query("dataset not in @chosen.datasets")).size:
+            rows.append(kept)
+        table = pd.concat(rows, ignore_index=True).sort_values("dataset", kind="stable")
+        write_table(path, table)
     print(f"{path}: {len(table)} rows")
 
 

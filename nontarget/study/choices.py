@@ -12,8 +12,10 @@ import pandas as pd
 from nontarget.experiment import Experiment
 from nontarget.parallel import run_all
 from nontarget.results import ResultStore, default_results_folder
-from nontarget.runtime.files import atomic_write
+from nontarget.runtime.files import check_replaceable
+from nontarget.runtime.locks import locked
 from nontarget.runtime.provenance import code_version
+from nontarget.runtime.tables import check_signed, read_table, write_table
 from nontarget.study.texttable import TextTable, percent
 
 SYSTEMS = ("whole-video", "pre-trained only", "supervised only", "baseline", "fully supervised", "oracle")
@@ -56,6 +58,8 @@ def try_settings(
         ValueError: a cell's rule is none of ``SYSTEMS``: settings are never chosen by how a rule under study comes out.
     """
     store = store or ResultStore()
+    check_replaceable(choices_path(store))
+    check_signed(choices_path(store))
     for _, _, system in cells:
         if system not in SYSTEMS:
             raise ValueError(f"settings may be chosen by {', '.join(SYSTEMS)} alone, got {system!r}")
@@ -106,20 +110,22 @@ def choose(question: str, setting: str, why: str, path: Path | None = None) -> N
         ValueError: the log has no such trial.
     """
     path = path or choices_path()
-    table = read_choices(path)
-    rows = table["question"] == question
-    if not (rows & (table["setting"] == setting)).any():
-        raise ValueError(f"{path}: no trial of {setting!r} for {question!r}")
-    table.loc[rows, ["chosen", "why"]] = ""
-    table.loc[rows & (table["setting"] == setting), ["chosen", "why"]] = ["yes", why]
-    _write(table, path)
+    with locked(path):
+        table = read_choices(path)
+        rows = table["question"] == question
+        if not (rows & (table["setting"] == setting)).any():
+            raise ValueError(f"{path}: no trial of {setting!r} for {question!r}")
+        table.loc[rows, ["chosen", "why"]] = ""
+        table.loc[rows & (table["setting"] == setting), ["chosen", "why"]] = ["yes", why]
+        write_table(path, table)
 
 
 def log(rows: pd.DataFrame, path: Path) -> None:
     """Add trials to the log; an older row of the same trial is replaced."""
-    old = read_choices(path)
-    kept = old[~old.set_index(_TRIAL).index.isin(rows.set_index(_TRIAL).index)]
-    _write(pd.concat([kept, rows]) if len(kept) else rows, path)
+    with locked(path):
+        old = read_choices(path)
+        kept = old[~old.set_index(_TRIAL).index.isin(rows.set_index(_TRIAL).index)]
+        write_table(path, pd.concat([kept, rows]) if len(kept) else rows)
 
 
 def read_choices(path: Path | None = None) -> pd.DataFrame:
@@ -127,17 +133,12 @@ def read_choices(path: Path | None = None) -> pd.DataFrame:
     path = path or choices_path()
     if not path.is_file():
         return pd.DataFrame(columns=COLUMNS)
-    return pd.read_csv(path, dtype={"seeds": str}, keep_default_na=False, na_values={"average_map": [""], "std": [""]})
+    return read_table(path, COLUMNS, dtype={"seeds": str}, keep_default_na=False, na_values={"average_map": [""], "std": [""]})
 
 
 def choices_path(store: ResultStore | None = None) -> Path:
     """Where the log is: beside the committed results."""
     return (store.folder if store else default_results_folder()) / "choices.csv"
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    with atomic_write(path) as file:
-        table.to_csv(file, index=False, lineterminator="\n")
 
 
 def summary(table: pd.DataFrame) -> TextTable:

@@ -7,6 +7,7 @@ belongs to by ``key``; readers use :func:`current`, which leaves out what older 
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from nontarget.data import Dataset, load_dataset
 from nontarget.experiment import Experiment, train
 from nontarget.results import ResultStore, identity_key
 from nontarget.runtime.devices import resolve_device
-from nontarget.runtime.files import atomic_write
+from nontarget.runtime.files import check_replaceable
+from nontarget.runtime.locks import locked
 from nontarget.runtime.provenance import provenance
+from nontarget.runtime.tables import check_signed, read_table, write_table
 from nontarget.study.analysis.snippets import hidden_snippets
 from nontarget.study.decomposition import ROW_COLUMNS, decomposition_rows
 from nontarget.study.gates import gate_seeds, records_in
@@ -55,19 +58,30 @@ class Report:
 
     def read(self, store: ResultStore | None = None) -> pd.DataFrame:
         """The rows that are current; empty if there are none."""
-        path = (store or ResultStore()).folder / f"{self.name}.csv"
+        path = self.path(store)
         if not path.is_file():
             return pd.DataFrame(columns=list(self.columns))
         text = ["dataset", "rule", "rule_settings", "twin_settings", "key", "dataset_checksum", "commit", "kind", "teacher", "stage"]
         dtype = dict.fromkeys([*text, "subspace", "quantity", "variant", "twin", "tiou", "date", "device"], str)
-        frame = pd.read_csv(path, dtype=dtype)
+        frame = read_table(path, self.columns, dtype=dtype)
         strings = [name for name in frame if name in dtype]
         return current(frame.assign(**{name: frame[name].fillna("") for name in strings}))
+
+    def path(self, store: ResultStore | None = None) -> Path:
+        """Where the table is: beside the metrics."""
+        return (store or ResultStore()).folder / f"{self.name}.csv"
+
+    def prepare(self, store: ResultStore | None = None) -> None:
+        """Raise OSError, or ValueError where rows have no digests yet, now if the table cannot be written."""
+        check_replaceable(self.path(store))
+        check_signed(self.path(store))
 
     def update(
         self, dataset: str, ratios: Iterable[float], store: ResultStore | None = None, device: str = "auto", recompute: bool = False
     ) -> int:
         """Add the rows of a data set that the table lacks; those of older code or data go. Returns how many rows the table has.
+
+        Several processes may update it at the same time: what others added while this one computed stays.
 
         Args:
             dataset: see :func:`nontarget.data.load_dataset`.
@@ -77,21 +91,25 @@ class Report:
             recompute: also rows that are there.
         """
         store = store or ResultStore()
+        self.prepare(store)
         kept = self.read(store)
         wanted = {identity_key(e.identity()): e for ratio in ratios for e in self.experiments(dataset, ratio)}
         if recompute:
             kept = kept[~kept["key"].isin(list(wanted))]
         lacking = {key for key, e in wanted.items() if self.keyed_by in (None, e.rule)} - set(kept["key"])
+        new = None
         if lacking:
             todo = [e for key, e in wanted.items() if self.keyed_by or key in lacking]
             new = self.rows(dataset, todo, store, device)
             about = provenance(resolve_device(device), 1)
             new = new.assign(**{name: about[name] for name in ("commit", "date", "device")}).reindex(columns=list(self.columns))
-            kept = kept[~kept["key"].isin(new["key"])]
-            kept = pd.concat([kept, new], ignore_index=True) if len(kept) else new
-        if len(kept):
-            with atomic_write(store.folder / f"{self.name}.csv") as file:
-                kept.to_csv(file, index=False, lineterminator="\n", float_format="%.6g")
+        with locked(self.path(store)):
+            kept = self.read(store)
+            if new is not None:
+                kept = kept[~kept["key"].isin(new["key"])]
+                kept = pd.concat([kept, new], ignore_index=True) if len(kept) else new
+            if len(kept):
+                write_table(self.path(store), kept, float_format="%.6g")
         return len(kept)
 
 

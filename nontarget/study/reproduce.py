@@ -11,6 +11,7 @@ from nontarget.data.simulate import TWINS
 from nontarget.experiment import Experiment
 from nontarget.parallel import run_all
 from nontarget.results import ResultStore, identity_key
+from nontarget.runtime.interrupts import interruptible
 from nontarget.study.calibration import calibration_experiments
 from nontarget.study.gates import gate_experiments
 from nontarget.study.open_questions import readings_experiments
@@ -91,6 +92,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--missing", action="store_true", help="only what the committed table lacks, or has of other code or data")
     chosen = parser.parse_args(arguments)
     store = ResultStore()
+    kept = f"finished runs and epochs are kept in {store.runs}, committed ones in {store.folder}; the same command goes on from there"
+    with interruptible(kept):
+        _reproduce(chosen, store)
+
+
+def _reproduce(chosen: argparse.Namespace, store: ResultStore) -> None:
+    store.prepare()
+    store.prepare_commit()
+    for part in set(chosen.parts) & set(REPORTS):
+        REPORTS[part].prepare(store)
     for part in chosen.parts:
         for dataset in chosen.datasets:
             experiments = part_experiments(part, dataset, chosen.ratios)

@@ -1,0 +1,42 @@
+"""Class lists of videos as a feature folder states them: what a split may know of videos whose annotations are hidden."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nontarget.config import check_choice
+from nontarget.data.annotations import raise_problems
+from nontarget.data.videos import DataError
+
+KEY = "video_classes"
+
+
+def stated_class_lists(path: Path, content: Mapping[str, Any], classes: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """The key ``video_classes`` of an annotation file, ``{video: [class, ...]}``; empty where there is none.
+
+    Args:
+        path: of the file, for messages.
+        content: the whole file.
+        classes: of the data set.
+
+    Raises:
+        DataError: it is no such object, or names a video or a class that there is not.
+    """
+    stated = content.get(KEY, {})
+    if not isinstance(stated, dict):
+        raise DataError(f"{path}: {KEY!r} must be an object {{video: [class, ...]}}, got {stated!r}")
+    problems, found, index = [], {}, {name: i for i, name in enumerate(classes)}
+    for video, names in stated.items():
+        if video not in content["database"]:
+            problems.append(f"{KEY}: no video {video!r} in the database")
+        elif not isinstance(names, list):
+            problems.append(f"{video}: {KEY} must be a list of classes, got {names!r}")
+        else:
+            try:
+                for name in names:
+                    check_choice(f"class in {KEY}", name, index)
+                found[video] = tuple(sorted({index[name] for name in names}))
+            except (ValueError, TypeError) as error:
+                problems.append(f"{video}: {error}")
+    raise_problems(path, problems)
+    return found
