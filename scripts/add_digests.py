@@ -19,7 +19,7 @@ from nontarget.runtime.files import atomic_write
 from nontarget.runtime.locks import locked
 from nontarget.runtime.tables import signed_lines, unsigned_rows
 
-TABLES = ("metrics.csv", "decomposition.csv", "why.csv", "map.csv", "audit.csv", "choices.csv")
+TABLES = ("metrics.csv", "decomposition.csv", "why.csv", "map.csv", "anchor.csv", "audit.csv", "choices.csv")
 
 
 def add_to_table(path: Path, renew: bool = False) -> tuple[int, list[str]]:
