@@ -89,7 +89,7 @@ def training(device):
         ).on_device_if_it_fits(device)
         settings = detector_settings("spot", "small")
         detector = build_detector("spot", dataset.feature_dim, dataset.num_classes, settings).to(device).train()
-        frozen, rule = build_detector("spot", dataset.feature_dim, dataset.num_classes, settings).to(device), get_rule("ours")
+        frozen, rule = build_detector("spot", dataset.feature_dim, dataset.num_classes, settings).to(device), get_rule("non-target")
         teacher = Teacher(frozen, data.unlabeled, config.batch_size, cached=False)
         batch = next(training_batches(data, rule, 1, config.batch_size, device))
 

@@ -15,7 +15,7 @@
 # # The paper's claims
 #
 # Which of the paper's quantitative claims hold under one protocol, on simulated twins of its data sets and on four real sets, three of
-# which are not video? Every number of ours comes from the repository's committed results, every number of the paper from its tables.
+# which are not video? Every number of this project comes from the repository's committed results, every number of the paper from its tables.
 
 # %%
 # %matplotlib inline
@@ -99,11 +99,11 @@ book.directions
 intervals = book.details().dropna(subset=["low"])
 single = intervals.drop_duplicates(["quantity", "dataset"])
 above, below = (single["low"] > 0).sum(), (single["high"] < 0).sum()
-gains = single[single["about"].str.match("(ActionFormer, )?ours over")]
+gains = single[single["about"].str.match("(ActionFormer, )?non-target over")]
 Markdown(
     f"Of {len(single)} different intervals, {above} lie above 0, as the paper says, and {below} "
     f"below; were there no difference anywhere, about {0.05 * len(single):.0f} would leave out 0 "
-    f"by chance. Of the {len(gains)} gains of *ours* over another system, "
+    f"by chance. Of the {len(gains)} gains of *non-target* over another system, "
     f"{(gains['low'] > 0).sum()} lie above 0 and {(gains['high'] < 0).sum()} below."
 )
 

@@ -15,7 +15,7 @@
 # # Figure 1: a wrong target
 #
 # Where is the truth when the most probable class is wrong? The paper's Fig. 1 shows a snippet whose pseudo label is wrong while the true
-# class is among the classes that a pseudo label throws away. Here is one of ours, and how many there are.
+# class is among the classes that a pseudo label throws away. Here is one of our own, and how many there are.
 
 # %%
 # %matplotlib inline

@@ -56,23 +56,23 @@ trained = {
         train(Experiment(rule=rule, seed=seed, **plain), ResultStore(), device=device)
         for seed in range(seeds)
     ]
-    for rule in ("baseline", "ours")
+    for rule in ("baseline", "non-target")
 }
 runs = {
     rule: [analysis.hidden_snippets(t) for t in found] for rule, found in trained.items()
 }
-data = trained["ours"][0].dataset
+data = trained["non-target"][0].dataset
 kind = "simulated" if data.simulated else "real"
 
 # %% [markdown]
 # ## How separable they are
 #
 # Balanced accuracy of a logistic regression in percent, cross-validated so that no video is in both parts of a fold; 50 is chance. The
-# interval (`low`, `high`) is of 95 %, by a bootstrap over videos. Look at `gain`: *ours* minus *baseline* on the same snippets, its interval
+# interval (`low`, `high`) is of 95 %, by a bootstrap over videos. Look at `gain`: *non-target* minus *baseline* on the same snippets, its interval
 # with the same videos drawn for both. One that contains 0 says that these videos cannot tell the two apart.
 
 # %%
-drawn = [analysis.draw_snippets(s.labels != s.background, each) for s in runs["ours"]]
+drawn = [analysis.draw_snippets(s.labels != s.background, each) for s in runs["non-target"]]
 scores = {
     rule: [
         analysis.separability(s.embeddings[i], s.labels[i] != s.background, s.video_id[i])
@@ -93,7 +93,7 @@ TextTable(
 # little in it, and two maps cannot be laid over each other: look at how mixed the kinds are.
 
 # %%
-sample = runs["ours"][0]
+sample = runs["non-target"][0]
 few = analysis.draw_snippets(sample.labels != sample.background, shown)
 groups = np.where(sample.labels[few] != sample.background, "action", "background")
 maps = {
@@ -104,7 +104,7 @@ titles = {
     for rule, found in scores.items()
 }
 
-# %% mystnb={"figure": {"caption": "Figure 3. Embeddings of action and background snippets of unlabelled training videos, without and with learning from non-target classes (t-SNE); above each map, how well a linear classifier separates the kinds.", "name": "figure-3"}, "image": {"alt": "Two scatter plots of snippet embeddings, baseline and ours, with action and background snippets in different colours and markers."}}
+# %% mystnb={"figure": {"caption": "Figure 3. Embeddings of action and background snippets of unlabelled training videos, without and with learning from non-target classes (t-SNE); above each map, how well a linear classifier separates the kinds.", "name": "figure-3"}, "image": {"alt": "Two scatter plots of snippet embeddings, baseline and non-target, with action and background snippets in different colours and markers."}}
 embedding_maps(maps, groups, titles)
 
 # %%
@@ -121,7 +121,7 @@ CsvLink(pd.concat(points), "figure3.csv")
 # %%
 Markdown(
     f"**{data.name} ({kind} data)**, {100 * ratio:g} % labelled. Action and background are "
-    f"told apart: {analysis.separability_findings(scores, 'ours', 'baseline')}"
+    f"told apart: {analysis.separability_findings(scores, 'non-target', 'baseline')}"
 )
 
 # %% [markdown]

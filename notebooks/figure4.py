@@ -65,7 +65,7 @@ pd.DataFrame(100 * rates[np.ix_(chosen, chosen)], names, names).round(1)
 # ## How separable they are
 #
 # Balanced accuracy of a logistic regression over the four classes in percent, cross-validated by video; 25 is chance. `low` and `high`:
-# 95 % interval by a bootstrap over videos; `gain`: *ours* minus *baseline* on the same snippets.
+# 95 % interval by a bootstrap over videos; `gain`: *non-target* minus *baseline* on the same snippets.
 
 # %%
 runs = {
@@ -75,12 +75,12 @@ runs = {
         )
         for seed in range(seeds)
     ]
-    for rule in ("baseline", "ours")
+    for rule in ("baseline", "non-target")
 }
 runs = {rule: [s[np.isin(s.labels, chosen)] for s in found] for rule, found in runs.items()}
 
 # %%
-drawn = [analysis.draw_snippets(s.labels, each) for s in runs["ours"]]
+drawn = [analysis.draw_snippets(s.labels, each) for s in runs["non-target"]]
 scores = {
     rule: [
         analysis.separability(s.embeddings[i], s.labels[i], s.video_id[i])
@@ -100,7 +100,7 @@ TextTable(
 # t-SNE of the same snippets of the first run, from their principal components, with a fixed seed. Look at how mixed the classes are.
 
 # %%
-sample = runs["ours"][0]
+sample = runs["non-target"][0]
 few = analysis.draw_snippets(sample.labels, shown)
 groups = np.array(start.dataset.classes)[sample.labels[few]]
 maps = {
@@ -111,7 +111,7 @@ titles = {
     for rule, found in scores.items()
 }
 
-# %% mystnb={"figure": {"caption": "Figure 4. Embeddings of unlabelled snippets of four classes that are easily confused, without and with learning from non-target classes (t-SNE); above each map, how well a linear classifier separates the classes.", "name": "figure-4"}, "image": {"alt": "Two scatter plots of snippet embeddings, baseline and ours, with four classes in different colours and markers."}}
+# %% mystnb={"figure": {"caption": "Figure 4. Embeddings of unlabelled snippets of four classes that are easily confused, without and with learning from non-target classes (t-SNE); above each map, how well a linear classifier separates the classes.", "name": "figure-4"}, "image": {"alt": "Two scatter plots of snippet embeddings, baseline and non-target, with four classes in different colours and markers."}}
 embedding_maps(maps, groups, titles)
 
 # %%
@@ -129,7 +129,7 @@ CsvLink(pd.concat(points), "figure4.csv")
 Markdown(
     f"**{start.dataset.name} ({kind} data)**, {100 * ratio:g} % labelled, classes "
     f"{', '.join(names)}. They are told apart: "
-    f"{analysis.separability_findings(scores, 'ours', 'baseline')}"
+    f"{analysis.separability_findings(scores, 'non-target', 'baseline')}"
 )
 
 # %% [markdown]

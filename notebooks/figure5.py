@@ -33,7 +33,7 @@ from nontarget.study.analysis import committed_coverage, coverage_by_epoch, with
 dataset = "thumos14-sim"
 ratio = 0.1
 seed = 0
-rule = "ours"
+rule = "non-target"
 features = None
 preset = "small"
 device = "auto"
@@ -64,13 +64,15 @@ subspaces_by_ratio(runs)
 CsvLink(runs, "figure5.csv")
 
 # %% [markdown]
-# In percent for *ours*, means over label ratios and seeds: `all` and `action` are shares of snippets, `chance` is that of a class at random.
+# In percent for *non-target*, means over label ratios and seeds: `all` and `action` are shares of snippets, `chance` is that of a class at random.
 
 # %%
-ours = runs[runs.rule == "ours"].groupby("dataset").mean(numeric_only=True)
+non_target = runs[runs.rule == "non-target"].groupby("dataset").mean(numeric_only=True)
 parts = {"all": "truth", "action": "action", "chance": "chance"}
 columns = {
-    (name, k): 100 * ours[f"{c}_{name}"] for name in SUBSPACES for k, c in parts.items()
+    (name, k): 100 * non_target[f"{c}_{name}"]
+    for name in SUBSPACES
+    for k, c in parts.items()
 }
 pd.DataFrame(columns).round(1).T
 

@@ -48,11 +48,11 @@ min_tiou = 0.5
 plain = {"dataset": dataset, "label_ratio": ratio, "seed": seed}
 plain |= {"preset": preset, "features": features}
 experiments = {
-    rule: Experiment(rule=rule, **plain) for rule in ("baseline", "SPOT", "ours")
+    rule: Experiment(rule=rule, **plain) for rule in ("baseline", "SPOT", "non-target")
 }
 trained = {rule: train(e, ResultStore(), device=device) for rule, e in experiments.items()}
 found = {rule: evaluate(t) for rule, t in trained.items()}
-data = trained["ours"].dataset
+data = trained["non-target"].dataset
 videos = [v.video for v in videos_by_instances(data.test)]
 kind = "simulated" if data.simulated else "real"
 Markdown(f"**{data.name} ({kind} data)**: {', '.join(f'`{v.video_id}`' for v in videos)}")
@@ -75,7 +75,7 @@ matches = {
 }
 lines = {f"{v.video_id} ({kind})": (v.duration_s, matches[v.video_id]) for v in videos}
 
-# %% mystnb={"figure": {"caption": "Figure 6. Found, missed and false detections of three systems on two test videos, below the annotated instances. As many detections are kept as there are instances; letters are classes.", "name": "figure-6"}, "image": {"alt": "Time lines of two test videos: annotated instances, and for baseline, SPOT and ours a lane of found, a lane of missed and a lane of false detections."}}
+# %% mystnb={"figure": {"caption": "Figure 6. Found, missed and false detections of three systems on two test videos, below the annotated instances. As many detections are kept as there are instances; letters are classes.", "name": "figure-6"}, "image": {"alt": "Time lines of two test videos: annotated instances, and for baseline, SPOT and non-target a lane of found, a lane of missed and a lane of false detections."}}
 hits_and_misses(lines)
 
 # %% [markdown]

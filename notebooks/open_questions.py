@@ -49,7 +49,7 @@ Markdown("\n\n".join(reading.markdown for reading in READINGS))
 # %% [markdown]
 # ## What another reading would change
 #
-# Each alternative changes one thing in *ours*. Δ is its average mAP minus that of our reading, paired by seed: above 0 the alternative
+# Each alternative changes one thing in *non-target*. Δ is its average mAP minus that of our reading, paired by seed: above 0 the alternative
 # is the better one. The twins are simulated.
 
 # %%
@@ -67,7 +67,7 @@ for effect in effects:
 # A filled dot has an interval that leaves out 0. Where there is no current result it is written so; an alternative that a data set does
 # not have leaves its place empty.
 
-# %% mystnb={"figure": {"caption": "Average mAP with another reading minus that with ours, with 95 % intervals over seeds.", "name": "open-questions-effects"}, "image": {"alt": "A panel for each data set, a row for each alternative reading: a dot with its 95 % interval around the difference to our reading."}}
+# %% mystnb={"figure": {"caption": "Average mAP with another reading minus that with non-target, with 95 % intervals over seeds.", "name": "open-questions-effects"}, "image": {"alt": "A panel for each data set, a row for each alternative reading: a dot with its 95 % interval around the difference to our reading."}}
 frame = pd.concat([effect.frame for effect in effects])
 differences(frame)
 

@@ -15,7 +15,7 @@
 # # Take the loss into your own loop
 #
 # What does it take to use non-target learning in a training loop that knows nothing of this library? One import. Here a plain PyTorch
-# classifier learns from a few labelled points and many unlabelled ones; nothing but `non_target_loss` is ours. At the end the loop trains a
+# classifier learns from a few labelled points and many unlabelled ones; nothing but `non_target_loss` comes from this library. At the end the loop trains a
 # detector, with every term of the paper's total loss.
 
 # %%
@@ -109,7 +109,7 @@ torch.manual_seed(seed)
 settings = detectors.detector_settings("spot", "small")
 spot = detectors.build_detector("spot", twin.feature_dim, twin.num_classes, settings)
 optimizer = torch.optim.AdamW(spot.parameters(), lr=1e-3)
-rule, curve = rules.get_rule("ours"), []
+rule, curve = rules.get_rule("non-target"), []
 for _ in range(detector_steps):
     few, many = (clips[torch.randint(len(clips), (8,))] for clips in (labeled, unlabeled))
     losses = training_losses(spot, rule, few, many)

@@ -82,7 +82,8 @@ class SureTargets(LearningRule):
 short = {"training_settings": {"pretrain_epochs": epochs, "selftrain_epochs": epochs}}
 plain = {"dataset": dataset, "label_ratio": ratio, **short}
 systems = {
-    name: Experiment(rule=name, **plain) for name in ("supervised only", "baseline", "ours")
+    name: Experiment(rule=name, **plain)
+    for name in ("supervised only", "baseline", "non-target")
 }
 systems["sure targets"] = Experiment(
     rule="sure targets", rule_settings={"threshold": threshold}, **plain

@@ -30,7 +30,7 @@ from nontarget.results import ResultStore
 dataset = "thumos14-sim"
 ratio = 0.1
 seed = 0
-rule = "ours"
+rule = "non-target"
 features = None
 preset = "small"
 device = "auto"

@@ -76,7 +76,7 @@ CsvLink(rows, "why.csv")
 # ## What would help
 #
 # Oracle rules are told the hidden labels and compete with nothing: one takes the truth out of the negatives, one puts it among the
-# positives, one takes it as the pseudo label. If the first gains over *ours*, pushing the truth away costs that much. *Ours, calibrated*
+# positives, one takes it as the pseudo label. If the first gains over *non-target*, pushing the truth away costs that much. *Non-target, calibrated*
 # divides the teacher's logits by a temperature that was fitted to held-out labelled videos; *candidate labels* goes further and
 # lets every class that is not negative be right.
 

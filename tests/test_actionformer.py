@@ -172,7 +172,7 @@ def test_the_shortest_instance_wins(detector):
 def released_targets(points, segments, labels, num_classes):
     """label_points_single_video of the released code, without its division by the stride, in its own words.
 
-    points: rows (centre, low, high, stride); ranges are half open here, as in ours.
+    points: rows (centre, low, high, stride); ranges are half open here, as in this library.
     """
     lens = (segments[:, 1] - segments[:, 0])[None].repeat(len(points), 1)
     left, right = points[:, :1] - segments[None, :, 0], segments[None, :, 1] - points[:, :1]
@@ -413,7 +413,7 @@ def fresh(dataset, **changes):
     return detectors.build_detector("actionformer", dataset.feature_dim, dataset.num_classes, settings)
 
 
-@pytest.mark.parametrize("rule", ["supervised only", "ours"])
+@pytest.mark.parametrize("rule", ["supervised only", "non-target"])
 def test_training_learns(rule):
     dataset = toy()
     data, normalization = prepare(dataset)
@@ -432,7 +432,7 @@ class Interrupt(Exception):
     pass
 
 
-@pytest.mark.parametrize("rule", ["supervised only", "baseline", "ours"])
+@pytest.mark.parametrize("rule", ["supervised only", "baseline", "non-target"])
 @pytest.mark.parametrize("interrupted_at", [4, 10])
 def test_interrupted_training_ends_as_if_it_had_not_been(tmp_path, rule, interrupted_at):
     dataset = tiny_dataset()
@@ -507,11 +507,11 @@ def test_no_forward_pass_in_vain(monkeypatch):
     dataset = tiny_dataset()
     data, _ = prepare(dataset, 0.25)
     config = TrainingConfig(**TINY_TRAINING)
-    train_stage("pretrain", fresh(dataset), rules.get_rule("ours"), data, config, seed=5)
+    train_stage("pretrain", fresh(dataset), rules.get_rule("non-target"), data, config, seed=5)
     assert seen == [8] * 6, "labelled clips alone"
 
 
-@pytest.mark.parametrize("rule", ["supervised only", "whole-video", "fully supervised", "baseline", "ours"])
+@pytest.mark.parametrize("rule", ["supervised only", "whole-video", "fully supervised", "baseline", "non-target"])
 def test_one_run_end_to_end(tmp_path, rule):
     options = {"label_ratio": 0.25, "twin_settings": TINY_TWIN, "training_settings": TINY_TRAINING, "detector_settings": SETTINGS}
     experiment = Experiment(**options, detector="actionformer", rule=rule)

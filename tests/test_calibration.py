@@ -10,7 +10,7 @@ from nontarget.study.paper import reported_map
 
 def curve_of(**differences):
     rows = [(0.1, tiou, 30.0 + d, 30.0, d) for tiou, d in differences.items()]
-    return Calibration(pd.DataFrame(rows, columns=["ratio", "tiou", "ours", "paper", "difference"]))
+    return Calibration(pd.DataFrame(rows, columns=["ratio", "tiou", "twin", "paper", "difference"]))
 
 
 def test_bounds():
@@ -40,8 +40,8 @@ def test_curve_stands_beside_the_papers_baseline(tmp_path):
     found = calibration_curve(*arguments, settings=settings, store=store, workers=1, progress=False).curve.set_index("tiou")
     paper = reported_map("table1", "thumos14-sim", 0.4).loc["Baseline"]
     assert found["paper"].to_dict() == paper.to_dict()
-    assert found["ours"].between(0, 100).all()
-    pd.testing.assert_series_equal(found["difference"], found["ours"] - found["paper"], check_names=False)
+    assert found["twin"].between(0, 100).all()
+    pd.testing.assert_series_equal(found["difference"], found["twin"] - found["paper"], check_names=False)
     again = calibration_curve(*arguments, settings=settings, store=store, source="stored").curve.set_index("tiou")
     pd.testing.assert_frame_equal(found, again)
     with pytest.raises(ValueError, match="calibration of thumos14-sim"):

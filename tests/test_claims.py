@@ -64,50 +64,50 @@ BASELINE = [30.0, 33.0, 31.0]
 
 
 @pytest.mark.parametrize(
-    ("ours", "verdict", "cell"),
+    ("non_target", "verdict", "cell"),
     [
         ([32.0, 35.0, 33.5], "reproduced", "✓ reproduced: +2.2 [+1.4, +2.9]"),
         ([28.0, 31.0, 28.5], "not reproduced", "✗ not reproduced: -2.2 [-2.9, -1.4]"),
         ([28.0, 35.0, 32.5], "undetermined", "? undetermined: +0.5 [-4.9, +5.9]"),
     ],
 )
-def test_a_difference_forces_each_verdict(store, ours, verdict, cell):
-    commit(store, {"baseline": BASELINE, "ours": ours})
-    found = finding(store, Gap("ours", "baseline"))
+def test_a_difference_forces_each_verdict(store, non_target, verdict, cell):
+    commit(store, {"baseline": BASELINE, "non-target": non_target})
+    found = finding(store, Gap("non-target", "baseline"))
     assert found.verdict == verdict
     assert found.cell == cell
-    interval = stats.ttest_1samp(np.subtract(ours, BASELINE), 0).confidence_interval(0.95)
+    interval = stats.ttest_1samp(np.subtract(non_target, BASELINE), 0).confidence_interval(0.95)
     assert (found.evidence[0].low, found.evidence[0].high) == pytest.approx(tuple(interval), abs=1e-3)
 
 
 def test_a_missing_run_leaves_a_claim_open(store):
-    commit(store, {"baseline": BASELINE, "ours": [40.0, 43.0]})
-    found = finding(store, Gap("ours", "baseline"))
+    commit(store, {"baseline": BASELINE, "non-target": [40.0, 43.0]})
+    found = finding(store, Gap("non-target", "baseline"))
     assert found.verdict == "undetermined"
     assert found.cell == "? undetermined: no current run"
-    assert found.evidence[0].missing == "thumos14-sim, 10 % labelled: ours: 2 of 3 seeds"
-    assert finding(store, Gap("ours", "baseline"), seeds=2).verdict == "reproduced"
-    assert finding(store, Gap("ours", "baseline"), seeds=1).verdict == "undetermined", "one seed has no interval"
+    assert found.evidence[0].missing == "thumos14-sim, 10 % labelled: non-target: 2 of 3 seeds"
+    assert finding(store, Gap("non-target", "baseline"), seeds=2).verdict == "reproduced"
+    assert finding(store, Gap("non-target", "baseline"), seeds=1).verdict == "undetermined", "one seed has no interval"
 
 
 def test_a_stale_run_is_no_evidence(store, monkeypatch):
     import nontarget.rules.non_target
 
-    commit(store, {"baseline": BASELINE, "ours": [40.0, 43.0, 41.5]})
-    assert finding(store, Gap("ours", "baseline")).verdict == "reproduced"
-    monkeypatch.setattr(nontarget.rules.non_target.Ours, "version", 99)
-    found = finding(store, Gap("ours", "baseline"))
+    commit(store, {"baseline": BASELINE, "non-target": [40.0, 43.0, 41.5]})
+    assert finding(store, Gap("non-target", "baseline")).verdict == "reproduced"
+    monkeypatch.setattr(nontarget.rules.non_target.NonTarget, "version", 99)
+    found = finding(store, Gap("non-target", "baseline"))
     assert found.verdict == "undetermined"
-    assert "ours: no current committed result (seeds 100 to 102 stale)" in found.evidence[0].missing
+    assert "non-target: no current committed result (seeds 100 to 102 stale)" in found.evidence[0].missing
 
 
 def test_an_ordering_needs_every_pair(store):
-    order = (Gap("ours", "NPL-style"), Gap("NPL-style", "SPOT"))
-    commit(store, {"SPOT": BASELINE, "NPL-style": [32.0, 35.1, 33.0], "ours": [34.0, 37.1, 35.1]})
+    order = (Gap("non-target", "NPL-style"), Gap("NPL-style", "SPOT"))
+    commit(store, {"SPOT": BASELINE, "NPL-style": [32.0, 35.1, 33.0], "non-target": [34.0, 37.1, 35.1]})
     assert finding(store, *order).cell == "✓ reproduced: 2 of 2 above 0, 0 below"
-    commit(store, {"ours": [34.0, 34.0, 35.1]})
+    commit(store, {"non-target": [34.0, 34.0, 35.1]})
     assert finding(store, *order).cell == "? undetermined: 1 of 2 above 0, 0 below"
-    commit(store, {"ours": [30.0, 33.1, 31.1]})
+    commit(store, {"non-target": [30.0, 33.1, 31.1]})
     assert finding(store, *order).cell == "✗ not reproduced: 1 of 2 above 0, 1 below"
     wrong_and_missing = finding(store, *order, Gap("SPOT", "SSTAP"))
     expected = "✗ not reproduced: 1 of 3 above 0, 1 below, 1 without a run"
@@ -117,18 +117,18 @@ def test_an_ordering_needs_every_pair(store):
 def test_a_fading_gain(store):
     """Gains of 4, 3, 1, -1 (and a little, by seed) lie on a line that falls by 5 from 10 to 60 %."""
     for ratio, gain in ((0.1, 4.0), (0.2, 3.0), (0.4, 1.0), (0.6, -1.0)):
-        commit(store, {"baseline": BASELINE, "ours": [30.0 + gain, 33.0 + gain * 1.1, 31.0 + gain * 0.9]}, ratio=ratio)
-    found = finding(store, Fading("ours", "baseline"))
+        commit(store, {"baseline": BASELINE, "non-target": [30.0 + gain, 33.0 + gain * 1.1, 31.0 + gain * 0.9]}, ratio=ratio)
+    found = finding(store, Fading("non-target", "baseline"))
     assert found.verdict == "reproduced"
     assert found.evidence[0].mean == pytest.approx(5.0, abs=1e-3)
-    assert finding(store, Fading("baseline", "ours")).verdict == "not reproduced"
-    assert finding(store, Fading("ours", "baseline"), dataset=ACTIVITYNET).missing
+    assert finding(store, Fading("baseline", "non-target")).verdict == "not reproduced"
+    assert finding(store, Fading("non-target", "baseline"), dataset=ACTIVITYNET).missing
 
 
 def test_a_larger_label_space(store):
-    quantity = LargerSpace(Gap("ours", "baseline"), SMALLER_SPACE)
-    commit(store, {"baseline": BASELINE, "ours": [31.0, 34.1, 32.0]})
-    commit(store, {"baseline": BASELINE, "ours": [35.0, 38.0, 36.2]}, dataset=ACTIVITYNET)
+    quantity = LargerSpace(Gap("non-target", "baseline"), SMALLER_SPACE)
+    commit(store, {"baseline": BASELINE, "non-target": [31.0, 34.1, 32.0]})
+    commit(store, {"baseline": BASELINE, "non-target": [35.0, 38.0, 36.2]}, dataset=ACTIVITYNET)
     found = finding(store, quantity, dataset=ACTIVITYNET)
     assert found.verdict == "reproduced"
     assert found.evidence[0].mean == pytest.approx((4.0 + 3.9 + 4.2) / 3, abs=1e-3)
@@ -139,18 +139,18 @@ def test_a_larger_label_space(store):
 
 def test_no_gain_on_a_small_set(store):
     """The bar is the paper's smallest gain; a twin stands for the small set here."""
-    quantity = NoGain(Gap("ours", "baseline"), (THUMOS,))
+    quantity = NoGain(Gap("non-target", "baseline"), (THUMOS,))
     reported = [reported_map("table1", d, r)["avg"] for d in ("thumos14", "activitynet") for r in (0.1, 0.2, 0.4, 0.6)]
     assert quantity.margin == pytest.approx(min(row["Ours"] - row["Baseline"] for row in reported))
     for gain, verdict in ((0.0, "reproduced"), (2.0, "not reproduced"), (quantity.margin, "undetermined")):
-        commit(store, {"baseline": BASELINE, "ours": [30.1 + gain, 32.9 + gain, 31.0 + gain]})
+        commit(store, {"baseline": BASELINE, "non-target": [30.1 + gain, 32.9 + gain, 31.0 + gain]})
         assert finding(store, quantity).verdict == verdict
     assert finding(store, quantity, dataset=ACTIVITYNET).evidence == ()
 
 
 def test_where_the_truth_lies_against_chance(store):
     """21 classes: chance is 1 / 21 for the positive set, and 17 / 21 for the negative one."""
-    commit(store, {"ours": [30.0]})
+    commit(store, {"non-target": [30.0]})
     runs = Runs(1, store)
     for quantity, expected in (
         (TruthShare("positive"), 10 - 100 / 21),
@@ -162,21 +162,21 @@ def test_where_the_truth_lies_against_chance(store):
     ):
         assert quantity.values(runs, THUMOS).tolist() == pytest.approx([expected])
     assert finding(store, TruthShare("positive"), seeds=1).verdict == "undetermined"
-    commit(store, {"ours": [30.0, 31.0, 32.0]})
+    commit(store, {"non-target": [30.0, 31.0, 32.0]})
     assert finding(store, TruthShare("positive")).verdict == "reproduced"
     assert finding(store, TruthShare("positive", "action")).verdict == "not reproduced"
 
 
 def test_the_paper_s_numbers_are_read():
-    assert Gap("ours", "NPL-style", ratio=0.6).paper("activitynet") == pytest.approx(35.9 - 35.7)
-    assert Gap("ours", "NPL-style").paper("hapt") is None
+    assert Gap("non-target", "NPL-style", ratio=0.6).paper("activitynet") == pytest.approx(35.9 - 35.7)
+    assert Gap("non-target", "NPL-style").paper("hapt") is None
     assert Gap("SSTAP", "SSP-style", ratio=0.2).paper("thumos14") is None, "Table 1 has no such row"
-    gains = [Gap("ours", "baseline", ratio=r).paper("activitynet") for r in (0.1, 0.2, 0.4, 0.6)]
+    gains = [Gap("non-target", "baseline", ratio=r).paper("activitynet") for r in (0.1, 0.2, 0.4, 0.6)]
     slope = np.polyfit([0.1, 0.2, 0.4, 0.6], gains, 1)[0]
-    assert Fading("ours", "baseline").paper("activitynet") == pytest.approx(-slope * 0.5)
-    assert LargerSpace(Gap("ours", "baseline"), {}).paper("activitynet") == pytest.approx(2.4 - 2.1)
-    assert paper_cell(Claim("", (Gap("ours", "baseline"),))) == "+2.1 / +2.4"
-    assert paper_cell(Claim("", (Gap("ours", "soft pseudo label", "table5"),))) == "+1.8 / –"
+    assert Fading("non-target", "baseline").paper("activitynet") == pytest.approx(-slope * 0.5)
+    assert LargerSpace(Gap("non-target", "baseline"), {}).paper("activitynet") == pytest.approx(2.4 - 2.1)
+    assert paper_cell(Claim("", (Gap("non-target", "baseline"),))) == "+2.1 / +2.4"
+    assert paper_cell(Claim("", (Gap("non-target", "soft pseudo label", "table5"),))) == "+1.8 / –"
 
 
 def test_every_claim_can_be_looked_up():
@@ -204,8 +204,8 @@ def test_seeds_to_part_from_zero():
 
 
 def test_the_ledger(store):
-    commit(store, {"baseline": BASELINE, "ours": [32.0, 35.0, 33.5], "NPL-style": [33.0, 35.0, 33.4]})
-    commit(store, {"baseline": BASELINE, "ours": [28.0, 31.0, 28.5]}, dataset=ACTIVITYNET)
+    commit(store, {"baseline": BASELINE, "non-target": [32.0, 35.0, 33.5], "NPL-style": [33.0, 35.0, 33.4]})
+    commit(store, {"baseline": BASELINE, "non-target": [28.0, 31.0, 28.5]}, dataset=ACTIVITYNET)
     book = ledger((THUMOS, ACTIVITYNET), 3, store=store, groups=stated_claims()[:2])
     tables = {group.name: table for group, table in book.tables()}
     first = tables["table1"].cells.iloc[0]
@@ -219,18 +219,18 @@ def test_the_ledger(store):
     thumos = counts.loc["thumos14-sim (simulated)"]
     assert thumos["✓ reproduced"] == 1
     assert thumos["Claims"] == thumos["✓ reproduced"] + thumos["✗ not reproduced"] + thumos["? undetermined"]
-    assert thumos["of these without a current run"] == thumos["? undetermined"] - 1, "ours and NPL were run, and are too close"
+    assert thumos["of these without a current run"] == thumos["? undetermined"] - 1, "non-target and NPL were run, and are too close"
     assert counts.loc["activitynet-sim (simulated)", "✗ not reproduced"] == 2, "the gain, and that it is larger with more classes"
 
     needed = seeds_to_part_from_zero(pd.Series([-1.0, 0.0, 0.1]))
     assert f"1 for more seeds; if means and spreads stay as they are, {needed} to {needed} seeds would settle 1 of these" in book.outlook()
     directions = book.directions.cells.set_index("Quantity")
-    assert directions.loc["ours over baseline"].tolist() == [1, 1, 2]
-    assert directions.loc["ours over NPL-style"].tolist() == [0, 0, 1]
+    assert directions.loc["non-target over baseline"].tolist() == [1, 1, 2]
+    assert directions.loc["non-target over NPL-style"].tolist() == [0, 0, 1]
     details = book.details()
     assert set(details["verdict"]) == {"reproduced", "not reproduced", "undetermined"}
     row = details.iloc[0]
-    assert (row["quantity"], row["paper"], row["missing"]) == ("ours over baseline, 10 %", pytest.approx(2.1), "")
+    assert (row["quantity"], row["paper"], row["missing"]) == ("non-target over baseline, 10 %", pytest.approx(2.1), "")
     figure = differences(book.chart())
     assert isinstance(figure, Figure)
     assert [axes.get_title() for axes in figure.axes] == ["thumos14-sim\n(simulated)", "activitynet-sim\n(simulated)"]

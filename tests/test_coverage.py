@@ -53,7 +53,7 @@ def test_a_record_has_it_and_full_supervision_hides_nothing(tmp_path):
     from test_experiment import TINY
 
     store = ResultStore(tmp_path)
-    training = train(Experiment(**TINY, rule="ours"), store, device="cpu", progress=False)
+    training = train(Experiment(**TINY, rule="non-target"), store, device="cpu", progress=False)
     found = truth_in_subspaces(training)
     assert sum(v for k, v in found.items() if k.startswith("truth_")) == pytest.approx(1)
     full = Experiment(**TINY, rule="fully supervised")
@@ -64,7 +64,7 @@ def test_a_look_at_every_epoch(tmp_path):
     from test_experiment import TINY
 
     seen = []
-    experiment = Experiment(**TINY, rule="ours")
+    experiment = Experiment(**TINY, rule="non-target")
     plain = train(experiment, ResultStore(tmp_path / "a"), device="cpu", progress=False)
     watched = train(experiment, ResultStore(tmp_path / "b"), device="cpu", progress=False, on_epoch=lambda *a: seen.append(a[:2]))
     epochs = {name: stage.epoch for name, stage in plain.stages.items()}

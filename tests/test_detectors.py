@@ -62,7 +62,7 @@ def registered(monkeypatch):
 
 
 @pytest.mark.usefixtures("registered")
-@pytest.mark.parametrize("rule", ["ours", "baseline"])
+@pytest.mark.parametrize("rule", ["non-target", "baseline"])
 def test_a_detector_of_one_s_own_is_trained_by_its_name(tmp_path, rule):
     experiment = Experiment(detector="runs", rule=rule, label_ratio=0.25, twin_settings=TINY_TWIN, training_settings=TINY_TRAINING)
     assert experiment.identity()["detector"] == {"name": "runs", "settings": {"width": 8, "threshold": 0.2}}

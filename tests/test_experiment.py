@@ -80,10 +80,10 @@ def test_stages_that_experiments_share_are_trained_once(store, trainings):
     assert trainings == ["pretrain", "selftrain"]
     run(Experiment(**TINY, rule="whole-video"), store, device="cpu")
     assert trainings == ["pretrain", "selftrain"], "the sanity row looks at the same detector in another way"
-    run(Experiment(**TINY, rule="ours"), store, device="cpu")
-    run(Experiment(**TINY, rule="ours", rule_settings={"positive_ratio": 0.9}), store, device="cpu")
+    run(Experiment(**TINY, rule="non-target"), store, device="cpu")
+    run(Experiment(**TINY, rule="non-target", rule_settings={"positive_ratio": 0.9}), store, device="cpu")
     assert trainings == ["pretrain", "selftrain", "pretrain", "selftrain", "selftrain"]
-    run(Experiment(**TINY, rule="ours", inference_settings={"max_detections": 3}), store, device="cpu")
+    run(Experiment(**TINY, rule="non-target", inference_settings={"max_detections": 3}), store, device="cpu")
     assert len(trainings) == 5, "nothing is trained anew for another way of detecting"
 
 
@@ -172,7 +172,7 @@ def test_identity_knows_versions_and_ratios():
         ({"rule": "baselin"}, "unknown learning rule 'baselin'; did you mean 'baseline'"),
         ({"detector": "sport"}, "did you mean 'spot'"),
         ({"preset": "tiny"}, "unknown preset 'tiny'"),
-        ({"rule_settings": {"lambda": 0.9}}, "learning rule 'ours': unknown setting 'lambda'"),
+        ({"rule_settings": {"lambda": 0.9}}, "learning rule 'non-target': unknown setting 'lambda'"),
         ({"training_settings": {"learnin_rate": 0.9}}, "training_settings: unknown setting 'learnin_rate'; did you mean 'learning_rate'"),
         ({"inference_settings": {"max_detection": 3}}, "did you mean 'max_detections'"),
         ({"protocol_settings": {"windowing": "slidin"}}, "unknown windowing 'slidin'; did you mean 'sliding'"),
@@ -298,7 +298,7 @@ def test_damaged_weights_are_set_aside_and_trained_again(store, damage):
         ({"protocol_settings": {"tiou_thresholds": ["0.5"]}}, r"tiou_thresholds must be one or more numbers in \(0, 1\], got \('0.5',\)"),
         ({"training_settings": {"learning_rate": "1e-3"}}, "training_settings: learning_rate must be a finite number, got '1e-3'"),
         ({"training_settings": {"unlabeled_weight": -5}}, "training_settings: unlabeled_weight must be a finite number >= 0, got -5"),
-        ({"rule_settings": {"positive_ratio": "x"}}, "learning rule 'ours': positive_ratio must be a finite number, got 'x'"),
+        ({"rule_settings": {"positive_ratio": "x"}}, "learning rule 'non-target': positive_ratio must be a finite number, got 'x'"),
         ({"rule": "SPOT", "rule_settings": {"mask_threshold": float("nan")}}, "'SPOT': mask_threshold must be a finite number, got nan"),
         ({"detector_settings": {"temperature": float("inf")}}, "detector 'spot': temperature must be a finite number, got inf"),
         ({"twin_settings": {"noise": None}}, "noise must be a finite number, got None"),

@@ -230,14 +230,14 @@ def store(tmp_path_factory):
     plain = [
         record(Experiment(dataset, rule, ratio, seed), 0.3 + ratio / 2 + seed / 100)
         for dataset in ("thumos14-sim", "activitynet-sim")
-        for rule in ("ours", "baseline", "complementary label")
+        for rule in ("non-target", "baseline", "complementary label")
         for ratio in (0.1, 0.4)
         for seed in (0, 1)
     ]
     hidden = [
         record(Experiment("thumos14-sim", "SPOT"), 0.9, versions={"detector": 0}),  # of other code
         record(Experiment("thumos14-sim", "NPL-style", detector="actionformer"), 0.9),
-        record(Experiment("thumos14-sim", "ours", rule_settings={"positive_ratio": 0.6}), 0.9),
+        record(Experiment("thumos14-sim", "non-target", rule_settings={"positive_ratio": 0.6}), 0.9),
     ]
     made.commit([*plain, *hidden])
     return made
@@ -246,7 +246,7 @@ def store(tmp_path_factory):
 def test_only_current_results_of_the_plain_systems_are_shown(explorables, store):
     data = explorables.explorable_data.ratio(store)
     assert [(d["name"], d["simulated"]) for d in data["datasets"]] == [("thumos14-sim", True), ("activitynet-sim", True)]
-    assert data["order"] == ["baseline", "ours", "complementary label"], "the order of Table 1, then the others"
+    assert data["order"] == ["baseline", "non-target", "complementary label"], "the order of Table 1, then the others"
     for dataset in data["datasets"]:
         assert [s["name"] for s in dataset["systems"]] == data["order"]
         for system in dataset["systems"]:
@@ -465,7 +465,10 @@ def test_postprocessing_by_keyboard(open_page, video):
 
 def test_ratio_by_keyboard_and_pointer(open_page):
     page = open_page("ratio")
-    said(page, "thumos14-sim (simulated data), mean over seeds of the average mAP: baseline 35.5 at 10 %, 50.5 at 40 %; ours 35.5 at 10 %")
+    said(
+        page,
+        "thumos14-sim (simulated data), mean over seeds of the average mAP: baseline 35.5 at 10 %, 50.5 at 40 %; non-target 35.5 at 10 %",
+    )
     assert page.locator("path.ex-dot").count() == 2 * 2 * 2, "a point for each seed"
     page.get_by_role("checkbox", name="complementary label").press("Space")
     assert page.locator("path.ex-dot").count() == 3 * 2 * 2

@@ -81,17 +81,17 @@ def test_subspaces_of_one_distribution():
 
 
 def test_hidden_snippets_are_those_of_unlabelled_videos_each_once(tmp_path):
-    shown = {rule: train(Experiment(rule=rule, **TINY), ResultStore(tmp_path), progress=False) for rule in ("baseline", "ours")}
+    shown = {rule: train(Experiment(rule=rule, **TINY), ResultStore(tmp_path), progress=False) for rule in ("baseline", "non-target")}
     found = {rule: analysis.hidden_snippets(t, batch_size=3) for rule, t in shown.items()}
-    s = found["ours"]
-    lengths = {v.video.video_id: len(v.video.features) for v in shown["ours"].hidden}
+    s = found["non-target"]
+    lengths = {v.video.video_id: len(v.video.features) for v in shown["non-target"].hidden}
     assert pd.Series(s.video_id).value_counts().to_dict() == lengths
     assert not pd.DataFrame({"v": s.video_id, "s": s.snippet}).duplicated().any()
     assert np.allclose(s.probs.sum(axis=1), 1)
     assert (s.labels == found["baseline"].labels).all()
     assert (s.snippet == found["baseline"].snippet).all()
     assert not np.allclose(s.embeddings, found["baseline"].embeddings)
-    one = shown["ours"].hidden[0]
+    one = shown["non-target"].hidden[0]
     inside = s[s.video_id == one.video.video_id]
     covered = [((one.annotations.segments_s[:, 0] <= t) & (t < one.annotations.segments_s[:, 1])).any() for t in inside.time_s]
     assert (inside.labels[covered] != s.background).all()
@@ -269,7 +269,7 @@ def test_only_current_rows_of_plain_runs_are_read(tmp_path):
         records.append(plain | {"identity": identity, "key": identity_key(identity)})
     store.commit(records)
     rows, stale = analysis.committed_coverage(store)
-    assert sorted(rows["rule"]) == ["baseline", "ours"]
+    assert sorted(rows["rule"]) == ["baseline", "non-target"]
     assert list(rows["seed"]) == [0, 0]
     assert stale == 1
     assert rows["truth_target"].iloc[0] == pytest.approx(plain["occupancy"]["truth_target"], abs=1e-5)
@@ -294,7 +294,7 @@ def test_hits_misses_and_false_positives_of_a_video():
     assert list(m.detections["right"]) == [True, False, False]
     assert m.counts() == {"instances": 3, "found": 1, "missed": 2, "false positives": 2, "found at any score": 2}
     assert analysis.match_video(truth, pd.DataFrame(rows, columns=COLUMNS), "v", keep=4).counts()["found"] == 2
-    table = analysis.outcomes({"v": {"ours": m}})
+    table = analysis.outcomes({"v": {"non-target": m}})
     assert table["outcome"].value_counts().to_dict() == {"false": 2, "missed": 2, "found": 1}
     none = analysis.match_video(truth, pd.DataFrame([], columns=COLUMNS).astype(dict.fromkeys(COLUMNS[2:], float)), "v")
     assert none.counts() == {"instances": 3, "found": 0, "missed": 3, "false positives": 0, "found at any score": 0}
@@ -336,23 +336,23 @@ def test_the_drawings_show_all_of_it(tmp_path):
     assert [t.get_text() for t in few.axes[0].get_yticklabels()] == ["b", "a", "3 more classes"]
     assert "truth" in few.axes[0].texts[1].get_text()
 
-    maps = {"baseline": np.zeros((4, 2)), "ours": np.ones((4, 2))}
-    plane = plotting.embedding_maps(maps, ["x", "y", "x", "x"], {"baseline": "1", "ours": "2"})
+    maps = {"baseline": np.zeros((4, 2)), "non-target": np.ones((4, 2))}
+    plane = plotting.embedding_maps(maps, ["x", "y", "x", "x"], {"baseline": "1", "non-target": "2"})
     assert [sum(len(line.get_xdata()) for line in axes.lines) for axes in plane.axes] == [4, 4]
 
     subspaces = ("target", "positive", "negative", "ambiguous")
     shares = {f"{kind}_{name}": 0.25 for kind in ("truth", "action", "chance") for name in subspaces}
     epochs = pd.DataFrame([{"stage": s, "epoch": i, **shares} for i, s in enumerate(("pretrain", "pretrain", "selftrain"), 1)])
-    runs = pd.DataFrame([{"dataset": "toy", "rule": r, "label_ratio": x, **shares} for r in ("ours", "baseline") for x in (0.1, 0.2)])
+    runs = pd.DataFrame([{"dataset": "toy", "rule": r, "label_ratio": x, **shares} for r in ("non-target", "baseline") for x in (0.1, 0.2)])
     by_ratio = plotting.subspaces_by_ratio(runs)
     assert len(by_ratio.axes) == 2
     assert len(by_ratio.axes[0].containers) == 8, "four subspaces under two rules"
 
     truth = pd.DataFrame([("v", "a", 0, 10), ("v", "b", 20, 30)], columns=COLUMNS[:4])
     found = pd.DataFrame([("v", "a", 1, 10, 0.9), ("v", "c", 1, 9, 0.8)], columns=COLUMNS)
-    lines = plotting.hits_and_misses({"v": (30.0, {"ours": analysis.match_video(truth, found, "v")})})
+    lines = plotting.hits_and_misses({"v": (30.0, {"non-target": analysis.match_video(truth, found, "v")})})
     assert len(lines.axes[0].patches) == 2 + 1 + 1 + 1, "truth, found, missed, false"
-    assert [t.get_text() for t in lines.axes[0].get_yticklabels()] == ["truth", "ours: found 1", "missed 1", "false 1"]
+    assert [t.get_text() for t in lines.axes[0].get_yticklabels()] == ["truth", "non-target: found 1", "missed 1", "false 1"]
 
     drawn = [bars, few, plane, plotting.subspaces_by_epoch(epochs), by_ratio, plotting.subspaces_by_ratio(runs.iloc[:0]), lines]
     for i, figure in enumerate(drawn):

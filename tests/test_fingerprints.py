@@ -74,7 +74,7 @@ def components():
         with torch.random.fork_rng():
             if rule.uses_unlabeled and rule.self_trains and not rule.uses_truth:
                 values.append(rule.unlabeled_loss(logits, teacher, valid))
-            if rule.uses_unlabeled and name not in ("baseline", "ours"):  # also what else a rule may do
+            if rule.uses_unlabeled and name not in ("baseline", "non-target"):  # also what else a rule may do
                 student = copy.deepcopy(detector)
                 student.pretext = rule.pretext_head(student.embed_dim)
                 if rule.teacher_temperature == "calibrated":
@@ -86,7 +86,7 @@ def components():
 
     settings = detectors.detector_settings("spot", "small", embed_dim=16, mask_dim=8)
     detector = detectors.build_detector("spot", dataset.feature_dim, dataset.num_classes, settings)
-    stages = [train_stage(stage, detector, rules.get_rule("ours"), data, config, seed=1) for stage in ("pretrain", "selftrain")]
+    stages = [train_stage(stage, detector, rules.get_rule("non-target"), data, config, seed=1) for stage in ("pretrain", "selftrain")]
     found["training"] = (TRAINING_VERSION, [value for stage in stages for value in stage.curve[-1].values()])
 
     test = [v.video for v in dataset.test]

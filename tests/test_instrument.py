@@ -275,7 +275,7 @@ def test_noise_on_features_is_the_student_s_alone(dataset, monkeypatch):
     monkeypatch.setattr(type(detector), "forward", forward)
     monkeypatch.setattr(type(detector), "label_free_losses", label_free)
     config = replace(CONFIG, feature_noise=0.5, selftrain_epochs=1, steps_per_epoch=2)
-    train_stage("selftrain", detector, rules.get_rule("ours"), data, config, seed=5)
+    train_stage("selftrain", detector, rules.get_rule("non-target"), data, config, seed=5)
     is_clean = {who: [tuple(c.flatten().tolist()) in clean for features, _ in calls for c in features] for who, calls in seen.items()}
     assert all(is_clean["teacher"])
     assert all(is_clean["rebuilt"])
@@ -318,15 +318,15 @@ def test_an_augmentation_of_the_detector_is_part_of_every_step(dataset, monkeypa
 
 def test_seeds_of_results():
     assert seeds_of("baseline", 10) == list(range(100, 110))
-    assert seeds_of("ours", 3) == [100, 101, 102]
+    assert seeds_of("non-target", 3) == [100, 101, 102]
     assert seeds_of("SPOT", 10) == list(range(100, 105)), "five at most of what is not in the main comparison"
     assert seeds_of("SPOT", 2) == [100, 101]
     assert seeds_of("SPOT", [0, 1, 2, 3, 4, 5, 6]) == [0, 1, 2, 3, 4, 5, 6], "a list is taken as it is"
-    assert seeds_of("ours", np.int64(2)) == [100, 101]
+    assert seeds_of("non-target", np.int64(2)) == [100, 101]
     assert (FIRST_SEED, OTHER_SEEDS) == (100, 5)
     for wrong in (0, [], "3", 2.5, None, [0.5]):
         with pytest.raises(ValueError, match="seeds"):
-            seeds_of("ours", wrong)
+            seeds_of("non-target", wrong)
 
 
 def test_seeds_of_a_table():
@@ -345,7 +345,7 @@ def test_settings_are_not_chosen_by_a_rule_under_study(store, monkeypatch):
     for rule in set(rules.available()) - set(SYSTEMS):
         with pytest.raises(ValueError, match="settings may be chosen by .* alone, got"):
             try_settings("q", {"a": {}}, [("thumos14-sim", 0.1, "baseline"), ("thumos14-sim", 0.1, rule)], [0], store=store)
-    assert {"ours", "SPOT", "NPL-style"}.isdisjoint(SYSTEMS)
+    assert {"non-target", "SPOT", "NPL-style"}.isdisjoint(SYSTEMS)
     for changes in ({"rule": "baseline"}, {"held_out": False}):
         with pytest.raises(ValueError, match="must leave rule and development data as they are"):
             try_settings("q", {"a": changes}, [("thumos14-sim", 0.1, "baseline")], [0], store=store)

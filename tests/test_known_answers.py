@@ -112,11 +112,11 @@ def test_the_problems_are_what_they_say():
 
 
 @pytest.mark.parametrize(
-    ("problem", "baseline", "ours"), [("truth positive", False, True), ("truth negative", True, False)], ids=["must win", "must lose"]
+    ("problem", "baseline", "non-target"), [("truth positive", False, True), ("truth negative", True, False)], ids=["must win", "must lose"]
 )
-def test_where_the_paper_s_rule_must_win_and_where_it_must_lose(problem, baseline, ours):
+def test_where_the_paper_s_rule_must_win_and_where_it_must_lose(problem, baseline, non_target):
     assert wins(problem, of_rule("baseline")) == baseline
-    assert wins(problem, of_rule("ours")) == ours
+    assert wins(problem, of_rule("non-target")) == non_target
 
 
 @pytest.mark.parametrize(("problem", "winner"), [("l_pos alone", ("target", "positive")), ("l_neg alone", ("target", "negative"))])
@@ -128,7 +128,7 @@ def test_where_one_term_alone_must_win(problem, winner):
 def test_where_candidates_must_win():
     """Ambiguous truth is out of the paper's reach: neither pulled nor pushed, while the wrong target is pulled."""
     assert not wins("truth ambiguous", of_rule("baseline"))
-    assert not wins("truth ambiguous", of_rule("ours"))
+    assert not wins("truth ambiguous", of_rule("non-target"))
     assert wins("truth ambiguous", of_rule("candidate labels"))
 
 
@@ -139,9 +139,9 @@ def test_a_sharper_teacher_turns_winning_into_losing():
     """
 
     def sharpened(logits, probs):
-        return of_rule("ours")(logits, probs**4 / (probs**4).sum(dim=-1, keepdim=True))
+        return of_rule("non-target")(logits, probs**4 / (probs**4).sum(dim=-1, keepdim=True))
 
-    assert wins("truth positive", of_rule("ours"))
+    assert wins("truth positive", of_rule("non-target"))
     assert not wins("truth positive", sharpened)
 
 

@@ -195,9 +195,9 @@ def test_compiles_without_a_graph_break(device):
     logits, labels = torch.randn(8, 6, 5, device=device, requires_grad=True), torch.randint(5, (8, 6), device=device)
     probs, valid = torch.randn(8, 6, 5, device=device).softmax(-1), torch.rand(8, 6, device=device) < 0.8
     arguments = (logits, probs, labels, valid)
-    for ours, plain in zip(torch.compile(losses, fullgraph=True)(*arguments), losses(*arguments), strict=True):
-        torch.testing.assert_close(ours, plain)
-        (gradient,) = torch.autograd.grad(ours, logits, retain_graph=True)
+    for non_target, plain in zip(torch.compile(losses, fullgraph=True)(*arguments), losses(*arguments), strict=True):
+        torch.testing.assert_close(non_target, plain)
+        (gradient,) = torch.autograd.grad(non_target, logits, retain_graph=True)
         (expected,) = torch.autograd.grad(plain, logits, retain_graph=True)
         torch.testing.assert_close(gradient, expected)
 

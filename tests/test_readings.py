@@ -18,7 +18,7 @@ from nontarget.study.open_questions import READINGS, measure, readings_experimen
 from nontarget.study.systems import FIRST_SEED
 from nontarget.training import TrainingData, train_stage
 
-READ = "ours, read otherwise"
+READ = "non-target, other interpretations"
 VALID = torch.ones(1, 1, dtype=torch.bool)
 
 
@@ -78,7 +78,7 @@ def test_background_by_hand():
 def test_background_can_be_the_target(background):
     """Then actions are positive or negative as ever."""
     teacher = [0.45, 0.04, 0.04, 0.47]
-    assert loss(teacher, STUDENT, background=background) == pytest.approx(loss(teacher, STUDENT, rule="ours"))
+    assert loss(teacher, STUDENT, background=background) == pytest.approx(loss(teacher, STUDENT, rule="non-target"))
 
 
 def test_to_leave_background_out_is_to_renormalise():
@@ -122,7 +122,7 @@ def test_defaults_are_ours_to_the_bit(activation):
     logits[~valid] = torch.nan
     teacher = torch.randn(3, 20, 6).softmax(-1) if activation == "softmax" else torch.rand(3, 20, 6)
     found = []
-    for name in ("ours", READ):
+    for name in ("non-target", READ):
         x = logits.clone().requires_grad_()
         value = rules.get_rule(name).unlabeled_loss(x, teacher, valid, activation)
         value.backward()
@@ -147,14 +147,14 @@ def test_training_by_default_is_that_of_ours():
     )
     settings = detector_settings("spot", "small", embed_dim=16, mask_dim=8)
     detector = build_detector("spot", dataset.feature_dim, dataset.num_classes, settings)
-    ours = train(rules.get_rule("ours"), data, detector)
-    assert train(rules.get_rule(READ), data, detector) == ours
+    non_target = train(rules.get_rule("non-target"), data, detector)
+    assert train(rules.get_rule(READ), data, detector) == non_target
     for other in ({"target_in_sets": True}, {"normalization": "mean"}, {"background": "outside"}, {"background": "apart"}):
         rule = rules.get_rule(READ, **other)
         curves = train(rule, data, detector)
-        assert curves[1] != ours[1], other
-        shared = rule.pretraining_settings() == rules.get_rule("ours").pretraining_settings()
-        assert (curves[0] == ours[0]) == shared, "what shares its pre-training is pre-trained alike"
+        assert curves[1] != non_target[1], other
+        shared = rule.pretraining_settings() == rules.get_rule("non-target").pretraining_settings()
+        assert (curves[0] == non_target[0]) == shared, "what shares its pre-training is pre-trained alike"
 
 
 def test_settings_are_checked(unchecked):
@@ -170,11 +170,11 @@ def test_settings_are_checked(unchecked):
 @pytest.mark.parametrize("dataset", ["thumos14-sim", "activitynet-sim", "hapt"])
 def test_every_reading_is_a_run_of_its_own(dataset):
     experiments = readings_experiments(Experiment(dataset, rule="baseline"))
-    assert next(iter(experiments)) == "ours"
-    assert experiments["ours"] == Experiment(dataset, rule="ours")
+    assert next(iter(experiments)) == "non-target"
+    assert experiments["non-target"] == Experiment(dataset, rule="non-target")
     keys = {identity_key(e.identity()) for e in experiments.values()}
-    assert len(keys) == len(experiments), "no alternative is another's, or ours"
-    assert {name.split(": ")[0] for name in experiments if name != "ours"} == {reading.name for reading in READINGS}
+    assert len(keys) == len(experiments), "no alternative is another's, or non-target"
+    assert {name.split(": ")[0] for name in experiments if name != "non-target"} == {reading.name for reading in READINGS}
 
 
 def test_alternatives_are_relative_to_the_plain_experiment():
@@ -194,7 +194,7 @@ def test_effects_are_paired_and_missing_ones_are_said(tmp_path):
     store.prepare()
     experiments = readings_experiments(plain)
     averages = {
-        "ours": [30.0, 34.0, 31.0],
+        "non-target": [30.0, 34.0, 31.0],
         "precedence: positive first": [32.0, 36.0, 33.5],
         "alpha: 2.0": [28.0, 32.0, 28.5],
         "teacher: online": [29.0, 35.0, 31.0],
@@ -208,7 +208,7 @@ def test_effects_are_paired_and_missing_ones_are_said(tmp_path):
     assert cells["precedence", "positive first"] == "+2.2 [+1.4, +2.9]"
     assert cells["soft-nms", "x 2"] == "no current result", "a seed is missing"
     assert cells["windows", "T/2"] == "no current result"
-    better, worse = "1 of 3 alternatives are better than ours (precedence: positive first)", "1 worse (alpha: 2.0)"
+    better, worse = "1 of 3 alternatives are better than non-target (precedence: positive first)", "1 worse (alpha: 2.0)"
     assert f"{better}, {worse}; of {len(cells) - 3} there is no current result" in effects.findings
     assert effects.frame.loc["teacher: online", "panel"] == "thumos14-sim (simulated)"
     nothing = measure(plain, 3, source="committed", store=ResultStore(tmp_path / "empty"))
@@ -219,4 +219,4 @@ def test_every_reading_says_what_was_asked_and_decided():
     for reading in READINGS:
         assert reading.question.endswith("?")
         assert f"**{reading.question}** ({reading.where})" in reading.markdown
-        assert all((reading.paper, reading.ours, reading.why))
+        assert all((reading.paper, reading.choice, reading.why))

@@ -27,16 +27,21 @@ def test_it_says_what_committed_results_say():
     assert rewritten(README, main_comparisons(store)) == README, "run `python -m nontarget.study.readme`"
 
 
+NAMES = {"non_target": "non-target"}
+
+
 def made_up(dataset, mark="", **values):
-    maps = pd.DataFrame({(s.replace("_", " "), i): {"0.5": v, "avg": v} for s, row in values.items() for i, v in enumerate(row)}).T
+    maps = pd.DataFrame(
+        {(NAMES.get(s, s.replace("_", " ")), i): {"0.5": v, "avg": v} for s, row in values.items() for i, v in enumerate(row)}
+    ).T
     maps.index.names = ["system", "seed"]
     return replace(Comparison(dataset, True, 0.1, maps, ()), mark=mark)
 
 
 def test_what_it_would_say():
     """Made-up results: the picture has their means; a difference is named by its interval; seeds are paired; a gate that fails is said."""
-    better = made_up("thumos14-sim", baseline=[30, 32, 31], ours=[33, 35.2, 34.1], supervised_only=[33.5, 34, 35])
-    worse = made_up("hapt", "gate (a) fails", baseline=[60, 62, 61, 63], ours=[58, 59.9, 59.2], supervised_only=[50, 51, 52])
+    better = made_up("thumos14-sim", baseline=[30, 32, 31], non_target=[33, 35.2, 34.1], supervised_only=[33.5, 34, 35])
+    worse = made_up("hapt", "gate (a) fails", baseline=[60, 62, 61, 63], non_target=[58, 59.9, 59.2], supervised_only=[50, 51, 52])
     text = rewritten(README, [better, worse])
     assert '    x-axis ["thumos14-sim 10 %", "hapt 10 %"]\n' in text
     assert "    bar [31.0, 61.5]\n    line [34.1, 59.0]\n" in text

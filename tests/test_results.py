@@ -20,7 +20,7 @@ IDENTITY = {
     "label_ratio": 0.1,
     "seed": 0,
     "detector": {"name": "spot", "settings": {}},
-    "rule": {"name": "ours", "settings": {}},
+    "rule": {"name": "non-target", "settings": {}},
     "changed": {},
     "versions": {"training": 1},
 }

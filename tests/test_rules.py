@@ -30,22 +30,22 @@ def test_ours_by_hand():
     p = LOGITS.softmax(-1)[0]
     first = -p[0, 0].log() - p[0, 1].log() - (1 - p[0, 2]).log()
     second = -p[1, 1].log() - (1 - p[1, 0]).log() - (1 - p[1, 2]).log()
-    loss = rules.get_rule("ours").unlabeled_loss(LOGITS, teacher, VALID)
+    loss = rules.get_rule("non-target").unlabeled_loss(LOGITS, teacher, VALID)
     torch.testing.assert_close(loss, (first + second) / 2)
     # lambda decides whether 1 is positive: 0.44 / 0.46 = 0.957.
-    strict = rules.get_rule("ours", positive_ratio=0.96).unlabeled_loss(LOGITS, teacher, VALID)
+    strict = rules.get_rule("non-target", positive_ratio=0.96).unlabeled_loss(LOGITS, teacher, VALID)
     torch.testing.assert_close(strict, (first + p[0, 1].log() + second) / 2)
 
 
 def test_precedence_reaches_the_loss():
     teacher = torch.tensor([[[0.51, 0.44, 0.05], [0.51, 0.44, 0.05]]])
-    losses = [rules.get_rule("ours", precedence=p).unlabeled_loss(LOGITS, teacher, VALID) for p in ("negative", "positive")]
+    losses = [rules.get_rule("non-target", precedence=p).unlabeled_loss(LOGITS, teacher, VALID) for p in ("negative", "positive")]
     assert losses[0] != losses[1]
 
 
 def test_labelled_loss_has_the_rule_s_terms():
     labels = torch.tensor([[0, 1]])
-    for name, terms in (("baseline", ("target",)), ("supervised only", ("target",)), ("ours", ("target", "negative"))):
+    for name, terms in (("baseline", ("target",)), ("supervised only", ("target",)), ("non-target", ("target", "negative"))):
         expected = non_target_loss(LOGITS, labels=labels, valid=VALID, terms=terms)
         output = DetectorOutput(LOGITS, VALID)
         spot = build_detector("spot", 3, 2, detector_settings("spot", "small"))
@@ -53,13 +53,15 @@ def test_labelled_loss_has_the_rule_s_terms():
 
 
 def test_rules_by_name():
-    assert set(rules.available()) >= {"whole-video", "supervised only", "baseline", "ours", "fully supervised", "NPL-style", "SSTAP"}
-    with pytest.raises(ValueError, match="unknown learning rule 'our'; did you mean 'ours'"):
-        rules.get_rule("our")
+    assert set(rules.available()) >= {"whole-video", "supervised only", "baseline", "non-target", "fully supervised", "NPL-style", "SSTAP"}
+    with pytest.raises(ValueError, match="unknown learning rule 'non-targe'; did you mean 'non-target'"):
+        rules.get_rule("non-targe")
+    with pytest.raises(ValueError, match="did you mean 'non-target', the paper's method"):
+        rules.get_rule("ours")
     with pytest.raises(ValueError, match="unknown setting 'positive_ration'; did you mean 'positive_ratio'"):
-        rules.get_rule("ours", positive_ration=0.9)
+        rules.get_rule("non-target", positive_ration=0.9)
     with pytest.raises(ValueError, match="positive_ratio"):
-        rules.get_rule("ours", positive_ratio=-1)
+        rules.get_rule("non-target", positive_ratio=-1)
     with pytest.raises(RuntimeError, match="does not learn from unlabelled videos"):
         rules.get_rule("supervised only").unlabeled_loss(LOGITS, LOGITS, VALID)
 
@@ -67,9 +69,9 @@ def test_rules_by_name():
 def test_what_rules_share():
     settings = {name: rules.get_rule(name) for name in rules.available()}
     assert settings["whole-video"].training_settings() == settings["supervised only"].training_settings()
-    assert settings["ours"].training_settings() != rules.get_rule("ours", positive_ratio=0.9).training_settings()
-    assert settings["ours"].pretraining_settings() == rules.get_rule("ours", positive_ratio=0.9).pretraining_settings()
-    assert settings["ours"].pretraining_settings() != settings["baseline"].pretraining_settings()
+    assert settings["non-target"].training_settings() != rules.get_rule("non-target", positive_ratio=0.9).training_settings()
+    assert settings["non-target"].pretraining_settings() == rules.get_rule("non-target", positive_ratio=0.9).pretraining_settings()
+    assert settings["non-target"].pretraining_settings() != settings["baseline"].pretraining_settings()
     assert settings["baseline"].pretraining_settings() != settings["supervised only"].pretraining_settings()
 
 
@@ -93,7 +95,7 @@ def test_a_rule_of_one_s_own_is_registered_for_this_process():
 
     @dataclass(frozen=True, kw_only=True)
     class Clash(Own):
-        name = "ours"
+        name = "non-target"
 
     known = rules.available()
     try:
@@ -101,7 +103,7 @@ def test_a_rule_of_one_s_own_is_registered_for_this_process():
         assert rules.register(Own) is Own, "a cell may be run again"
         assert rules.available() == (*known, "own")
         assert isinstance(rules.get_rule("own", teacher="online"), Own)
-        with pytest.raises(ValueError, match="there is a learning rule 'ours' already"):
+        with pytest.raises(ValueError, match="there is a learning rule 'non-target' already"):
             rules.register(Clash)
     finally:
         rules._RULES.remove(Own)
@@ -337,16 +339,16 @@ def test_ambiguous_classes_share_the_mass():
     teacher = torch.tensor([[[0.34, 0.28, 0.26, 0.12]]])  # target, ambiguous, ambiguous, negative
     logits = torch.tensor([[[0.3, -0.2, 0.1, 0.9]]])
     valid = torch.ones(1, 1, dtype=torch.bool)
-    ours = rules.get_rule("ours").unlabeled_loss(logits, teacher, valid)
-    found = rules.get_rule("ours + ambiguous").unlabeled_loss(logits, teacher, valid)
-    torch.testing.assert_close(found, ours - logits.softmax(-1)[0, 0, :3].sum().log())
+    non_target = rules.get_rule("non-target").unlabeled_loss(logits, teacher, valid)
+    found = rules.get_rule("non-target + ambiguous").unlabeled_loss(logits, teacher, valid)
+    torch.testing.assert_close(found, non_target - logits.softmax(-1)[0, 0, :3].sum().log())
 
 
 def test_mean_teacher_ours_is_ours_with_another_teacher():
     teacher = torch.tensor([[[0.46, 0.44, 0.10], [0.05, 0.9, 0.05]]])
-    both = [rules.get_rule(name).unlabeled_loss(LOGITS, teacher, VALID) for name in ("ours", "mean teacher + ours")]
+    both = [rules.get_rule(name).unlabeled_loss(LOGITS, teacher, VALID) for name in ("non-target", "mean teacher + non-target")]
     assert both[0] == both[1]
-    assert rules.get_rule("mean teacher + ours").teacher == "average"
+    assert rules.get_rule("mean teacher + non-target").teacher == "average"
 
 
 def test_a_detector_that_cannot_is_named():
@@ -381,7 +383,7 @@ def test_oracles_of_the_sets_by_hand(spot):
     push, pull = -torch.log1p(-p), -p.log()
     same = pull[0, 0] + push[0, 2] + pull[1, 0] + push[1, 1] + push[1, 2] + pull[2, 0] + push[2, 1]
     torch.testing.assert_close(
-        rules.get_rule("ours").unlabeled_loss(student.class_logits, pseudo, VALID[:, [0, 0, 0]]), (same + push[0, 1]) / 3
+        rules.get_rule("non-target").unlabeled_loss(student.class_logits, pseudo, VALID[:, [0, 0, 0]]), (same + push[0, 1]) / 3
     )
     torch.testing.assert_close(loss("oracle: truth not negative"), same / 3)
     torch.testing.assert_close(loss("oracle: truth positive"), (same + pull[0, 1] + pull[2, 2]) / 3)

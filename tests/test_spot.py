@@ -91,7 +91,7 @@ def test_a_snippet_has_the_classes_of_all_its_instances(spot, device):
     torch.testing.assert_close(spot.class_loss(output, targets), torch.stack(losses).mean())
     rest = torch.log1p(-output.class_probs)
     negative = -sum(rest[i, t][~targets.classes[i, t]].sum() for i, t in valid.nonzero().tolist()) / 8
-    for rule in ("ours", "ours, read otherwise"):
+    for rule in ("non-target", "non-target, other interpretations"):
         loss = rules.get_rule(rule).labeled_loss(spot, output, targets)
         torch.testing.assert_close(loss, torch.stack(losses).mean() + negative)
 

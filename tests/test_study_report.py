@@ -41,7 +41,7 @@ def why_rows(dataset="hapt", seeds=(100, 101)):
         for q in ("share", "l_tgt", "l_neg", "l_pos", "total")
     ]
     frame = pd.DataFrame(gradients).assign(kind="gradient", teacher=report.DETECTOR, temperature=1.0)
-    rows.append(report._with_run(frame, Experiment(dataset, "ours", 0.1, 100)))
+    rows.append(report._with_run(frame, Experiment(dataset, "non-target", 0.1, 100)))
     return pd.concat(rows, ignore_index=True).assign(commit="c", date="2026-01-01", device="cpu").reindex(columns=report.WHY_COLUMNS)
 
 
@@ -88,7 +88,7 @@ def tiny(monkeypatch):
         return [Experiment(dataset, "supervised only", seed=s, held_out=True, **plain) for s in (0, 1)]
 
     def explained_by(dataset, label_ratio):
-        return [Experiment(dataset, rule, seed=100, **plain) for rule in ("pre-trained only", "ours")]
+        return [Experiment(dataset, rule, seed=100, **plain) for rule in ("pre-trained only", "non-target")]
 
     # What a row is rebuilt from lacks settings of training, so that rows of these runs would never be current.
     monkeypatch.setattr(report, "current", lambda frame: frame)
@@ -135,7 +135,7 @@ def test_parts_of_reproduce():
     assert {identity_key(e.identity()) for e in decomposition} <= gates, "no run beyond those of the gates"
     assert {e.rule for e in part_experiments("why", "nips4b")} >= {"oracle: truth positive", "candidate labels", "pre-trained only"}
     assert part_experiments("map", "hapt") == []
-    assert {e.rule for e in part_experiments("map", "thumos14-sim")} == {"pre-trained only", "baseline", "ours"}
+    assert {e.rule for e in part_experiments("map", "thumos14-sim")} == {"pre-trained only", "baseline", "non-target"}
     assert report_ratios("decomposition", "nips4b") == [0.2]
     assert report_ratios("why", "thumos14-sim") == [0.1]
 
@@ -146,7 +146,7 @@ def test_a_map_needs_cells(tmp_path):
     points = []
     for i, cell in enumerate(cells):
         about = {"twin": str(i // 4), "temperature": cell.temperature, "positive": i / 50, "negative": 0.5 - i / 60, "gain": i / 10}
-        points.append(report._with_run(pd.DataFrame([about]), cell.ours))
+        points.append(report._with_run(pd.DataFrame([about]), cell.non_target))
     rows = pd.concat(points, ignore_index=True).reindex(columns=report.MAP_COLUMNS)
     assert report.current_map(written(tmp_path, "map", rows)).kind == "surface"
     assert report.current_map(written(tmp_path, "map", rows.iloc[:3])) is None

@@ -77,16 +77,16 @@ def test_cells_share_what_they_can():
     cells = map_cells(twins=TWINS, temperatures=(1.0, 4.0))
     assert len(cells) == 4
     assert len(map_experiments(cells, (0, 1))) == 2 * (2 + 2 + 4), "teacher and baseline are those of every temperature"
-    assert cells[0].ours.rule_settings == {}
-    assert cells[1].ours.rule_settings == {"teacher_temperature": 4.0}
+    assert cells[0].non_target.rule_settings == {}
+    assert cells[1].non_target.rule_settings == {"teacher_temperature": 4.0}
     assert cells[1].baseline.rule_settings == {}
 
 
 def test_points_are_paired_by_seed_and_missing_runs_left_out():
     def lookup(experiment):
-        if experiment.seed == 1 and experiment.rule == "ours":
+        if experiment.seed == 1 and experiment.rule == "non-target":
             return None
-        return {"key": f"{experiment.rule} {experiment.seed}", "scores": {"avg": 0.4 + (0.02 if experiment.rule == "ours" else 0)}}
+        return {"key": f"{experiment.rule} {experiment.seed}", "scores": {"avg": 0.4 + (0.02 if experiment.rule == "non-target" else 0)}}
 
     asked = []
 
@@ -98,6 +98,6 @@ def test_points_are_paired_by_seed_and_missing_runs_left_out():
     assert list(found.columns) == POINT_COLUMNS
     assert found["seed"].tolist() == [0] * 4
     assert found["gain"].tolist() == pytest.approx([2.0] * 4)
-    assert found["key"].tolist() == ["ours 0"] * 4
+    assert found["key"].tolist() == ["non-target 0"] * 4
     assert asked == [("pre-trained only", 1.0), ("pre-trained only", 4.0)] * 2
     assert json.loads(found["twin"][0]) == TWINS[0]

@@ -16,7 +16,7 @@ from nontarget.study.systems import MAIN_SYSTEMS
 from nontarget.study.tables import Comparison, Tabs, compare, current_tables, paired_interval, table1
 from nontarget.study.texttable import TextTable
 
-SYSTEMS = {name: Experiment(**TINY, rule=name) for name in ("supervised only", "baseline", "ours")}
+SYSTEMS = {name: Experiment(**TINY, rule=name) for name in ("supervised only", "baseline", "non-target")}
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,8 @@ def test_paired_interval_is_student_s():
 
 
 def test_differences_are_paired_by_seed():
-    comparison = made_up({"baseline": [10.0, 20.0, 30.0], "ours": [12.0, 22.0, 32.0]})
-    gain = comparison.differences().loc["ours"]
+    comparison = made_up({"baseline": [10.0, 20.0, 30.0], "non-target": [12.0, 22.0, 32.0]})
+    gain = comparison.differences().loc["non-target"]
     assert gain.tolist() == pytest.approx([2, 2, 2])
     assert "+2.0 [+2.0,\N{NO-BREAK SPACE}+2.0]" in comparison.markdown()
     assert comparison.mean.loc["baseline", "avg"] == 20
@@ -57,14 +57,14 @@ def test_differences_are_paired_by_seed():
 
 
 def test_table_shows_the_paper_and_what_was_scored():
-    text = made_up({"baseline": [30.0], "ours": [31.0]}).markdown("table1-x")
+    text = made_up({"baseline": [30.0], "non-target": [31.0]}).markdown("table1-x")
     assert "simulated data" in text
     assert "| *Ours (paper)* | *33.5* |  | *34.9* |" in text
     assert "all 3 test videos with 7 instances" in text
     assert "no external video scores" in text
     assert "code c0ffee" in text
     assert ":name: table1-x" in text
-    assert "| ours | 31.0 | +1.0 | 31.0 |" in text
+    assert "| non-target | 31.0 | +1.0 | 31.0 |" in text
     assert "thresholds" not in text
     many = made_up({"baseline": [30.0]}, "activitynet-sim")
     many = replace(many, maps=many.maps.assign(**{f"{t:.2f}".rstrip("0"): 1.0 for t in np.arange(0.5, 0.96, 0.05)}))
@@ -110,18 +110,18 @@ def test_committed_rows_are_used_only_when_current(computed, monkeypatch):
     assert missing.partial == ()
     import nontarget.rules.non_target
 
-    monkeypatch.setattr(nontarget.rules.non_target.Ours, "version", 99)
+    monkeypatch.setattr(nontarget.rules.non_target.NonTarget, "version", 99)
     stale = compare(SYSTEMS, 2, source="committed", store=store)
     assert list(stale.mean.index) == ["supervised only", "baseline"]
-    assert stale.unavailable == ("ours: no current committed result (seeds 100 and 101 stale)",)
-    assert "ours: no current committed result" in stale.markdown()
+    assert stale.unavailable == ("non-target: no current committed result (seeds 100 and 101 stale)",)
+    assert "non-target: no current committed result" in stale.markdown()
 
 
 def test_nothing_to_show_is_said(tmp_path):
     empty = compare(SYSTEMS, 2, source="stored", store=ResultStore(tmp_path))
     assert len(empty.unavailable) == 3
     assert "Nothing was scored." in empty.markdown()
-    assert "ours: no current stored result (seeds 100 and 101 missing)" in empty.markdown()
+    assert "non-target: no current stored result (seeds 100 and 101 missing)" in empty.markdown()
     with pytest.raises(ValueError, match="unknown source 'store'; did you mean 'stored'"):
         compare(SYSTEMS, 1, source="store", store=ResultStore(tmp_path))
 
@@ -133,16 +133,16 @@ def test_bad_requests():
         table1(systems=["our"], seeds=1)
     with pytest.raises(ValueError, match="unknown data set"):
         table1("thumos", seeds=1)
-    assert set(MAIN_SYSTEMS) >= {"supervised only", "baseline", "ours", "fully supervised", "whole-video"}
+    assert set(MAIN_SYSTEMS) >= {"supervised only", "baseline", "non-target", "fully supervised", "whole-video"}
 
 
 def test_figures(computed, tmp_path):
     comparison, _ = computed
-    other = made_up({"supervised only": [20.0, 21.0], "baseline": [30.0, 33.0], "ours": [31.0, 34.0]}, ratio=0.2)
+    other = made_up({"supervised only": [20.0, 21.0], "baseline": [30.0, 33.0], "non-target": [31.0, 34.0]}, ratio=0.2)
     video_of = labeled("v", [(0, 1.0, 4.0)])
     truth = dataset_of([video_of]).instances([video_of])
     found = pd.DataFrame([("v", "a", 1.0, 3.0, 0.9), ("v", "b", 4.0, 5.0, 0.2), ("w", "b", 0.0, 1.0, 0.9)], columns=COLUMNS)
-    curve = pd.DataFrame([(0.1, "0.5", 30.0, 32.8), (0.2, "0.5", 33.0, 34.2)], columns=["ratio", "tiou", "ours", "paper"])
+    curve = pd.DataFrame([(0.1, "0.5", 30.0, 32.8), (0.2, "0.5", 33.0, 34.2)], columns=["ratio", "tiou", "twin", "paper"])
     figures = {
         "tiou": plotting.map_by_tiou(other),
         "ratio": plotting.map_by_ratio([other, comparison]),
@@ -155,16 +155,18 @@ def test_figures(computed, tmp_path):
     for name, figure in figures.items():
         figure.savefig(tmp_path / f"{name}.png")
         assert (tmp_path / f"{name}.png").stat().st_size > 3000
-    assert "".join(t.get_text() for t in figures["tiou"].axes[0].get_legend().get_texts()).count("ours") == 2, "ours, and the paper's"
+    assert "".join(t.get_text() for t in figures["tiou"].axes[0].get_legend().get_texts()).count("non-target") == 2, (
+        "non-target, and the paper's"
+    )
     assert len(figures["timeline"].axes[0].patches) == 3, "one instance and two detections, of this video alone"
     assert "simulated" in figures["tiou"].axes[0].get_title()
 
 
 def test_tables_with_external_scores_say_where_they_were_used():
-    comparison = made_up({"baseline": [10.0], "ours": [12.0]})
+    comparison = made_up({"baseline": [10.0], "non-target": [12.0]})
     assert "no external video scores" in comparison.scored
-    helped = replace(comparison, helped=("ours",))
-    assert "external video scores (simulated) in ours alone" in helped.scored
+    helped = replace(comparison, helped=("non-target",))
+    assert "external video scores (simulated) in non-target alone" in helped.scored
 
 
 def test_every_run_of_several_tables_as_one_frame():
@@ -183,23 +185,23 @@ def test_where_systems_differ_is_one_table():
     better, worse, unsure = ([b + g for b, g in zip(base, gain, strict=True)] for gain in ([2, 2, 2], [-2, -2, -2], [-1, 0, 1]))
     tabs = Tabs(
         (
-            made_up({"whole-video": [0.0, 0.0, 0.0], "baseline": base, "ours": better, "SPOT": unsure}),
-            made_up({"baseline": base, "ours": better, "SPOT": unsure}, ratio=0.2),
-            replace(made_up({"baseline": base, "ours": worse}, "hapt"), simulated=False),
+            made_up({"whole-video": [0.0, 0.0, 0.0], "baseline": base, "non-target": better, "SPOT": unsure}),
+            made_up({"baseline": base, "non-target": better, "SPOT": unsure}, ratio=0.2),
+            replace(made_up({"baseline": base, "non-target": worse}, "hapt"), simulated=False),
         )
     )
     assert tabs.summary.cells.set_index("System").to_dict("index") == {
-        "ours": {"better": "thumos14-sim 10, 20", "worse": "hapt 10", "no difference that these seeds can show": ""},
+        "non-target": {"better": "thumos14-sim 10, 20", "worse": "hapt 10", "no difference that these seeds can show": ""},
         "SPOT": {"better": "", "worse": "", "no difference that these seeds can show": "thumos14-sim 10, 20"},
     }
     assert tabs.findings.startswith("Of 5 differences to the reference, 3 have an interval that leaves out 0; ")
     assert tabs.findings.endswith("Simulated data: thumos14-sim; nothing there is a result on the real set.")
-    alone = Tabs((made_up({"baseline": [1.0], "ours": [2.0]}),))
-    assert alone.summary.cells.to_dict("records") == [{"System": "ours", "one seed, so no interval": "thumos14-sim 10"}]
+    alone = Tabs((made_up({"baseline": [1.0], "non-target": [2.0]}),))
+    assert alone.summary.cells.to_dict("records") == [{"System": "non-target", "one seed, so no interval": "thumos14-sim 10"}]
 
 
 def test_tables_of_two_systems_at_least_are_shown_and_the_others_named(tmp_path, monkeypatch):
-    rows = {"thumos14-sim": {"ours": [1.0], "SPOT": [2.0]}, "hapt": {"ours": [1.0]}}
+    rows = {"thumos14-sim": {"non-target": [1.0], "SPOT": [2.0]}, "hapt": {"non-target": [1.0]}}
     monkeypatch.setattr("nontarget.study.tables.paper_table", lambda _, d, ratio, *__, **___: made_up(rows[d], d, ratio))
     found = current_tables("table1", list(rows), [0.1, 0.2])
     assert [(c.dataset, c.label_ratio) for c in found.comparisons] == [("thumos14-sim", 0.1), ("thumos14-sim", 0.2)]

@@ -65,20 +65,22 @@ def test_no_pseudo_label_changes_with_the_temperature(name):
 
 
 def test_a_rule_s_temperature():
-    assert rules.get_rule("ours").temperature == 1.0
-    assert rules.get_rule("ours", teacher_temperature=2.5).temperature == 2.5
+    assert rules.get_rule("non-target").temperature == 1.0
+    assert rules.get_rule("non-target", teacher_temperature=2.5).temperature == 2.5
     assert rules.get_rule("candidate labels").teacher_temperature == "calibrated"
     with pytest.raises(ValueError, match="'candidate labels' is to be trained with a calibrated teacher"):
         rules.get_rule("candidate labels").temperature  # noqa: B018
-    assert rules.get_rule("ours").training_settings() != rules.get_rule("ours", teacher_temperature=2.0).training_settings()
-    assert rules.get_rule("ours").pretraining_settings() == rules.get_rule("ours", teacher_temperature=2.0).pretraining_settings()
+    assert rules.get_rule("non-target").training_settings() != rules.get_rule("non-target", teacher_temperature=2.0).training_settings()
+    assert (
+        rules.get_rule("non-target").pretraining_settings() == rules.get_rule("non-target", teacher_temperature=2.0).pretraining_settings()
+    )
 
 
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), "hot", None])
 @pytest.mark.usefixtures("unchecked")
 def test_what_is_no_temperature_is_refused(value):
     with pytest.raises(ValueError, match="teacher_temperature must be a finite number > 0 or 'calibrated', got"):
-        rules.get_rule("ours", teacher_temperature=value)
+        rules.get_rule("non-target", teacher_temperature=value)
 
 
 def trained(rule, data, dataset):
@@ -102,7 +104,7 @@ def test_the_temperature_reaches_every_teacher_and_the_epoch_statistics(teacher)
         return all(torch.equal(a, b) for a, b in zip(plain, tempered, strict=True))
 
     assert same("baseline"), "an argmax does not change"
-    assert not same("ours")
+    assert not same("non-target")
 
     seen = []
     rule = rules.get_rule("FlexMatch-style", teacher=teacher, teacher_temperature=0.2)
@@ -183,7 +185,7 @@ def test_classes_that_the_other_folds_lack_are_left_out():
 
 def test_an_experiment_calibrates_and_records_it(tmp_path):
     store = ResultStore(tmp_path)
-    plain = Experiment("thumos14-sim", "ours", 0.25, **TINY)
+    plain = Experiment("thumos14-sim", "non-target", 0.25, **TINY)
     calibrated = replace(plain, rule_settings={"teacher_temperature": "calibrated"})
     record = run(calibrated, store, progress=False)
     found = record["calibration"]

@@ -38,7 +38,7 @@ def fresh(dataset, device="cpu", **changes):
     return build_detector("spot", dataset.feature_dim, dataset.num_classes, settings).to(device)
 
 
-def train_both(dataset, data, rule="ours", folder=None, **options):
+def train_both(dataset, data, rule="non-target", folder=None, **options):
     detector = fresh(dataset, data.labeled.features.device)
     learner = rules.get_rule(rule)
     if learner.teacher_temperature == "calibrated":
@@ -64,7 +64,7 @@ class Interrupt(Exception):
     pass
 
 
-@pytest.mark.parametrize("rule", ["supervised only", "baseline", "ours"])
+@pytest.mark.parametrize("rule", ["supervised only", "baseline", "non-target"])
 @pytest.mark.parametrize("interrupted_at", [1, 4, 7, 10])
 def test_interrupted_training_ends_as_if_it_had_not_been(dataset, tmp_path, rule, interrupted_at):
     data = prepare(dataset)
@@ -146,8 +146,8 @@ def test_every_rule_and_ratio_takes_the_same_number_of_steps(dataset, monkeypatc
     monkeypatch.setattr("test_training.CONFIG", replace(CONFIG, steps_per_epoch=None))
     counts = set()
     for ratio in (0.25, 0.5, 1.0):
-        for rule in ("supervised only", "ours"):
-            if ratio == 1.0 and rule == "ours":
+        for rule in ("supervised only", "non-target"):
+            if ratio == 1.0 and rule == "non-target":
                 continue
             steps = []
             data = prepare(dataset, ratio)
@@ -162,15 +162,15 @@ def test_seed_and_global_random_state(dataset):
     before = torch.get_rng_state()
     a = fresh(dataset)
     state = torch.get_rng_state()
-    train_stage("pretrain", a, rules.get_rule("ours"), data, CONFIG, seed=1)
+    train_stage("pretrain", a, rules.get_rule("non-target"), data, CONFIG, seed=1)
     assert torch.equal(torch.get_rng_state(), state), "training leaves the global random state alone"
     torch.manual_seed(99)
     b = fresh(dataset)
     torch.manual_seed(1234)
-    train_stage("pretrain", b, rules.get_rule("ours"), data, CONFIG, seed=1)
+    train_stage("pretrain", b, rules.get_rule("non-target"), data, CONFIG, seed=1)
     assert same_weights(a, b), "and does not depend on it"
     c = fresh(dataset)
-    train_stage("pretrain", c, rules.get_rule("ours"), data, CONFIG, seed=2)
+    train_stage("pretrain", c, rules.get_rule("non-target"), data, CONFIG, seed=2)
     assert not same_weights(a, c)
     torch.set_rng_state(before)
 
@@ -180,7 +180,7 @@ def test_online_pseudo_labels_differ_from_frozen(dataset):
     results = {}
     for teacher in ("generations", "epochs", "online", "average"):
         results[teacher] = fresh(dataset)
-        train_stage("selftrain", results[teacher], rules.get_rule("ours", teacher=teacher), data, CONFIG, seed=5)
+        train_stage("selftrain", results[teacher], rules.get_rule("non-target", teacher=teacher), data, CONFIG, seed=5)
     for one, other in combinations(results.values(), 2):
         assert not same_weights(one, other)
 
@@ -267,7 +267,7 @@ def test_losses_are_those_of_equation_12(dataset, literal):
     data, curves = prepare(dataset), []
     detector = fresh(dataset, **({"refinement_weight": 1.0} if literal else {}))
     for stage in ("pretrain", "selftrain"):
-        curves.append(train_stage(stage, detector, rules.get_rule("ours"), data, CONFIG, seed=5).curve)
+        curves.append(train_stage(stage, detector, rules.get_rule("non-target"), data, CONFIG, seed=5).curve)
     expected = {"learning_rate", "labeled", "mask", "reconstruction"} | ({"refinement"} if literal else set())
     assert {name for name in curves[0][0] if not name.startswith("share of ")} == expected
     expected |= {"unlabeled_class", "unlabeled_mask"}
@@ -328,7 +328,7 @@ def test_online_training_that_diverges_says_so(dataset):
     detector = fresh(dataset)
     next(detector.parameters()).data.fill_(torch.nan)
     with pytest.raises(FloatingPointError, match="selftrain, epoch 0: a loss is not finite"):
-        train_stage("selftrain", detector, rules.get_rule("ours", teacher="online"), prepare(dataset), CONFIG, seed=0)
+        train_stage("selftrain", detector, rules.get_rule("non-target", teacher="online"), prepare(dataset), CONFIG, seed=0)
 
 
 @pytest.mark.gpu

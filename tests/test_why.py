@@ -45,7 +45,7 @@ def test_an_empty_subspace_has_no_gradient():
 
 
 def test_the_gradient_is_followed_over_training(tmp_path):
-    experiment = Experiment("thumos14-sim", "ours", 0.25, **TINY)
+    experiment = Experiment("thumos14-sim", "non-target", 0.25, **TINY)
     log = GradientLog(hidden_clips(experiment))
     training = train(experiment, ResultStore(tmp_path), progress=False, on_epoch=log)
     frame = log.frame

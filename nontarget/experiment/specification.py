@@ -38,7 +38,7 @@ class Experiment:
     """
 
     dataset: str = "thumos14-sim"
-    rule: str = "ours"
+    rule: str = "non-target"
     label_ratio: float = 0.1
     seed: int = 0
     """Seed of the label split and of training."""

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from nontarget.plotting.style import COLOURS, one_panel
 
-_COLOURS = [COLOURS[name] for name in ("ours", "fully supervised", "SPOT", "SSP-style", "baseline")]
+_COLOURS = [COLOURS[name] for name in ("non-target", "fully supervised", "SPOT", "SSP-style", "baseline")]
 _MARKERS = "os^Dv"
 
 

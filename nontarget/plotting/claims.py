@@ -40,7 +40,7 @@ def differences(frame: pd.DataFrame, axis: str = "difference in average mAP (poi
             for y in part.loc[part["mean"].isna(), "y"]:
                 axes.text(0, y, "no result", color="0.4", fontsize=7, ha="center", va="center", backgroundcolor="white")
             if "paper" in frame:
-                axes.plot(part["paper"].astype(float), part["y"], "D", color=COLOURS["ours"], markersize=4, label="the paper's value")
+                axes.plot(part["paper"].astype(float), part["y"], "D", color=COLOURS["non-target"], markersize=4, label="the paper's value")
             axes.set_title(str(name).replace(" (", "\n("), fontsize=10)
             axes.tick_params(labelbottom=True)
             axes.tick_params("y", labelsize=8)

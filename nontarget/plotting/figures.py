@@ -108,7 +108,7 @@ def subspaces_by_epoch(occupancy: pd.DataFrame) -> Figure:
     return figure
 
 
-def subspaces_by_ratio(occupancy: pd.DataFrame, rules: Sequence[str] = ("ours", "baseline")) -> Figure:
+def subspaces_by_ratio(occupancy: pd.DataFrame, rules: Sequence[str] = ("non-target", "baseline")) -> Figure:
     """Share of snippets whose truth is in each subspace after training, by label ratio; a row of panels a data set.
 
     Args:

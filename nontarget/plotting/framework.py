@@ -59,7 +59,7 @@ BOXES = (
     Box(536, 142, 68, "ℓ^tgt", _LOSSES, "non_target_loss", "be this", SUBSPACES["target"]),
     Box(610, 142, 68, "ℓ^pos", _LOSSES, "non_target_loss", "pull", SUBSPACES["positive"]),
     Box(684, 142, 68, "ℓ^neg", _LOSSES, "non_target_loss", "push", SUBSPACES["negative"]),
-    Box(850, 142, 140, "ℓ^tgt + ℓ^neg", _BRANCHES, "rules.ours.Ours", "labelled: Ours"),
+    Box(850, 142, 140, "ℓ^tgt + ℓ^neg", _BRANCHES, "rules.non_target.NonTarget", "labelled: NonTarget"),
     # The detector
     Box(10, 242, 130, "Snippet features", _DETECTOR, "data.make_clips"),
     Box(170, 242, 150, "Embedding", _DETECTOR, "detectors.spot.SnippetEmbedding"),

@@ -14,7 +14,7 @@ from nontarget.plotting.style import COLOURS, STYLE, comparison_title, errorbar,
 _APART = 0.6
 """How far systems stand apart on the axis of label ratios, in points, so that their bars do not cover each other."""
 _OTHER_COLOURS = ("tab:purple", "tab:cyan", "tab:brown", "tab:olive", "tab:red", "tab:blue", "tab:green", "tab:gray", "tab:pink", "black")
-"""Of systems without a colour of their own; none is near those of baseline and ours."""
+"""Of systems without a colour of their own; none is near those of baseline and non-target."""
 
 
 def map_by_tiou(comparison: Any) -> Figure:
@@ -39,7 +39,7 @@ def map_by_value(comparison: Any, name: str) -> Figure:
     with one_panel(6.4, 3.4) as (figure, axes):
         if rows:
             x = [values[system] for system in rows]
-            errorbar(axes, x, comparison.mean["avg"][rows], comparison.std["avg"][rows], "ours")
+            errorbar(axes, x, comparison.mean["avg"][rows], comparison.std["avg"][rows], "non-target")
         axes.set(xlabel=name, ylabel="average mAP (%)", title=comparison_title(comparison))
     return figure
 
@@ -56,7 +56,7 @@ def map_by_ratio(comparisons: Sequence[Any]) -> Figure:
     with one_panel(6.4, 3.8) as (figure, axes):
         for system in comparisons[0].mean.index:
             errorbar(axes, mean.columns * 100, mean.loc[system], std.loc[system], system)
-        for system in ("baseline", "ours"):
+        for system in ("baseline", "non-target"):
             reported = {c.label_ratio: c.paper()["avg"].get(system) for c in comparisons if len(c.paper())}
             if reported:
                 points = pd.Series(reported).sort_index()
@@ -121,12 +121,12 @@ def difficulty(curve: pd.DataFrame) -> Figure:
     """The baseline's mAP against the label ratio, a line for each tIoU: on a twin, and dotted in the paper.
 
     Args:
-        curve: columns ratio, tiou, ours and paper (mAP in percent), as in :class:`nontarget.study.calibration.Calibration`.
+        curve: columns ratio, tiou, twin and paper (mAP in percent), as in :class:`nontarget.study.calibration.Calibration`.
     """
     with one_panel(6.4, 3.8) as (figure, axes):
         for colour, (tiou, rows) in zip(cycle(_OTHER_COLOURS), curve.groupby("tiou", sort=False), strict=False):
             label = "average" if tiou == "avg" else f"tIoU {tiou}"
-            axes.plot(rows["ratio"] * 100, rows["ours"], "o-", color=colour, label=label)
+            axes.plot(rows["ratio"] * 100, rows["twin"], "o-", color=colour, label=label)
             axes.plot(rows["ratio"] * 100, rows["paper"], "s:", color=colour, label=f"{label} (paper)")
         axes.set(xlabel="labelled videos (%)", ylabel="mAP of the baseline (%)", ylim=(0, None))
         legend_beside(axes)

@@ -14,7 +14,7 @@ from nontarget.plotting.style import COLOURS, HATCHES, MARKERS, STYLE, SUBSPACES
 _KINDS = {"as is": ("black", ""), "oracle": (COLOURS["fully supervised"], "////"), "trivial": (COLOURS["whole-video"], "....")}
 _STATES = {
     True: ("passed", COLOURS["SPOT"], "", "\N{CHECK MARK}"),
-    False: ("fails", COLOURS["ours"], "xxxx", "\N{MULTIPLICATION SIGN}"),
+    False: ("fails", COLOURS["non-target"], "xxxx", "\N{MULTIPLICATION SIGN}"),
     None: ("not computed", "0.85", "", "?"),
 }
 
@@ -145,7 +145,7 @@ def gain_map(fitted: Any, places: pd.DataFrame | None = None, steps: int = 60) -
         points = axes.scatter(cells["positive"], cells["negative"], c=cells["gain"], edgecolors="black", s=34, label="twins", **colours)
         figure.colorbar(points, label="gain over the baseline (points)")
         if places is not None:
-            marks = [marker for name, marker in MARKERS.items() if name not in ("whole-video", "ours")]
+            marks = [marker for name, marker in MARKERS.items() if name not in ("whole-video", "non-target")]
             for (name, row), marker in zip(places.iterrows(), marks * len(places), strict=False):
                 text = f"{name}: {row['mean']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]{'' if row['inside'] else ', extrapolated'}"
                 axes.plot(row["positive"], row["negative"], marker, color="black", markersize=8, markerfacecolor="white", label=text)

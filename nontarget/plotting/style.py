@@ -36,7 +36,7 @@ COLOURS = {
     "whole-video": "#999999",
     "supervised only": "#56B4E9",
     "baseline": "#E69F00",
-    "ours": "#D55E00",
+    "non-target": "#D55E00",
     "fully supervised": "#0072B2",
     "SSP-style": "#CC79A7",
     "SSTAP": "#882255",

@@ -5,11 +5,11 @@ from typing import Any
 from nontarget.config import check_choice, from_mapping
 from nontarget.rules.base import LearningRule
 from nontarget.rules.consistency import Ssp, Sstap
-from nontarget.rules.non_target import CandidateLabels, MeanTeacherOurs, Ours, OursAmbiguous
+from nontarget.rules.non_target import CandidateLabels, MeanTeacherNonTarget, NonTarget, NonTargetAmbiguous
 from nontarget.rules.oracle import Oracle, OracleTruthNotNegative, OracleTruthPositive
 from nontarget.rules.pseudo_label import Baseline, ComplementaryLabel, FixMatch, FlexMatch, NoisyPseudoLabels, SoftPseudoLabel, SpotRule
 from nontarget.rules.supervised import FullySupervised, PreTrainedOnly, SupervisedOnly, WholeVideo
-from nontarget.rules.variants import OursReadOtherwise
+from nontarget.rules.variants import NonTargetVariant
 
 _RULES: list[type[LearningRule]] = [
     WholeVideo,
@@ -20,23 +20,27 @@ _RULES: list[type[LearningRule]] = [
     SpotRule,
     NoisyPseudoLabels,
     Baseline,
-    Ours,
+    NonTarget,
     FullySupervised,
     # Table 5
     SoftPseudoLabel,
     ComplementaryLabel,
     # Beyond the paper
-    OursAmbiguous,
-    MeanTeacherOurs,
+    NonTargetAmbiguous,
+    MeanTeacherNonTarget,
     FixMatch,
     FlexMatch,
-    OursReadOtherwise,
+    NonTargetVariant,
     CandidateLabels,
     # Told the truth, to measure the instrument
     Oracle,
     OracleTruthNotNegative,
     OracleTruthPositive,
 ]
+
+
+FORMER_NAMES = {"ours": "non-target"}
+"""What the paper's tables call its method, which is no name outside of them."""
 
 
 def available() -> tuple[str, ...]:
@@ -86,6 +90,8 @@ def get_rule(name: str, **settings: Any) -> LearningRule:
     Raises:
         ValueError: no such rule or setting; the message names the nearest known one.
     """
+    if name in FORMER_NAMES:
+        raise ValueError(f"unknown learning rule {name!r}; did you mean {FORMER_NAMES[name]!r}, the paper's method?")
     check_choice("learning rule", name, available())
     rule = next(rule for rule in _RULES if rule.name == name)
     return from_mapping(rule, settings, f"learning rule {name!r}")

@@ -11,10 +11,10 @@ from nontarget.rules.base import LearningRule, Teacher, Temperature
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ours(LearningRule):
+class NonTarget(LearningRule):
     """l_tgt + l_neg + l_pos on unlabelled snippets, l_tgt + l_neg on labelled ones."""
 
-    name: ClassVar[str] = "ours"
+    name: ClassVar[str] = "non-target"
     labeled_terms: ClassVar[tuple[Term, ...]] = ("target", "negative")
 
     positive_ratio: float = 0.85
@@ -33,13 +33,13 @@ class Ours(LearningRule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OursAmbiguous(Ours):
-    """Ours, and the classes that are not negative share all the probability mass: ``-log sum p_c`` over them.
+class NonTargetAmbiguous(NonTarget):
+    """Non-target, and the classes that are not negative share all the probability mass: ``-log sum p_c`` over them.
 
     The paper leaves ambiguous classes to future work (Sec. 5). They take part here without being told apart.
     """
 
-    name: ClassVar[str] = "ours + ambiguous"
+    name: ClassVar[str] = "non-target + ambiguous"
     needs: ClassVar[frozenset[str]] = frozenset({"background"})
 
     def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
@@ -49,10 +49,10 @@ class OursAmbiguous(Ours):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeanTeacherOurs(Ours):
-    """Ours, with the running average of the weights as teacher and as result."""
+class MeanTeacherNonTarget(NonTarget):
+    """Non-target, with the running average of the weights as teacher and as result."""
 
-    name: ClassVar[str] = "mean teacher + ours"
+    name: ClassVar[str] = "mean teacher + non-target"
 
     teacher: Teacher = "average"
 

@@ -16,7 +16,7 @@ from nontarget.detectors.base import Detector, DetectorOutput, Losses, Targets
 from nontarget.losses import Activation, loss_of_sets, mean_where
 from nontarget.partition import LabelPartition, partition_label_space
 from nontarget.rules.base import LearningRule
-from nontarget.rules.non_target import Ours
+from nontarget.rules.non_target import NonTarget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,8 @@ class Oracle(LearningRule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OracleTruthNotNegative(Ours):
-    """Ours, but the true class is never negative: where Eq. 8 claims it, it is ambiguous. Localisation is learnt as in ours."""
+class OracleTruthNotNegative(NonTarget):
+    """Non-target, but the true class is never negative: where Eq. 8 claims it, it is ambiguous."""
 
     name: ClassVar[str] = "oracle: truth not negative"
     uses_truth: ClassVar[bool] = True
@@ -63,7 +63,7 @@ class OracleTruthNotNegative(Ours):
 
 @dataclass(frozen=True, kw_only=True)
 class OracleTruthPositive(OracleTruthNotNegative):
-    """Ours, but the true class is positive wherever it is not the target."""
+    """Non-target, but the true class is positive wherever it is not the target."""
 
     name: ClassVar[str] = "oracle: truth positive"
 

@@ -10,7 +10,7 @@ from nontarget.config import check_choice
 from nontarget.detectors.base import Detector, DetectorOutput, Targets
 from nontarget.losses import Activation, Term, distribution_of_scores, labelled_partition, loss_of_sets, mean_where
 from nontarget.partition import LabelPartition, partition_label_space
-from nontarget.rules.non_target import Ours
+from nontarget.rules.non_target import NonTarget
 
 Normalization = Literal["sum", "mean"]
 Background = Literal["class", "outside", "apart"]
@@ -18,13 +18,13 @@ _TERMS: tuple[Term, ...] = ("target", "negative", "positive")
 
 
 @dataclass(frozen=True, kw_only=True)
-class OursReadOtherwise(Ours):
-    """Ours; each setting takes another reading of an equation. The defaults are the readings of ``ours``.
+class NonTargetVariant(NonTarget):
+    """The paper's method; each setting takes another reading of an equation. The defaults are the readings of ``non-target``.
 
     A detector of independent classes (sigmoid) takes its labelled loss from itself, as with every rule.
     """
 
-    name: ClassVar[str] = "ours, read otherwise"
+    name: ClassVar[str] = "non-target, other interpretations"
 
     target_in_sets: bool = False
     """Eqs. 8 and 10 to the letter, on unlabelled snippets: the target is counted as positive (where lambda is at most 1), and as
@@ -69,7 +69,7 @@ class OursReadOtherwise(Ours):
         return sets._replace(positive=positive, negative=sets.negative | (sets.target & (everything <= top)))
 
     def pretraining_settings(self) -> dict[str, Any]:
-        """Those of ``ours`` unless the loss of labelled snippets differs, so that equal pre-trainings are one."""
+        """Those of ``non-target`` unless the loss of labelled snippets differs, so that equal pre-trainings are one."""
         changed: dict[str, Any] = {} if self.normalization == "sum" else {"normalization": self.normalization}
         if self.background != "class":
             changed["background_may_be_negative"] = False

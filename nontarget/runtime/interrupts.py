@@ -29,16 +29,16 @@ def interruptible(kept: str) -> Iterator[None]:
         kept: what is kept, and how to go on.
     """
     interactive = hasattr(sys, "ps1")
-    ours = threading.current_thread() is threading.main_thread() and multiprocessing.parent_process() is None
+    non_target = threading.current_thread() is threading.main_thread() and multiprocessing.parent_process() is None
     plain: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    handled = [s for s, handler in plain.items() if ours and not interactive and signal.getsignal(s) is handler]
+    handled = [s for s, handler in plain.items() if non_target and not interactive and signal.getsignal(s) is handler]
     for s in handled:
         signal.signal(s, _interrupt)
     try:
         yield
     except KeyboardInterrupt as error:
         said = f"interrupted: {kept}"
-        if handled or (interactive and ours and not getattr(error, "said", False)):
+        if handled or (interactive and non_target and not getattr(error, "said", False)):
             error.said = True  # type: ignore[attr-defined]  # an outer one need not say it again
             print(said, file=sys.stderr, flush=True)
         raise

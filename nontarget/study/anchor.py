@@ -4,7 +4,7 @@
 ``anchor.csv`` and prints it.
 
 Deviation: the published numbers are of raw windows of 50 samples (acceleration and turning rate at 50 Hz, one second) under ActionFormer's
-own training; ours are of window statistics, 64 numbers at 5 Hz that are averaged by four, under this library's training. Classes,
+own training; these are of window statistics, 64 numbers at 5 Hz that are averaged by four, under this library's training. Classes,
 annotations, folds, thresholds and the normalised AP are the same.
 """
 
@@ -42,7 +42,7 @@ BUDGET = {"pretrain_epochs": 4, "selftrain_epochs": 4}
 """400 steps in all: doubling them adds less than a point on held-out training videos (``results/choices.csv``)."""
 COLUMNS = ["subject", "mean_ap", "normalized", "videos", "instances", "key", "commit", "date", "device"]
 WITHIN = 3.0
-"""Points within which ours must be, or the difference be explained."""
+"""Points within which this project's detector must be, or the difference be explained."""
 SUBJECTS = 30
 """Volunteers of ``hapt``."""
 _USER = re.compile(r"_user(\d+)$")
@@ -126,31 +126,31 @@ class Anchor:
 
     @property
     def table(self) -> TextTable:
-        """Ours, and the published averages."""
+        """This project's average, and the published ones."""
         rows: list[dict[str, Any]] = []
         for name, column in (("normalised (mAP_N)", "normalized"), ("plain mAP", "mean_ap")):
             found = paired_interval(self.scores[column])
             interval = "" if np.isnan(found["low"]) else f" [{found['low']:.1f}, {found['high']:.1f}]"
             text = "not computed" if self.scores.empty else f"{found['mean']:.1f}{interval}"
-            rows.append({"Detector": "ActionFormer (ours)", "Average": name, "mAP (%)": text})
+            rows.append({"Detector": "ActionFormer (this project)", "Average": name, "mAP (%)": text})
         rows += [
             {"Detector": f"*{name} (published)*", "Average": "mAP_N", "mAP (%)": f"*{value:.1f}*"} for name, value in PUBLISHED.items()
         ]
         caption = (
             f"hapt (real), every volunteer left out once ({len(self.scores)} of {self.num_subjects} computed): mean over volunteers with "
-            f"its 95 % interval, tIoU {TIOUS[0]} to {TIOUS[-1]}. Published: windows of 50 raw samples; ours: statistics of windows."
+            f"its 95 % interval, tIoU {TIOUS[0]} to {TIOUS[-1]}. Published: windows of 50 raw samples; here: statistics of windows."
         )
         return TextTable(pd.DataFrame(rows), caption, "anchor")
 
     @property
     def findings(self) -> str:
-        """Whether ours is near the published value, in a sentence."""
+        """Whether this project's average is near the published value, in a sentence."""
         if self.missing:
             return f"{self.missing} of {self.num_subjects} folds are not computed yet: nothing can be said."
-        ours = float(self.scores["normalized"].mean())
-        difference = ours - PUBLISHED["ActionFormer"]
+        mean = float(self.scores["normalized"].mean())
+        difference = mean - PUBLISHED["ActionFormer"]
         verdict = "within" if abs(difference) <= WITHIN else "not within"
-        return f"ActionFormer reaches {ours:.1f} mAP_N, {difference:+.1f} of the published value: {verdict} {WITHIN:g} points."
+        return f"ActionFormer reaches {mean:.1f} mAP_N, {difference:+.1f} of the published value: {verdict} {WITHIN:g} points."
 
 
 def anchor_experiment(data: Dataset, seed: int = 0, **settings: Any) -> ExperimentOn:

@@ -60,7 +60,7 @@ class Calibration:
     """The baseline on a twin beside the paper's."""
 
     curve: pd.DataFrame
-    """Rows (ratio, tiou, ours, paper, difference): mAP in percent; tIoU ``avg`` is the mean over all thresholds of the protocol."""
+    """Rows (ratio, tiou, twin, paper, difference): mAP in percent; tIoU ``avg`` is the mean over all thresholds of the protocol."""
 
     @property
     def passed(self) -> bool:
@@ -70,8 +70,8 @@ class Calibration:
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row a label ratio, a column a tIoU: ours, and the paper's."""
-        return self.curve.pivot_table(index="ratio", columns="tiou", values=["ours", "paper"], sort=False).round(1)
+        """A row a label ratio, a column a tIoU: the twin's, and the paper's."""
+        return self.curve.pivot_table(index="ratio", columns="tiou", values=["twin", "paper"], sort=False).round(1)
 
     def findings(self, dataset: str, worlds: int) -> str:
         """How near the baseline is to the paper's, in a bold sentence (Markdown)."""
@@ -151,12 +151,12 @@ def calibration_curve(
         maps.append(found.maps)
     mean = pd.concat(maps).groupby("system").mean()
     rows = [
-        {"ratio": ratio, "tiou": str(tiou), "ours": float(mean.loc[f"{ratio:g}", tiou]), "paper": float(paper)}
+        {"ratio": ratio, "tiou": str(tiou), "twin": float(mean.loc[f"{ratio:g}", tiou]), "paper": float(paper)}
         for ratio in ratios
         for tiou, paper in reported_map("table1", dataset, ratio).loc["Baseline"].dropna().items()
     ]
     curve = pd.DataFrame(rows)
-    return Calibration(curve.assign(difference=curve["ours"] - curve["paper"]))
+    return Calibration(curve.assign(difference=curve["twin"] - curve["paper"]))
 
 
 def calibration_if_known(dataset: str, **options: Any) -> Calibration | None:

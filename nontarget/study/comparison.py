@@ -65,7 +65,7 @@ class Comparison:
         return pd.DataFrame({s: paired_interval(average[s] - average[self.reference]) for s in others}).T
 
     def paper(self) -> pd.DataFrame:
-        """The paper's rows for these systems, on the data set that ours is modelled on; empty if there is none."""
+        """The paper's rows for these systems, on the data set that this one is modelled on; empty if there is none."""
         rows = reported_map(self.table, self.dataset, self.label_ratio)
         methods = METHODS.get(self.table, {})
         named = {methods[s]: s for s in self.maps.index.unique("system") if s in methods}

@@ -12,9 +12,9 @@ from nontarget.study.tables import Comparison, compare
 from nontarget.study.texttable import TextTable, interval_text, percent
 
 Changes = Mapping[str, Mapping[str, Any]]
-"""Name of an alternative -> what it changes in an experiment of ``ours``."""
+"""Name of an alternative -> what it changes in an experiment of ``non-target``."""
 
-REFERENCE = "ours"
+REFERENCE = "non-target"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Reading:
     """Equation, section or table."""
     paper: str
     """What the paper says."""
-    ours: str
+    choice: str
     """The reading taken."""
     why: str
     alternatives: Callable[[Mapping[str, Any]], Changes]
@@ -36,7 +36,7 @@ class Reading:
     @property
     def markdown(self) -> str:
         """Question, paper, reading and reason as prose."""
-        return f"**{self.question}** ({self.where}) {self.paper} *Our reading*: {self.ours} *Why*: {self.why}"
+        return f"**{self.question}** ({self.where}) {self.paper} *Our reading*: {self.choice} *Why*: {self.why}"
 
 
 def _always(alternatives: Changes) -> Callable[[Mapping[str, Any]], Changes]:
@@ -44,7 +44,7 @@ def _always(alternatives: Changes) -> Callable[[Mapping[str, Any]], Changes]:
 
 
 def _read_otherwise(**settings: Any) -> dict[str, Any]:
-    return {"rule": "ours, read otherwise", "rule_settings": settings}
+    return {"rule": "non-target, other interpretations", "rule_settings": settings}
 
 
 def _learning_rates(identity: Mapping[str, Any]) -> Changes:
@@ -176,7 +176,7 @@ def alternatives(plain: Experiment) -> Iterator[tuple[Reading, str, Experiment]]
     """Every alternative of every reading, named ``reading: alternative``.
 
     Args:
-        plain: data set, ratio, preset, detector; its rule is replaced by ``ours``, its seed is for the caller to vary.
+        plain: data set, ratio, preset, detector; its rule is replaced by ``non-target``, its seed is for the caller to vary.
     """
     plain = replace(plain, rule=REFERENCE)
     identity = plain.identity()
@@ -186,7 +186,7 @@ def alternatives(plain: Experiment) -> Iterator[tuple[Reading, str, Experiment]]
 
 
 def readings_experiments(plain: Experiment) -> dict[str, Experiment]:
-    """The reference (``ours``) and every alternative by name, for :func:`nontarget.study.tables.compare` with ``reference="ours"``."""
+    """The reference (``non-target``) and every alternative by name, for :func:`nontarget.study.tables.compare`."""
     return {REFERENCE: replace(plain, rule=REFERENCE)} | {name: experiment for _, name, experiment in alternatives(plain)}
 
 
@@ -219,7 +219,7 @@ class Effects:
         ]
         caption = (
             f"{self.title} data, {percent(self.comparison.label_ratio)} of the videos labelled: average mAP with another reading minus "
-            f"that with ours, in points, paired by seed, with its 95 % interval; {self.comparison.num_seeds} seeds."
+            f"that with non-target, in points, paired by seed, with its 95 % interval; {self.comparison.num_seeds} seeds."
         )
         return TextTable(pd.DataFrame(rows), caption, f"readings-{self.comparison.dataset}")
 
@@ -228,7 +228,7 @@ class Effects:
         """Which alternatives matter, in a sentence or two (Markdown)."""
         known = self.frame.dropna(subset=["low", "high"])
         better, worse = known[known["low"] > 0], known[known["high"] < 0]
-        text = f"- **{self.title}**: {len(better)} of {len(known)} alternatives are better than ours{_named(better)}, "
+        text = f"- **{self.title}**: {len(better)} of {len(known)} alternatives are better than non-target{_named(better)}, "
         text += f"{len(worse)} worse{_named(worse)}"
         absent = len(self.frame) - len(known)
         return text + (f"; of {absent} there is no current result, or a single seed." if absent else ".")

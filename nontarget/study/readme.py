@@ -23,7 +23,7 @@ CHART = ("<!-- chart -->", "<!-- end of chart -->")
 CAME_OUT = ("<!-- what came out -->", "<!-- end -->")
 SEEDS = 10
 FEWEST_SEEDS = 3
-"""Of *baseline* and of *ours*, for a data set to be shown."""
+"""Of *baseline* and of *non-target*, for a data set to be shown."""
 _NOTHING = (
     "Not computed yet: the detector and its training were rebuilt, without looking at how the paper's rule compares, and no comparison of "
     "rules has been computed with them. Results of the settings before are no longer shown."
@@ -31,26 +31,26 @@ _NOTHING = (
 
 
 def main_comparisons(store: ResultStore | None = None, datasets: Iterable[str] = DATASETS) -> list[Comparison]:
-    """Table 1's main systems on every data set, at the ratio of the book, where *baseline* and *ours* have results; with gate marks."""
+    """Table 1's main systems on every data set with results of *baseline* and *non-target*, at the ratio of the book, with gate marks."""
     found = []
     for dataset in datasets:
         chosen = {"systems": MAIN_SYSTEMS, "source": "committed", "store": store}
         comparison = paper_table("table1", dataset, main_ratio(dataset), SEEDS, **chosen)  # type: ignore[arg-type]
-        if {"baseline", "ours"} <= set(comparison.mean.index) and len(_pairs(comparison, "ours", "baseline")) >= FEWEST_SEEDS:
+        if {"baseline", "non-target"} <= set(comparison.mean.index) and len(_pairs(comparison, "non-target", "baseline")) >= FEWEST_SEEDS:
             found.append(marked(comparison, store))
     return found
 
 
 def chart(comparisons: Sequence[Comparison]) -> str:
-    """A bar of the baseline and a line of ours for each data set, as a Mermaid diagram; a sentence if there is none."""
+    """A bar of the baseline and a line of non-target for each data set, as a Mermaid diagram; a sentence if there is none."""
     if not comparisons:
         return "*Average mAP of the baseline and of the paper's rule: not computed yet.*"
-    means = {rule: [float(c.mean.loc[rule, "avg"]) for c in comparisons] for rule in ("baseline", "ours")}
+    means = {rule: [float(c.mean.loc[rule, "avg"]) for c in comparisons] for rule in ("baseline", "non-target")}
     top = 10 * math.ceil((max(map(max, means.values())) + 1) / 10)
     names = ", ".join(f'"{c.dataset} {100 * c.label_ratio:g} %"' for c in comparisons)
-    counts = sorted({len(_pairs(c, "ours", "baseline")) for c in comparisons})
+    counts = sorted({len(_pairs(c, "non-target", "baseline")) for c in comparisons})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    title = f"Average mAP (%) of the baseline (bars) and of ours (line); share of labelled videos; -sim is simulated; {seeds} seeds"
+    title = f"Average mAP (%) of the baseline (bars) and of non-target (line); share of labelled videos; -sim is simulated; {seeds} seeds"
     return "\n".join(
         [
             "```mermaid",
@@ -59,7 +59,7 @@ def chart(comparisons: Sequence[Comparison]) -> str:
             f"    x-axis [{names}]",
             f'    y-axis "average mAP (%)" 0 --> {top}',
             f"    bar [{', '.join(f'{v:.1f}' for v in means['baseline'])}]",
-            f"    line [{', '.join(f'{v:.1f}' for v in means['ours'])}]",
+            f"    line [{', '.join(f'{v:.1f}' for v in means['non-target'])}]",
             "```",
         ]
     )
@@ -69,7 +69,7 @@ def came_out(comparisons: Sequence[Comparison]) -> str:
     """What the comparisons say of the paper's rule, in sentences; a difference counts if its 95 % interval leaves out 0."""
     if not comparisons:
         return _NOTHING
-    text = "Average mAP of the paper's rule (*ours*), in points, with 95 % intervals over seeds. "
+    text = "Average mAP of the paper's rule (*non-target*), in points, with 95 % intervals over seeds. "
     text += f"Against the pseudo-label *baseline*: {_against(comparisons, 'baseline')}. "
     text += f"Against *supervised only*: {_against(comparisons, 'supervised only')}."
     doubtful = [c.dataset for c in comparisons if c.mark]
@@ -93,7 +93,7 @@ def rewritten(text: str, comparisons: Sequence[Comparison]) -> str:
 def _against(comparisons: Sequence[Comparison], other: str) -> str:
     sorts: dict[str, list[str]] = {"better": [], "worse": [], "not told apart by these seeds": []}
     for c in comparisons:
-        interval = paired_interval(_pairs(c, "ours", other))
+        interval = paired_interval(_pairs(c, "non-target", other))
         if math.isnan(interval["low"]):
             continue
         sort = "not told apart by these seeds" if interval["low"] <= 0 <= interval["high"] else "better" if interval["low"] > 0 else "worse"

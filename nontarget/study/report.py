@@ -40,7 +40,7 @@ WHY_SEEDS = 3
 MAP_DATASET = "thumos14-sim"
 DETECTOR = "pre-trained detector"
 PUBLISHED = "published scores"
-"""The ``rule`` of rows that no training of ours stands behind: class scores that came with a data set."""
+"""The ``rule`` of rows that no training in this project stands behind: class scores that came with a data set."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def current(frame: pd.DataFrame) -> pd.DataFrame:
 def published_scores(dataset: Dataset) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]]:
     """Class distributions [snippets, classes + 1] of the two published classifiers of ``salads50`` and the truth, background last.
 
-    All videos: no training of ours is behind these scores.
+    All videos: no training in this project is behind these scores.
     """
     scores, labels = [], []
     for v in (*dataset.train, *dataset.test):
@@ -155,10 +155,10 @@ def _decomposition(dataset: str, experiments: Sequence[Experiment], store: Resul
 
 
 def _why_experiments(dataset: str, label_ratio: float) -> list[Experiment]:
-    seeds = seeds_of("ours", WHY_SEEDS)
+    seeds = seeds_of("non-target", WHY_SEEDS)
     return [
         *(Experiment(dataset, "pre-trained only", label_ratio, seed) for seed in seeds),
-        Experiment(dataset, "ours", label_ratio, seeds[0]),
+        Experiment(dataset, "non-target", label_ratio, seeds[0]),
     ]
 
 
@@ -197,15 +197,15 @@ def _sets(probs: NDArray[np.float64], labels: NDArray[np.int64], teacher: str) -
 def _map_experiments(dataset: str, label_ratio: float) -> list[Experiment]:
     if dataset != MAP_DATASET:
         return []
-    return map_experiments(map_cells(dataset, label_ratio), seeds_of("ours", WHY_SEEDS))
+    return map_experiments(map_cells(dataset, label_ratio), seeds_of("non-target", WHY_SEEDS))
 
 
 def _map(dataset: str, experiments: Sequence[Experiment], store: ResultStore, device: str) -> pd.DataFrame:
     parts = []
     for ratio in dict.fromkeys(e.label_ratio for e in experiments):
-        cells, seeds = map_cells(dataset, ratio), seeds_of("ours", WHY_SEEDS)
+        cells, seeds = map_cells(dataset, ratio), seeds_of("non-target", WHY_SEEDS)
         points = map_points(cells, seeds, records_in(store), teacher_shares(store, device=device, progress=False))
-        runs = [cell.at(seed).ours for cell in cells for seed in seeds]
+        runs = [cell.at(seed).non_target for cell in cells for seed in seeds]
         by_key = {identity_key(e.identity()): e for e in runs}
         parts += [_with_run(points[points["key"] == key].drop(columns=["seed"]), by_key[key]) for key in points["key"]]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=MAP_COLUMNS)
@@ -236,7 +236,7 @@ def _key_of(row: dict[Any, Any]) -> str | None:
 
 DECOMPOSITION = Report("decomposition", DECOMPOSITION_COLUMNS, _decomposition_experiments, _decomposition)
 WHY = Report("why", WHY_COLUMNS, _why_experiments, _why)
-MAP = Report("map", MAP_COLUMNS, _map_experiments, _map, keyed_by="ours")
+MAP = Report("map", MAP_COLUMNS, _map_experiments, _map, keyed_by="non-target")
 REPORTS = {report.name: report for report in (DECOMPOSITION, WHY, MAP)}
 
 

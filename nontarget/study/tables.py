@@ -35,7 +35,7 @@ def paper_table(
     store: ResultStore | None = None,
     **options: Any,
 ) -> Comparison:
-    """A table of the paper, or one of ours, for one data set and label ratio.
+    """A table of the paper, or one that this project added, for one data set and label ratio.
 
     Args:
         name: one of ``nontarget.study.systems.TABLES``.

@@ -38,7 +38,7 @@ FEWEST_FOR_SURFACE = 12
 FEWEST_CELLS = 4
 """Of a map."""
 AXES = ["positive", "negative"]
-POINT_COLUMNS = ["twin", "temperature", "seed", *AXES, "ambiguous", "errors", "baseline", "ours", "gain", "key"]
+POINT_COLUMNS = ["twin", "temperature", "seed", *AXES, "ambiguous", "errors", "baseline", "non_target", "gain", "key"]
 """Of :func:`map_points`."""
 
 SharesOf = Callable[[Experiment, float], ErrorShares]
@@ -54,11 +54,11 @@ class Cell:
     teacher: Experiment
     baseline: Experiment
     """At any temperature: its argmax does not change."""
-    ours: Experiment
+    non_target: Experiment
 
     def at(self, seed: int) -> Self:
         """The same with a seed."""
-        return replace(self, **{name: replace(getattr(self, name), seed=seed) for name in ("teacher", "baseline", "ours")})
+        return replace(self, **{name: replace(getattr(self, name), seed=seed) for name in ("teacher", "baseline", "non_target")})
 
 
 def map_cells(
@@ -66,7 +66,7 @@ def map_cells(
     label_ratio: float = 0.1,
     twins: Sequence[Mapping[str, Any]] = TWINS,
     temperatures: Sequence[float] = TEMPERATURES,
-    rule: str = "ours",
+    rule: str = "non-target",
     **settings: Any,
 ) -> list[Cell]:
     """The family of twins by temperatures.
@@ -85,8 +85,8 @@ def map_cells(
         world = replace(plain, twin_settings={**plain.twin_settings, **twin})
         for temperature in temperatures:
             sharpness = {} if temperature == 1 else {"teacher_temperature": temperature}
-            ours = replace(world, rule=rule, rule_settings={**plain.rule_settings, **sharpness})
-            cells.append(Cell(twin, temperature, replace(world, rule="pre-trained only"), replace(world, rule="baseline"), ours))
+            non_target = replace(world, rule=rule, rule_settings={**plain.rule_settings, **sharpness})
+            cells.append(Cell(twin, temperature, replace(world, rule="pre-trained only"), replace(world, rule="baseline"), non_target))
     return cells
 
 
@@ -95,7 +95,7 @@ def map_experiments(cells: Iterable[Cell], seeds: Sequence[int]) -> list[Experim
     runs: dict[str, Experiment] = {}
     for cell in cells:
         for seed in seeds:
-            for experiment in (cell.at(seed).teacher, cell.at(seed).baseline, cell.at(seed).ours):
+            for experiment in (cell.at(seed).teacher, cell.at(seed).baseline, cell.at(seed).non_target):
                 runs.setdefault(json.dumps(asdict(experiment), sort_keys=True, default=list), experiment)
     return list(runs.values())
 
@@ -118,13 +118,13 @@ def map_points(
     for cell in cells:
         for seed in seeds:
             run = cell.at(seed)
-            baseline, ours = lookup(run.baseline), lookup(run.ours)
-            if baseline is None or ours is None:
+            baseline, non_target = lookup(run.baseline), lookup(run.non_target)
+            if baseline is None or non_target is None:
                 continue
             shares = shares_of(run.teacher, cell.temperature)
-            maps = {name: 100 * record["scores"]["avg"] for name, record in (("baseline", baseline), ("ours", ours))}
+            maps = {name: 100 * record["scores"]["avg"] for name, record in (("baseline", baseline), ("non_target", non_target))}
             about = {"twin": json.dumps(dict(cell.twin), sort_keys=True), "temperature": cell.temperature, "seed": seed}
-            rows.append(about | asdict(shares) | maps | {"gain": maps["ours"] - maps["baseline"], "key": ours["key"]})
+            rows.append(about | asdict(shares) | maps | {"gain": maps["non_target"] - maps["baseline"], "key": non_target["key"]})
     return pd.DataFrame(rows, columns=POINT_COLUMNS)
 
 

@@ -51,7 +51,7 @@ def coverage_by_epoch(
 
 
 def committed_coverage(
-    store: ResultStore | None = None, rules: Sequence[str] = ("ours", "baseline"), detector: str = "spot"
+    store: ResultStore | None = None, rules: Sequence[str] = ("non-target", "baseline"), detector: str = "spot"
 ) -> tuple[pd.DataFrame, int]:
     """Where the truth lay after training, from the committed table: every run of these rules with no setting changed.
 

@@ -1,4 +1,4 @@
-"""The ledger of the paper's claims: each with the paper's numbers, ours with their intervals, and a verdict."""
+"""The ledger of the paper's claims: each with the paper's numbers, this project's with their intervals, and a verdict."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -51,13 +51,13 @@ class Runs:
         return maps.xs(system, level="system")["avg"]
 
     def occupancy(self, dataset: str, ratio: float) -> pd.DataFrame:
-        """Where the truth lies after training with ``ours``: a row a seed, columns of :data:`nontarget.coverage.Coverage`.
+        """Where the truth lies after training with ``non-target``: a row a seed, columns of :data:`nontarget.coverage.Coverage`.
 
         Raises:
             MissingRunError: a seed has no current result.
         """
-        comparison = self._current(dataset, "table1", ratio, "ours")
-        rows = {seed: r["occupancy"] for (s, seed), r in zip(comparison.maps.index, comparison.records, strict=True) if s == "ours"}
+        comparison = self._current(dataset, "table1", ratio, "non-target")
+        rows = {seed: r["occupancy"] for (s, seed), r in zip(comparison.maps.index, comparison.records, strict=True) if s == "non-target"}
         return pd.DataFrame(rows).T
 
     def _current(self, dataset: str, table: str, ratio: float, system: str) -> Comparison:
@@ -218,7 +218,7 @@ class NoGain(Quantity):
 
 
 class TruthQuantity(Quantity):
-    """A quantity of where the hidden labels lie after training with ``ours``."""
+    """A quantity of where the hidden labels lie after training with ``non-target``."""
 
     in_map: ClassVar[bool] = False
 
@@ -258,7 +258,7 @@ class RarelyTrue(TruthQuantity):
     """How far the share of snippets whose hidden label is a negative class stays below one in ten."""
 
     margin: ClassVar[float] = 10.0
-    """In percent. Ours: the paper says "highly unlikely" and gives no number."""
+    """In percent. Chosen by this project: the paper says "highly unlikely" and gives no number."""
 
     snippets: Literal["truth", "action"] = "truth"
     ratio: float = 0.1

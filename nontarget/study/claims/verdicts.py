@@ -32,13 +32,13 @@ A quantity is computed for every seed, on the same split, and its 95 % interval 
 | an ordering, or the best of several | that of every two neighbours, or of the best and each other |
 | a gain falls with more labels | the fall of a line through the gains of a seed at all four label ratios, from the first to the last |
 | a larger label space, a larger gain | the gain on the set of many classes minus that on the one of few, both simulated or both real |
-| no significant gain on a small set | the smallest gain that the paper's Table 1 reports, minus ours |
+| no significant gain on a small set | the smallest gain that the paper's Table 1 reports, minus this project's |
 | positive classes hold the truth | share of the snippets whose hidden label is in the set, minus the set's mean size divided by C + 1 |
 | negative classes hold it less often than chance | the same with the sign reversed |
 | negative classes rarely hold it | a tenth, minus the share of the snippets whose hidden label is in the set |
 
 Chance is a low bar for the negative classes: they are most of the label space, so that a class drawn at random is nearly always among
-them. The last row was added for that reason, after the first results had been seen; its tenth is ours."""
+them. The last row was added for that reason, after the first results had been seen; its tenth is this project's."""
 
 
 @dataclass(frozen=True)
