@@ -14,9 +14,9 @@
 # %% [markdown]
 # # Calibration of the twins
 #
-# How hard should a simulated problem be? As hard as the real one is for the baseline. The knobs of each twin's generator were set so that
-# the *baseline* has about the mAP that the paper's baseline has in Table 1, at every tIoU and label ratio. Only the baseline was run for
-# it, on generator worlds that no table uses: how the paper's rule compares with it had no part in the choice.
+# How hard should a simulated problem be? It should be as hard for the baseline as the real one. The parameters of each twin's generator
+# were set so that the *baseline* has about the mAP of the paper's baseline in Table 1, at every tIoU and label ratio. Only the baseline was
+# run for this, on generated worlds that no table uses, so how the paper's method compares with it played no part.
 
 # %%
 # %matplotlib inline
@@ -30,7 +30,8 @@ from nontarget.study.calibration import KNOBS, calibration_if_known
 from nontarget.study.twin_checks import video_accuracy, window_accuracy
 
 # %% [markdown]
-# The seeds are those of the generator's worlds, of the splits and of training. The tables use the world of seed 0.
+# A seed is that of the generated world, of the label split and of training. The tables use the world of seed 0. With `committed`, results
+# are read; with `run`, what is missing is computed.
 
 # %% tags=["parameters"]
 dataset = "thumos14-sim"
@@ -38,9 +39,9 @@ seeds = [1000, 1001]
 source = "committed"
 
 # %% [markdown]
-# ## The knobs
+# ## The parameters of the generator
 #
-# What was set; each share is explained in `TwinConfig`.
+# These values were set; {py:class}`nontarget.data.simulate.TwinConfig` explains each of them.
 
 # %%
 config = TWINS[dataset]["small"]
@@ -49,7 +50,7 @@ pd.Series({knob: getattr(config, knob) for knob in KNOBS}, name=dataset).to_fram
 # %% [markdown]
 # ## The baseline beside the paper's
 #
-# Look for lines of one colour that run together: the dotted ones are the paper's.
+# Solid lines are the twin, dotted lines the paper. Lines of one colour should coincide.
 
 # %%
 calibration = calibration_if_known(dataset, seeds=seeds, source=source)
@@ -62,8 +63,8 @@ difficulty(calibration.curve) if calibration else nothing
 # %% [markdown]
 # ## What a plain classifier sees
 #
-# A linear classifier with all labels names the action of single snippets, and of whole videos from their mean snippet. Published
-# classifiers name 58.6 % (C3D) to 79.0 % (Res3D) of the windows inside THUMOS14's actions right, and 88.6 % of ActivityNet's videos.
+# A linear classifier that has all labels names the action of single snippets, and of whole videos from their mean snippet. Published
+# classifiers are right on 58.6 % (C3D) to 79.0 % (Res3D) of the windows inside THUMOS14's actions, and on 88.6 % of ActivityNet's videos.
 
 # %%
 world = load_dataset(dataset, twin_settings={"seed": seeds[0]})
@@ -74,7 +75,7 @@ pd.Series(
 ).to_frame().mul(100).round(1)
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
 Markdown(
@@ -82,5 +83,5 @@ Markdown(
 )
 
 # %% [markdown]
-# The limits: an equal mAP of one rule does not make the twin's difficulties those of the real data. Distractors and confusable instances
-# are guesses at why real mAP stays low; only their sum was matched.
+# The limits: an equal mAP of one rule does not mean that the twin is difficult for the same reasons as the real data. Distractors and
+# confusable instances are guesses at why real mAP is low; only their combined effect was matched.

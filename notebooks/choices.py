@@ -14,9 +14,9 @@
 # %% [markdown]
 # # How the settings were chosen
 #
-# Which settings were tried, what came out, and why was one of them chosen? The trials of detector, training and detection are in
-# `results/choices.csv`. Trials ran on development data alone: held-out training videos, or other generated worlds. They were judged by
-# systems that say nothing about the paper's rule: supervised training, the baseline, and the truth as pseudo labels.
+# Which settings were tried, with what result, and why was one of them chosen? The trials of detector, training and inference are in
+# `results/choices.csv`. They used development data only: held-out training videos, or other generated worlds. They were judged by systems
+# that say nothing about how the paper's method compares: supervised training, the baseline, and the true labels as pseudo labels.
 
 # %%
 from IPython.display import Markdown, display
@@ -25,7 +25,7 @@ from nontarget.runtime.downloads import CsvLink
 from nontarget.study.choices import SYSTEMS, choices_findings, read_choices, summary, trials
 
 # %% [markdown]
-# The parameter: questions to show in full (`None`: all).
+# The only parameter is the list of questions to show in full (`None`: all).
 
 # %% tags=["parameters"]
 questions = None
@@ -33,8 +33,8 @@ questions = None
 # %% [markdown]
 # ## The systems that may decide
 #
-# `try_settings`, which runs and logs trials, refuses any other. Some rows were entered from trials run by hand (the score of a candidate,
-# the caps, ActionFormer); they were held to the same systems.
+# `try_settings`, which runs and logs trials, refuses any other system. Some rows come from trials that were run by hand (the score of a
+# candidate, the caps, ActionFormer), with the same systems only.
 
 # %%
 Markdown(", ".join(f"*{system}*" for system in SYSTEMS))
@@ -42,7 +42,7 @@ Markdown(", ".join(f"*{system}*" for system in SYSTEMS))
 # %% [markdown]
 # ## Question by question
 #
-# *Why* is the reason, written down before any comparison of rules was run. Where it is empty, the trials did not decide.
+# *Why* gives the reason, written before any comparison of learning rules was run. It is empty where the trials did not decide.
 
 # %%
 log = read_choices()
@@ -51,7 +51,7 @@ summary(log) if len(log) else Markdown("*No trial is committed yet.*")
 # %% [markdown]
 # ## Every trial
 #
-# Numbers are comparable within a column. Trials of different questions may differ in settings that were decided in between.
+# Numbers are comparable within a column. Trials of different questions may also differ in settings that were decided in between.
 
 # %%
 for question in questions or log["question"].unique():
@@ -61,11 +61,12 @@ for question in questions or log["question"].unique():
 CsvLink(log, "choices.csv")
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
 Markdown(choices_findings(log))
 
 # %% [markdown]
-# The limits: trials of the twins' knobs on a stand-in for the detector are described in `nontarget.study.calibration` and not listed here.
-# Few seeds per trial, and questions asked one after the other, so that settings that only help together were not found.
+# The limits: there are few seeds per trial. Questions were asked one after the other, so settings that help only in combination were not
+# found. Trials of the twins' parameters, on a stand-in for the detector, are described in {py:mod}`nontarget.study.calibration` and not
+# listed here.

@@ -14,14 +14,14 @@
 # %% [markdown]
 # # The data
 #
-# What are the systems trained and scored on? Simulated twins of THUMOS14 {cite}`jiang2014thumos` and ActivityNet v1.3
-# {cite}`heilbron2015activitynet`, which need no download, and any feature folder: the real sets below, or your own
+# What are the systems trained and scored on? There are simulated twins of THUMOS14 {cite}`jiang2014thumos` and ActivityNet v1.3
+# {cite}`heilbron2015activitynet`, which need no download, and feature folders: the real data sets below, or your own
 # ({doc}`../own_features`).
 #
 # | data set | what | where |
 # |:--|:--|:--|
 # | `thumos14-sim` | **simulated**: 20 real class names, dense short actions, some of them annotated twice | built in |
-# | `activitynet-sim` | **simulated**: 200 real class names (50 in the small preset), one class a video | built in |
+# | `activitynet-sim` | **simulated**: 200 real class names (50 in the small preset), one class per video | built in |
 # | `hapt` | **real**: inertial recordings of activities and postural transitions {cite}`reyesortiz2016hapt` | folder under `NONTARGET_DATA` |
 # | `nips4b` | **real**: bird song with segment annotations {cite}`morfi2019nips4bplus` | folder under `NONTARGET_DATA` |
 # | `shrec21` | **real**: hand gestures in long skeleton recordings (SHREC 2021 online gesture track); 16 % of the time is a gesture | folder under `NONTARGET_DATA` |
@@ -30,10 +30,11 @@
 #
 # No snippet features of THUMOS14 or ActivityNet come with this book, so it claims no mAP on them.
 #
-# Two of the real sets have limits of their own. The features of `salads50` are the class scores of two published classifiers, an SVM and a temporal
-# convolutional network; a video is scored by a fold that did not train on it, but the folds saw each other's labels, as networks behind public
-# features of ActivityNet did. So it says how rules compare on real distributions over classes, not what few labels cost. Also, 95 % of its
-# time is a step of the recipe. `shrec21` is contest data without a stated licence: it is used for development and tests and never republished.
+# Two of the real data sets have limits of their own. The features of `salads50` are the class scores of two published classifiers, an SVM
+# and a temporal convolutional network. A video is scored by a classifier that did not train on it, but the classifiers saw the labels of
+# videos that count as unlabelled here, as did the networks behind ActivityNet's public features. So `salads50` shows how rules compare on
+# real class distributions, not what it costs to have few labels. Moreover, 95 % of its time is a step of the recipe. `shrec21` is contest
+# data without a stated licence: it is used for development and tests and is not redistributed.
 
 # %%
 # %matplotlib inline
@@ -47,6 +48,9 @@ from nontarget.data.simulate import TWINS
 from nontarget.data.twin_layout import layout_samples, load_statistics, sample_layouts
 from nontarget.plotting import distributions, feature_map
 
+# %% [markdown]
+# The parameters are the twin that is shown, and the seed with which its layout is drawn.
+
 # %% tags=["parameters"]
 dataset = "thumos14-sim"
 seed = 0
@@ -54,9 +58,9 @@ seed = 0
 # %% [markdown]
 # ## Twins follow the annotations of the real sets
 #
-# A twin's videos, instances per video and durations are drawn from statistics of the real annotations. Below, both distributions at
-# full size: the real one (its quantiles) and the twin's. Look for a gap between the lines; the number is the largest one, the
-# Kolmogorov-Smirnov distance.
+# A twin's videos, instances per video and durations are drawn from statistics of the real annotations. The figure shows the distributions
+# of the real data set (its quantiles) and of the twin at full size. Look for a gap between the lines; the largest one, the
+# Kolmogorov-Smirnov distance, is in the table.
 
 # %%
 twin = TWINS[dataset]["full"]
@@ -76,13 +80,14 @@ pd.Series(distances, name="Kolmogorov-Smirnov distance").round(3).to_frame()
 # %% [markdown]
 # ## What a snippet looks like
 #
-# Snippet $t$ of a twin shows the scene of its video, the look of the instances that cover it, and noise that is correlated in time:
+# Snippet $t$ of a twin is the sum of the scene of its video, the appearance of the instances that cover it, and noise that is correlated
+# in time:
 #
 # $$x_t = s + \sum_i e_{it}\,(m_i + v_i) + n_t$$
 #
-# $m_i$ is the prototype of the instance's class, in part mixed with another class of its group (classes come in groups of four that
-# are easily confused), $v_i$ is particular to the instance, and the evidence $e_{it}$ falls off at the instance's borders. The picture
-# shows the cosine of each snippet with each class prototype's estimate, the mean of its training snippets, for one video.
+# $m_i$ is the prototype of the instance's class, partly mixed with another class of its group (classes come in groups of four that are
+# easily confused); $v_i$ is particular to the instance; and the evidence $e_{it}$ falls off at the instance's borders. The picture shows,
+# for one video, the cosine of each snippet with the mean training snippet of each class, an estimate of its prototype.
 
 # %%
 data = load_dataset(dataset)
@@ -92,23 +97,24 @@ shown = next(v for v in data.train if len(v.annotations.labels) > 2)
 feature_map(data, shown)
 
 # %% [markdown]
-# ## What is here
+# ## What is available
 #
-# The data sets that can be run on this machine, in the small preset for the twins.
+# These data sets can be used on this machine; the twins have their small preset.
 
 # %%
 pd.DataFrame([load_dataset(name).summary() for name in available()]).set_index("data set")
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
 Markdown(
-    f"The twin `{dataset}` follows the real annotations to a Kolmogorov-Smirnov distance of at most {max(distances.values()):.3f} at full "
-    f"size. Its features are made up: {data.feature_dim} dimensions, noise {TWINS[dataset]['small'].noise:g} times the size of a class "
-    "prototype in each, which was fixed as the page on calibration shows."
+    f"**The twin `{dataset}` follows the real annotations up to a Kolmogorov-Smirnov distance "
+    f"of {max(distances.values()):.3f} at full size.** Its features are simulated: they have "
+    f"{data.feature_dim} dimensions, and in each the noise is "
+    f"{TWINS[dataset]['small'].noise:g} times as large as a class prototype."
 )
 
 # %% [markdown]
-# The limits: the layout follows the real annotations one quantity at a time, and joint structure only as far as the number of instances
-# carries it. Nothing about the features is measured on real video.
+# The limits: the layout follows the real annotations one quantity at a time, and their joint structure only through the number of
+# instances. Nothing about the features was measured on real video; how their noise was set is shown in {doc}`calibration-thumos14-sim`.

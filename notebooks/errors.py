@@ -14,9 +14,8 @@
 # %% [markdown]
 # # What limits the detector?
 #
-# If classes were named perfectly, or segments drawn perfectly, or candidates ranked perfectly: how high would mAP be? A learning rule
-# that names classes better can earn no more than perfect classes would. And how much do *trivial* detectors earn, which threshold the
-# class probabilities and localise nothing?
+# How high would mAP be if the classes, the segments or the ranking of the candidates were perfect? A learning rule that names classes better
+# can gain at most what perfect classes would. And what mAP do *trivial* detectors have, which only threshold the class probabilities?
 
 # %%
 # %matplotlib inline
@@ -28,8 +27,8 @@ from nontarget.study.explained import decomposition_frames, limits_findings
 from nontarget.study.report import decompositions
 
 # %% [markdown]
-# The parameters: whose detectors are looked at (`supervised only` or `fully supervised`), and at which share of labelled videos
-# (`None`: the lowest that is there).
+# The parameters are the learning rule of the detectors (`supervised only` or `fully supervised`) and the share of labelled videos (`None`:
+# the lowest that has results).
 
 # %% tags=["parameters"]
 rule = "supervised only"
@@ -38,8 +37,9 @@ ratio = None
 # %% [markdown]
 # ## With few labels
 #
-# Development data, means over seeds. The dotted line is the detector as it is; hatched bars are oracles, which correct one thing of the
-# same candidates; stippled bars are the trivial detectors. Look for the longest hatched bar, and for a stippled one that comes near the line.
+# The bars are means over seeds on development data. The dotted line is the detector as it is; hatched bars are oracles, which correct one
+# property of the same candidates; stippled bars are trivial detectors. Look for the longest hatched bar, and for a stippled one that comes
+# close to the line.
 
 # %%
 rows = decompositions()
@@ -52,9 +52,9 @@ decomposition(frames) if frames else nothing
 # %% [markdown]
 # ## With all labels
 #
-# What is lost here is not for want of labels.
+# What is missing here is not due to a lack of labels.
 
-# %% mystnb={"figure": {"caption": "The same for detectors that were trained with all labels.", "name": "errors-all"}, "image": {"alt": "The same bars for detectors that were trained with all labels."}}
+# %% mystnb={"figure": {"caption": "Average mAP of detectors that were trained with all labels, likewise.", "name": "errors-all"}, "image": {"alt": "The same bars for detectors that were trained with all labels."}}
 full = decomposition_frames(rows, "fully supervised")
 decomposition(full) if full else nothing
 
@@ -62,11 +62,11 @@ decomposition(full) if full else nothing
 CsvLink(rows, "decomposition.csv")
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
 Markdown(limits_findings(frames))
 
 # %% [markdown]
-# The limits: an oracle corrects one thing and leaves the rest, so the rises do not add up. Candidates that overlap no instance are left as
-# they are. Development data of a small detector.
+# The limits: an oracle corrects one property and leaves the others, so the gains do not add up. Candidates that overlap no instance stay as
+# they are. The data are development data, the detector is small.

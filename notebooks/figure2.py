@@ -14,7 +14,7 @@
 # %% [markdown]
 # # Figure 2: the framework
 #
-# How do the parts fit together? The first line of each box leads to its section of {doc}`the method <method>`, the second one to its
+# How do the parts fit together? The first line of each box links to its section of {doc}`the method <method>`, the second line to its
 # code in the {doc}`reference <../api>`.
 
 # %%
@@ -23,7 +23,7 @@ from IPython.display import HTML, Markdown
 from nontarget.plotting.framework import BOXES, framework
 
 # %% [markdown]
-# The drawing has one parameter, its width on the page.
+# The only parameter is the width of the drawing on the page.
 
 # %% tags=["parameters"]
 width = "100%"
@@ -32,18 +32,17 @@ width = "100%"
 HTML(f'<div style="width: {width}">{framework()}</div>')
 
 # %% [markdown]
-# Read it from the left: features of labelled and unlabelled snippets enter the detector. Once an epoch it is copied, and the frozen copy,
-# the *teacher*, gives a class distribution to every unlabelled snippet. The partition turns that into four sets of classes. The detector
-# learns from three of them; nothing is asked of the *ambiguous* classes. Labelled snippets have annotations instead: their class is the
-# target, all others are negative. The losses below the embedding and behind the masks are the detector's own, and the same for every
-# rule.
+# Read it from the left. Features of labelled and unlabelled snippets enter the detector. A frozen copy of the detector, the *teacher*,
+# gives a class distribution to every unlabelled snippet. The partition splits its classes into four sets. The detector learns from three
+# of them; the *ambiguous* classes have no loss. A labelled snippet has an annotation instead: its class is the target, and all others are
+# negative. The losses on the embedding and on the masks belong to the detector and are the same for every learning rule.
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
-Markdown(f"{len(BOXES)} boxes, each with its function or class in the library.")
+Markdown(f"**Each of the {len(BOXES)} boxes is one function or class of the library.**")
 
 # %% [markdown]
-# The limits: drawn are the paper's rule and the SPOT detector. Other rules use the same road with other losses; a drawing shows which
-# parts there are, and nothing of how well they work.
+# The limits: the drawing shows the paper's method on the SPOT detector. Other rules follow the same path with other losses. A drawing
+# shows which parts there are, not how well they work.

@@ -12,11 +12,11 @@
 # ---
 
 # %% [markdown]
-# # Figure 5: where the truth lies
+# # Figure 5: where the true class lies
 #
-# How often is the true class of an unlabelled snippet in each of the four subspaces? Positive learning can help only if the truth is often
-# positive where it is not the target; negative learning does harm where the truth is negative. By data set and label ratio from the
-# committed results, and by epoch in a training of this page's own.
+# How often is the true class of an unlabelled snippet in each of the four subspaces? Positive learning can help only if the true class is
+# often positive where it is not the target; negative learning does harm where it is negative. The first figure is by data set and label
+# ratio, from the committed results; the second is by epoch, from a training run by this page.
 
 # %%
 # %matplotlib inline
@@ -28,6 +28,9 @@ from nontarget.plotting import SUBSPACES, subspaces_by_epoch, subspaces_by_ratio
 from nontarget.results import ResultStore
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.analysis import committed_coverage, coverage_by_epoch, with_chance
+
+# %% [markdown]
+# The parameters describe the training that is followed by epoch.
 
 # %% tags=["parameters"]
 dataset = "thumos14-sim"
@@ -41,21 +44,18 @@ device = "auto"
 # %% [markdown]
 # ## By data set and label ratio
 #
-# After training, on the hidden labels of the unlabelled training videos. Look at the circles and squares first: they should be far above
-# the tick of their colour, how often a class drawn *at random* would lie in a subspace of that mean size. The triangles should be far below theirs.
-# Most snippets are background; those of an action are shown apart.
+# The shares are those after training, computed with the hidden labels of the unlabelled training videos. Look at the circles and squares
+# first: they should be far above the tick of their colour, which says how often a class drawn *at random* would lie in a subspace of that
+# mean size. The triangles should be far below theirs. Most snippets are background, so snippets of an action have a panel of their own.
 
 # %%
 runs, stale = committed_coverage()
 runs = with_chance(runs)
-note = (
-    f"{stale} runs were left out: the committed rows are of older code or data."
-    if stale
-    else ""
-)
 simulated = ", ".join(d for d in runs.dataset.unique() if d.endswith("-sim")) or "none"
-count = len(runs) or "Not computed yet: no"
-Markdown(f"{count} committed runs are current. Simulated data sets: {simulated}. {note}")
+Markdown(
+    f"{len(runs) or 'No'} committed runs are current; {stale} are of older code or data and "
+    f"were left out. Simulated data sets: {simulated}."
+)
 
 # %% mystnb={"figure": {"caption": "Figure 5. How often the true class of an unlabelled snippet lies in each subspace of the label space after training, by data set and label ratio; mean and standard deviation over seeds. Short ticks: a class drawn at random. Data sets whose names end in -sim are simulated.", "name": "figure-5"}, "image": {"alt": "Share of snippets whose true class is the target, positive, negative or ambiguous against the label ratio, on a logarithmic axis, for all snippets and for action snippets."}}
 subspaces_by_ratio(runs)
@@ -64,7 +64,8 @@ subspaces_by_ratio(runs)
 CsvLink(runs, "figure5.csv")
 
 # %% [markdown]
-# In percent for *non-target*, means over label ratios and seeds: `all` and `action` are shares of snippets, `chance` is that of a class at random.
+# The table has means over label ratios and seeds for *non-target*, in percent: `all` is a share of all snippets, `action` a share of the snippets
+# of an action, and `chance` the share for a class drawn at random.
 
 # %%
 non_target = runs[runs.rule == "non-target"].groupby("dataset").mean(numeric_only=True)
@@ -79,37 +80,37 @@ pd.DataFrame(columns).round(1).T
 # %% [markdown]
 # ## By epoch
 #
-# The same for one training, looked at after every epoch. Pre-training sees labels alone; then self-training begins.
+# One training, examined after every epoch: pre-training, which uses labels only, then self-training.
 
 # %%
 experiment = Experiment(dataset, rule, ratio, seed, preset, features=features)
 epochs = with_chance(coverage_by_epoch(experiment, ResultStore(), device=device))
 
-# %% mystnb={"figure": {"caption": "Figure 5, by epoch. The same in one training, after every epoch. Dotted: a class drawn at random.", "name": "figure-5-epochs"}, "image": {"alt": "Share of snippets whose true class is the target, positive, negative or ambiguous against the epoch, on a logarithmic axis, for all snippets and for action snippets."}}
+# %% mystnb={"figure": {"caption": "Figure 5, by epoch: the same shares in one training, after every epoch. Dotted: a class drawn at random.", "name": "figure-5-epochs"}, "image": {"alt": "Share of snippets whose true class is the target, positive, negative or ambiguous against the epoch, on a logarithmic axis, for all snippets and for action snippets."}}
 subspaces_by_epoch(epochs)
 
 # %%
 CsvLink(epochs, "figure5-epochs.csv")
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
 numbers = 100 * epochs.drop(columns=["stage", "epoch"])
-begun, last = numbers[epochs.stage == "pretrain"].iloc[-1], numbers.iloc[-1]
-moved = {
-    name: f"{name} in {last[f'action_{name}']:.1f} % (before self-training "
-    f"{begun[f'action_{name}']:.1f} %, a class at random {last[f'chance_{name}']:.1f} %)"
+before, after = numbers[epochs.stage == "pretrain"].iloc[-1], numbers.iloc[-1]
+shares = {
+    name: f"{name} in {after[f'action_{name}']:.1f} % of cases (before self-training "
+    f"{before[f'action_{name}']:.1f} %, at random {after[f'chance_{name}']:.1f} %)"
     for name in SUBSPACES
 }
 data = experiment.load()
 Markdown(
+    f"**After training, the true class of an action snippet is {'; '.join(shares.values())}.** "
     f"{data.name} ({'simulated' if data.simulated else 'real'} data), {100 * ratio:g} % "
-    f"labelled, rule *{rule}*, seed {seed}: after training, the true class of an action "
-    f"snippet is {'; '.join(moved.values())}."
+    f"labelled, rule *{rule}*, seed {seed}."
 )
 
 # %% [markdown]
-# The limits: chance is computed from the mean sizes over all snippets, background included; sets are larger where the model is unsure, and
-# there the truth is more often outside the target. A class in a set is not yet learnt: how strongly a loss acts is not shown. Results of
-# older code are left out, so that a data set or ratio may be missing.
+# The limits: chance is computed from mean sizes over all snippets, background included. Sets are larger where the model is uncertain, and
+# there the true class is more often outside the target. That a class is in a set does not say how strongly its loss acts. Results of older
+# code are left out, so a data set or ratio may be missing.

@@ -14,8 +14,8 @@
 # %% [markdown]
 # # Figure 6: detections and misses
 #
-# What do the systems find in a video, what do they miss, and what do they make up? Two test videos, three systems, misses shown as plainly
-# as hits.
+# What do the systems find in a video, what do they miss, and what do they make up? The page shows two test videos and three systems, with
+# misses as visible as hits.
 
 # %%
 # %matplotlib inline
@@ -27,6 +27,9 @@ from nontarget.plotting import hits_and_misses
 from nontarget.results import ResultStore
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.analysis import match_video, outcomes, videos_by_instances
+
+# %% [markdown]
+# The parameters are those of {doc}`table1` for one seed, and `min_tiou`, the tIoU at which a detection counts as right.
 
 # %% tags=["parameters"]
 dataset = "thumos14-sim"
@@ -40,9 +43,9 @@ min_tiou = 0.5
 # %% [markdown]
 # ## The systems and the videos
 #
-# The videos are chosen without a look at any result: of the test videos with an instance, the two whose number of instances is nearest to
-# its 90 % quantile, ties by id ({py:func}`nontarget.study.analysis.videos_by_instances`). A video in the middle of the simulated ones has two
-# instances, which shows little.
+# The videos are chosen without any result: of the test videos with an instance, they are the two whose number of instances is closest to
+# the 90 % quantile, ties by id ({py:func}`nontarget.study.analysis.videos_by_instances`). The median simulated video has only two
+# instances, which would show little.
 
 # %%
 plain = {"dataset": dataset, "label_ratio": ratio, "seed": seed}
@@ -60,9 +63,10 @@ Markdown(f"**{data.name} ({kind} data)**: {', '.join(f'`{v.video_id}`' for v in 
 # %% [markdown]
 # ## Time lines
 #
-# Of each system, as many detections are kept as the video has instances, the best ones of all classes: a perfect system would have
-# every instance found and nothing else. A detection is right as the evaluation has it: its class is right, its tIoU with an instance that
-# no better detection has taken reaches `min_tiou`. Letters are classes. Look at the three lanes of a system together: found, missed, false.
+# Of each system, the best detections of all classes are kept, as many as the video has instances: a perfect system would find every
+# instance and nothing else. A detection is right by the criterion of the evaluation: its class is right, and its tIoU with an instance that
+# no better detection has taken reaches `min_tiou`. Letters stand for classes. Look at the three lanes of a system together: found, missed
+# and false.
 
 # %%
 truth = data.instances(data.test)
@@ -79,7 +83,7 @@ lines = {f"{v.video_id} ({kind})": (v.duration_s, matches[v.video_id]) for v in 
 hits_and_misses(lines)
 
 # %% [markdown]
-# The same, counted. *Found at any score* lets every detection take part, however low its score and however many wrong ones come first.
+# The table has the counts. *Found at any score* takes every detection into account, however low its score.
 
 # %%
 rows = {
@@ -92,21 +96,21 @@ counts
 CsvLink(outcomes(matches), "figure6.csv")
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
 total = counts.groupby("system", sort=False).sum()
-said = "; ".join(
-    f"*{rule}* finds {row['found']} of {row['instances']} instances, misses "
-    f"{row['missed']} and makes up {row['false positives']} (all test videos: "
-    f"{100 * found[rule][0].average_mean_ap:.1f} average mAP)"
+counted = "; ".join(
+    f"*{rule}* finds {row['found']} of {row['instances']} instances and has "
+    f"{row['false positives']} false positives (average mAP on all test videos "
+    f"{100 * found[rule][0].average_mean_ap:.1f})"
     for rule, row in total.iterrows()
 )
 Markdown(
-    f"{data.name} ({kind} data), {100 * ratio:g} % labelled, seed {seed}, tIoU "
-    f"{min_tiou:g}. On the two videos, {said}."
+    f"**On the two videos, {counted}.** {data.name} ({kind} data), {100 * ratio:g} % "
+    f"labelled, seed {seed}, tIoU {min_tiou:g}."
 )
 
 # %% [markdown]
-# The limits: two videos and one seed are an illustration; who is ahead on them says nothing that Table 1 does not say better. The number
-# of detections that are kept is a choice: another one trades misses for false detections.
+# The limits: two videos and one seed are an illustration; Table 1 compares the systems. The number of detections that are kept is a choice:
+# keeping more trades misses for false positives.

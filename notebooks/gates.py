@@ -14,10 +14,9 @@
 # %% [markdown]
 # # Can this instrument tell rules apart?
 #
-# A comparison of learning rules shows something only if the detector, its training and its evaluation respond to what the rules differ
-# in. Six gates ask for that, on development data (of a real set a third of its training videos, of a twin another generated world) and
-# without ever looking at how the paper's rule compares. A cell where a gate fails, or was not computed, stays in the tables, and the
-# tables say so.
+# A comparison of learning rules is informative only if the detector, its training and its evaluation respond to what the rules differ in.
+# Six gates test that on development data: a third of the training videos of a real data set, or another generated world of a twin. None of
+# them looks at how the paper's method compares. Where a gate fails or was not computed, results stay in the tables, with a warning.
 
 # %%
 # %matplotlib inline
@@ -25,11 +24,11 @@ from IPython.display import Markdown, display
 
 from nontarget.plotting.study import gate_table
 from nontarget.study.gates import ORACLE_WITHIN, QUESTIONS, gate_states, summary
-from nontarget.study.marks import gate_reports, gates_findings
+from nontarget.study.pages import gate_reports, gates_findings
 from nontarget.study.reproduce import DATASETS, GATE_RATIOS, main_ratio
 
 # %% [markdown]
-# The parameters: data sets and shares of labelled videos. `nips4b` begins at 20 %, since at 10 % some of its classes have no label.
+# The parameters are data sets and shares of labelled videos. `nips4b` starts at 20 %, since at 10 % some of its classes have no label.
 
 # %% tags=["parameters"]
 datasets = list(DATASETS)
@@ -43,16 +42,16 @@ Markdown("\n".join(f"- **({gate})** {question}" for gate, question in QUESTIONS.
 
 # %%
 Markdown(
-    "More labels must help by more than the spread over seeds (a). The truth as pseudo labels must come "
-    f"within {ORACLE_WITHIN:g} points of full supervision at equal budget (b): if it did not, "
-    "self-training itself would be starved. Losses that are the same for every rule must not have "
-    "most of the gradient (d)."
+    "More labels must help by more than the spread over seeds (a). With the true labels as pseudo "
+    f"labels, self-training must come within {ORACLE_WITHIN:g} points of full supervision at the "
+    "same budget (b); otherwise self-training itself would be the bottleneck. Losses that are the "
+    "same for every rule must not make up most of the gradient (d)."
 )
 
 # %% [markdown]
 # ## At a glance
 #
-# Look for rows without a cross: there, differences between rules can be taken at their word.
+# Look for rows without a cross, where differences between rules can be trusted.
 
 # %%
 cells = [(d, r) for d in datasets for r in ratios if r >= main_ratio(d)]
@@ -63,20 +62,20 @@ summary(reports)
 gate_table(gate_states(reports))
 
 # %% [markdown]
-# ## Each cell
+# ## Each data set and label ratio
 #
-# What was measured, with intervals over seeds.
+# The tables show what was measured, with intervals over seeds.
 
 # %%
 for report in reports:
     display(report.table)
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
 Markdown(gates_findings(reports))
 
 # %% [markdown]
-# The limits: a gate says what these seeds show, on development data that the settings were chosen on. That all gates hold does not make a
-# small detector a large one, nor a twin the data set that it is modelled on.
+# The limits: a gate says what these seeds show on development data, on which the settings were chosen. Even if all gates hold, the detector
+# is small, and a twin is not the data set that it is modelled on.

@@ -14,8 +14,8 @@
 # %% [markdown]
 # # The method, equation by equation
 #
-# What is computed, where, and on what reading of the paper? Each equation stands beside the function that computes it, on an example
-# small enough to check by hand.
+# What is computed, where in the code, and by which interpretation of the paper? Each equation stands beside the function that computes it,
+# with an example that is small enough to check by hand.
 #
 # | symbol | name in the code | meaning |
 # |:--|:--|:--|
@@ -24,7 +24,7 @@
 # | $x$ | `features` | snippet features, `[clips, snippets, dim]` |
 # | $p$ | `probs`, `pseudo_probs` | class distribution of a snippet; that of the teacher |
 # | $\Omega^{tgt}, \Omega^{pos}, \Omega^{neg}, \Omega^{amb}$ | `target`, `positive`, `negative`, `ambiguous` | the four subspaces of the label space |
-# | $\lambda$ | `positive_ratio` | how near to the target's probability a positive class must come |
+# | $\lambda$ | `positive_ratio` | how close to the target's probability a positive class must come |
 # | $\alpha$ | `unlabeled_weight` | weight of the losses on unlabelled clips |
 # | $\ell^{tgt}, \ell^{neg}, \ell^{pos}$ | `terms=("target", "negative", "positive")` | losses of a snippet |
 # | $\mathcal{L}^m, \mathcal{L}^{ref}, \mathcal{L}^{rec}$ | `mask`, `refinement`, `reconstruction` | the detector's further losses |
@@ -33,6 +33,7 @@
 # %%
 import pandas as pd
 import torch
+from IPython.display import Markdown
 
 from nontarget import LabelPartition, non_target_loss, partition_label_space, soft_nms
 from nontarget.detectors.spot import mask_loss
@@ -41,7 +42,8 @@ from nontarget.metrics import interpolated_ap
 from nontarget.segments import TimeGrid, assign_instances
 
 # %% [markdown]
-# The parameters: five classes, the last of them background, and a snippet that the model is unsure of: all four subspaces occur.
+# The parameters describe one snippet: five classes, the last of which is background, and probabilities so uncertain that all four subspaces
+# occur.
 
 # %% tags=["parameters"]
 classes = ["Sailing", "Putting on shoes", "Surfing", "Knitting", "background"]
@@ -53,17 +55,17 @@ positive_ratio = 0.85
 #
 # $$\Omega = \Omega^{tgt} \cup \Omega^{pos} \cup \Omega^{neg} \cup \Omega^{amb} \tag{4}$$
 #
-# The target is the most probable class. The negatives are the longest run of the least probable classes whose sum stays within the
+# The target is the most probable class. The negative classes are the least probable ones, as many as can be added up without exceeding the
 # target's probability:
 #
 # $$\hat{p} = sorted(p) \tag{7}$$
 # $$\Omega^{neg} = \Big\{k : \sum_{c=1}^{k} \hat{p}_c \le max(p)\Big\} \tag{8}$$
 #
-# The positives come close to the target:
+# The positive classes have a probability close to that of the target:
 #
 # $$\Omega^{pos} = \{k : \hat{p}_k \ge \lambda \cdot max(p)\} \tag{10}$$
 #
-# The rest is ambiguous: it has no loss. All this is {py:func}`nontarget.partition_label_space`; it has no gradient.
+# The remaining classes are ambiguous and have no loss. {py:func}`nontarget.partition_label_space` computes all four sets, without a gradient.
 
 # %%
 p = torch.tensor(probs)
@@ -76,11 +78,11 @@ pd.DataFrame(
 # %% [markdown]
 # Three facts follow, each of them a property test of the library:
 #
-# - The least probable class is always negative, and from $max(p) \ge 1/2$ on every other class is. So there are positives on unsure snippets
-#   alone: below 1/2, or up to $max(p) = 1/(1+\lambda)$, 0.54 at $\lambda = 0.85$, where positives go first.
-# - Eqs. 8 and 10 can claim the same class, which Eq. 4 forbids. By default the negatives go first, since Sec. 3.5 chooses positives among
-#   the classes that are left; `precedence="positive"` is the other reading.
-# - Read literally, Eq. 10 contains the target, and Eq. 8 does where $max(p) = 1$. It is taken out of both.
+# - The least probable class is always negative. If $max(p) \ge 1/2$, every class but the target is. So only uncertain snippets have positive
+#   classes: those with $max(p)$ below 1/2 or, if positives take precedence, up to $1/(1+\lambda)$, which is 0.54 at $\lambda = 0.85$.
+# - Eqs. 8 and 10 can claim the same class, which Eq. 4 forbids. By default the negatives take precedence, since Sec. 3.5 chooses positives
+#   among the remaining classes; `precedence="positive"` is the alternative.
+# - Taken literally, Eq. 10 contains the target, and so does Eq. 8 where $max(p) = 1$. The target is removed from both.
 
 # %%
 torn, names = torch.tensor([0.51, 0.44, 0.05, 0.0, 0.0]), LabelPartition._fields
@@ -104,7 +106,7 @@ pd.DataFrame(
 # $$\ell^{neg} = -\sum_{c \in \Omega^{neg}} \log (1 - p_c) \tag{9}$$
 # $$\ell^{pos} = -\sum_{c \in \Omega^{pos}} \log p_c \tag{11}$$
 #
-# {py:func}`nontarget.non_target_loss` takes logits and works in log space, so that it stays finite where $p$ is 0 or 1.
+# {py:func}`nontarget.non_target_loss` takes logits and computes in log space, so that it stays finite where $p$ is 0 or 1.
 
 # %%
 terms = ("target", "negative", "positive")
@@ -112,11 +114,12 @@ library = [
     non_target_loss(p.log(), p, positive_ratio=positive_ratio, terms=(t,)) for t in terms
 ]
 by_hand = [-p[1].log(), -(1 - p[[3, 4]]).log().sum(), -p[0].log()]
-pd.DataFrame({"library": library, "by hand": by_hand}, index=terms, dtype=float).round(6)
+losses = pd.DataFrame({"library": library, "by hand": by_hand}, index=terms, dtype=float)
+losses.round(6)
 
 # %% [markdown]
-# What the losses do to the logits, one step against the gradient: the target and the positive class are pulled up, the negatives
-# pushed down; a class that is ambiguous moves only as the softmax moves it.
+# A step against the gradient pulls the logits of the target and of the positive class up and pushes those of the negative classes down; an
+# ambiguous class changes only through the softmax.
 
 # %%
 logits = p.log().requires_grad_()
@@ -124,7 +127,7 @@ non_target_loss(logits, p, positive_ratio=positive_ratio).backward()
 pd.DataFrame({"p": probs, "pull on the logit": -logits.grad}, index=classes).round(3)
 
 # %% [markdown]
-# Where a float32 softmax has rounded to 1, the loss still has its value and its gradient:
+# Where a float32 softmax rounds to 1, the loss still has the right value and gradient:
 
 # %%
 saturated = torch.tensor([40.0, 0.0, 0.0])
@@ -136,8 +139,8 @@ pd.DataFrame(
 # %% [markdown]
 # ## Labelled and unlabelled snippets (Sec. 3.6)
 #
-# On a labelled snippet the label is the target and all other classes are negative; nothing is positive. On an unlabelled one the sets
-# come from a frozen copy of the model, renewed every epoch. The total is
+# On a labelled snippet the label is the target, all other classes are negative, and none is positive. On an unlabelled snippet the sets come
+# from a frozen copy of the model. The total loss is
 #
 # $$\mathcal{L} = \bar{\mathcal{L}}^s + \alpha\,\bar{\mathcal{L}}^u + \mathcal{L}^{m} + \mathcal{L}^{ref} + \mathcal{L}^{rec} \tag{12}$$
 #
@@ -147,15 +150,16 @@ pd.DataFrame(
 label = torch.tensor(0)
 labelled = non_target_loss(p.log(), labels=label)
 by_hand = -p[0].log() - (1 - p[1:]).log().sum()
-pd.Series({"library": float(labelled), "by hand": float(by_hand)}).round(6)
+losses.loc["labelled"] = [float(labelled), float(by_hand)]
+losses.loc[["labelled"]].round(6)
 
 # %% [markdown]
 # ## The detector
 #
-# {py:class}`nontarget.detectors.spot.Spot` follows SPOT {cite}`nag2022spot` as described: self-attention over snippets, a class head
-# with $C + 1$ logits a snippet, and a mask head that says for each snippet which snippets belong to the same instance.
+# {py:class}`nontarget.detectors.spot.Spot` follows the description of SPOT {cite}`nag2022spot`: it has self-attention over snippets, a class
+# head with $C + 1$ logits per snippet, and a mask head that predicts for each snippet which snippets belong to the same instance.
 #
-# A snippet has the class of the instance that covers its centre; an instance too short for that claims the snippet nearest to it.
+# A snippet has the class of the instance that covers its centre; an instance that covers no centre is assigned to the nearest snippet.
 
 # %%
 grid = TimeGrid(fps=2.0)
@@ -163,8 +167,8 @@ instances_s = torch.tensor([[0.6, 2.4], [3.05, 3.15]])
 assign_instances(grid.to_snippets(instances_s), num_snippets=8).tolist()
 
 # %% [markdown]
-# The mask row of a snippet is 1 on its instance. $\mathcal{L}^m$ is 0.4 of a binary cross-entropy and 0.6 of a Dice loss; rows of
-# background snippets, which should be empty, count less.
+# The mask row of a snippet is 1 on its instance. $\mathcal{L}^m$ is 0.4 times a binary cross-entropy plus 0.6 times a Dice loss; the rows of
+# background snippets, which should be empty, have a lower weight.
 
 # %%
 mask_logits = torch.tensor([[[2.0, 2.0, -2.0], [2.0, 2.0, -2.0], [-2.0, -2.0, -2.0]]])
@@ -173,14 +177,14 @@ everywhere = torch.ones(1, 3, dtype=torch.bool)
 float(mask_loss(mask_logits, masks, torch.tensor([[1.0, 1.0, 0.2]]), everywhere))
 
 # %% [markdown]
-# $\mathcal{L}^{rec}$ rebuilds the features of hidden snippets; $\mathcal{L}^{ref}$ draws the snippets at the border of the predicted
-# foreground to the sure ones of their kind. Both need no labels ({py:mod}`nontarget.detectors.spot`).
+# $\mathcal{L}^{rec}$ reconstructs the features of masked snippets; $\mathcal{L}^{ref}$ pulls the snippets at the border of the predicted
+# foreground towards the confident ones of their kind. Neither needs labels ({py:mod}`nontarget.detectors.spot`).
 #
 # ## From outputs to detections (Sec. 3.6)
 #
-# Every run of snippets above a class threshold is a candidate, and so is every run of its mask above a mask threshold. The score is the
-# mean class probability times the agreement of segment and mask. Windows are merged in video time, and Soft-NMS {cite}`bodla2017softnms`
-# lets the score of a segment decay by $e^{-tIoU^2/\sigma}$ for each better one: {py:func}`nontarget.soft_nms`.
+# Every run of snippets above a class threshold is a candidate, and so is every run of its mask above a mask threshold. The score is the mean
+# class probability times the agreement of segment and mask. Windows are merged in video time, and Soft-NMS {cite}`bodla2017softnms`
+# multiplies the score of a segment by $e^{-tIoU^2/\sigma}$ for each better segment: {py:func}`nontarget.soft_nms`.
 
 # %%
 segments = torch.tensor([[0.0, 10.0], [1.0, 11.0], [20.0, 24.0]])
@@ -192,20 +196,29 @@ pd.DataFrame(
 # %% [markdown]
 # ## What is measured (Sec. 4.1)
 #
-# {py:func}`nontarget.evaluate_detections`: detections of a class by falling score, each takes the free instance with the highest tIoU
-# if that reaches the threshold. AP is the area under the interpolated precision-recall curve; mAP the mean over classes. Every video
-# counts: one without detections is all misses. Three instances, and of four detections the first, third and fourth are right:
+# {py:func}`nontarget.evaluate_detections` goes through the detections of a class in descending order of score. Each is matched with the free
+# instance of highest tIoU, if that reaches the threshold. AP is the area under the interpolated precision-recall curve, and mAP its mean over
+# classes. Every video counts; one without detections has misses only. In the example there are three instances, and of four detections the
+# first, third and fourth are right:
 
 # %%
 hits = torch.tensor([[True], [False], [True], [True]]).numpy()
-by_hand = (1 + 3 / 4 + 3 / 4) / 3
-pd.Series(
-    {"library": float(interpolated_ap(hits, num_instances=3)[0]), "by hand": by_hand}
-).round(6)
+losses.loc["AP"] = [
+    float(interpolated_ap(hits, num_instances=3)[0]),
+    (1 + 3 / 4 + 3 / 4) / 3,
+]
+losses.loc[["AP"]].round(6)
 
 # %% [markdown]
-# ## What we saw
-#
-# Every number above came from the library and, where a second one stands beside it, from the formula written out. The limits: examples
-# show what a function does, not that it is right everywhere; for that the tests compare the partition with exact arithmetic, Soft-NMS
-# and mAP with public evaluators, and check properties on random input.
+# ## Findings
+
+# %%
+largest = (losses["library"] - losses["by hand"]).abs().max()
+Markdown(
+    f"**In {len(losses)} examples, the library and the formula written out differ by at most "
+    f"{largest:.0e}.**"
+)
+
+# %% [markdown]
+# The limits: examples show what a function does, not that it is right everywhere. For that, the tests compare the partition with exact
+# arithmetic, Soft-NMS and mAP with public evaluators, and check properties on random input.

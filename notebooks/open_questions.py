@@ -14,7 +14,7 @@
 # %% [markdown]
 # # What the paper leaves open
 #
-# Some equations can be read in more than one way, and some settings are not given. Which readings are taken here, why, and how
+# Some equations can be interpreted in more than one way, and some settings are not given. Which interpretation is used here, why, and how
 # much would another one change?
 
 # %%
@@ -28,8 +28,8 @@ from nontarget.runtime.downloads import CsvLink
 from nontarget.study.open_questions import READINGS, measure
 
 # %% [markdown]
-# Parameters: the data sets, the share of labelled training videos, the seeds (how many, or which), whether to `run` what is missing or to read
-# `committed` results alone, and the device of runs.
+# The parameters are the data sets, the share of labelled training videos, the seeds (how many, or which), the source of results as in
+# {doc}`table1`, and the device on which missing runs are computed.
 
 # %% tags=["parameters"]
 datasets = ["thumos14-sim", "activitynet-sim", "hapt", "shrec21"]
@@ -39,35 +39,34 @@ source = "committed"
 device = "auto"
 
 # %% [markdown]
-# ## The readings
+# ## The questions
 #
-# For each question: what the paper says, the reading taken, and the reason.
+# Each question has what the paper says, the interpretation that is used, and the reason.
 
 # %%
 Markdown("\n\n".join(reading.markdown for reading in READINGS))
 
 # %% [markdown]
-# ## What another reading would change
+# ## What an alternative would change
 #
-# Each alternative changes one thing in *non-target*. Δ is its average mAP minus that of our reading, paired by seed: above 0 the alternative
-# is the better one. The twins are simulated.
+# Each alternative changes one thing in *non-target*. Δ is its average mAP minus that of the interpretation used, paired by seed: above 0, the
+# alternative is better. The twins are simulated.
 
 # %%
-running = {"device": device} if source == "run" else {}
 problems = [Experiment(name, label_ratio=ratio) for name in datasets]
-effects = [measure(p, seeds, source=source, **running) for p in problems]
+effects = [measure(p, seeds, source=source, device=device) for p in problems]
 for effect in effects:
     display(effect.table)
 
 # %% [markdown]
-# Where videos are no longer than a window, as on the small twin of THUMOS14, the stride changes nothing, and Δ is exactly 0.
+# Where no video is longer than a window, as on the small twin of THUMOS14, the stride changes nothing, and Δ is exactly 0.
 #
 # ## At a glance
 #
-# A filled dot has an interval that leaves out 0. Where there is no current result it is written so; an alternative that a data set does
-# not have leaves its place empty.
+# A filled dot has an interval that excludes 0. Missing results are marked as such; a place is empty where an alternative does not apply to a
+# data set.
 
-# %% mystnb={"figure": {"caption": "Average mAP with another reading minus that with non-target, with 95 % intervals over seeds.", "name": "open-questions-effects"}, "image": {"alt": "A panel for each data set, a row for each alternative reading: a dot with its 95 % interval around the difference to our reading."}}
+# %% mystnb={"figure": {"caption": "Average mAP with an alternative minus that with the interpretation used, with 95 % intervals over seeds.", "name": "open-questions-effects"}, "image": {"alt": "A panel for each data set, a row for each alternative reading: a dot with its 95 % interval around the difference from the interpretation used."}}
 frame = pd.concat([effect.frame for effect in effects])
 differences(frame)
 
@@ -75,18 +74,18 @@ differences(frame)
 CsvLink(frame.drop(columns="row"), "readings.csv")
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
+
+# %%
+measured = frame.dropna(subset=["low"])
+Markdown(
+    f"**Of {len(measured)} intervals, {(measured.low * measured.high > 0).sum()} exclude 0; if no "
+    f"alternative made a difference, about {0.05 * len(measured):.0f} would do so by chance.**"
+)
 
 # %%
 Markdown("\n".join(effect.findings for effect in effects))
 
-# %%
-known = frame.dropna(subset=["low"])
-Markdown(
-    f"With {len(known)} intervals of 95 %, about {0.05 * len(known):.0f} would leave out 0"
-    " if no reading made a difference."
-)
-
 # %% [markdown]
-# The limits: each alternative is changed alone, on a small detector, with few seeds. No reading was chosen by these numbers: our readings
-# are what they are for the reasons given above, also where an alternative does better.
+# The limits: each alternative was tried on its own, on a small detector, with few seeds. No interpretation was chosen by these numbers: the
+# reasons are those given above, also where an alternative does better.

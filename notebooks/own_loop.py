@@ -12,11 +12,11 @@
 # ---
 
 # %% [markdown]
-# # Take the loss into your own loop
+# # Use the loss in your own training loop
 #
-# What does it take to use non-target learning in a training loop that knows nothing of this library? One import. Here a plain PyTorch
-# classifier learns from a few labelled points and many unlabelled ones; nothing but `non_target_loss` comes from this library. At the end the loop trains a
-# detector, with every term of the paper's total loss.
+# What is needed to use non-target learning in a training loop outside this library? One import is enough. On this page a plain PyTorch
+# classifier learns from a few labelled points and many unlabelled ones; only `non_target_loss` comes from the library. At the end the
+# loop trains a detector, with every term of the paper's total loss.
 
 # %%
 import pandas as pd
@@ -28,8 +28,8 @@ from nontarget import data, detectors, non_target_loss, rules
 from nontarget.training import training_losses
 
 # %% [markdown]
-# The parameters: a made-up problem of classes in groups of two that are easily confused, and how long to train; then the data set and
-# the steps of the detector.
+# The parameters describe a made-up problem, with classes in groups of two that are easily confused, and the length of training; then the
+# data set and the steps of the detector.
 
 # %% tags=["parameters"]
 num_classes = 10
@@ -45,7 +45,7 @@ seed = 0
 # %% [markdown]
 # ## Simulated points
 #
-# Each class is a cloud around a centre; the centres of two classes of a group lie close together.
+# Each class is a cloud of points around a centre; the centres of the two classes of a group are close to each other.
 
 # %%
 generator = torch.Generator().manual_seed(seed)
@@ -60,9 +60,9 @@ x = centres[y] + spread * torch.randn(len(y), dim, generator=generator)
 # %% [markdown]
 # ## The loop
 #
-# Three ways to use the unlabelled points: not at all, by their most probable class (`terms=("target",)`), and by all three losses. The
-# pseudo labels are the model's own predictions, without gradient; pass `pseudo_probs` to take those of a teacher. As ever, the first
-# half of the steps learns from the labelled points alone.
+# There are three ways to use the unlabelled points: not at all, by their most probable class (`terms=("target",)`), and by all three losses.
+# The pseudo labels are the model's own predictions, without a gradient; pass `pseudo_probs` to use those of a teacher. The first half of
+# the steps uses the labelled points only.
 
 # %% tags=["tutorial"]
 ways = {
@@ -85,7 +85,7 @@ for way, terms in ways.items():
     accuracy[way] = float((model(x_test).argmax(dim=-1) == y_test).float().mean())
 
 # %% [markdown]
-# The share of test points named right, one seed; a chance guess is right for one class in `num_classes`.
+# The table has the accuracy on test points for one seed; chance is 1 / `num_classes`.
 
 # %%
 pd.Series(accuracy, name="accuracy").round(3).to_frame().T
@@ -126,15 +126,16 @@ for _ in range(detector_steps):
 pd.DataFrame([curve[0], curve[-1]], index=["first step", "last step"]).round(3)
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
+accuracies = ", ".join(f"*{way}* {100 * value:.1f} %" for way, value in accuracy.items())
 Markdown(
-    f"Simulated points, {num_labeled} of them labelled, seed {seed}: "
-    + ", ".join(f"*{way}* {100 * value:.1f} %" for way, value in accuracy.items())
-    + "."
+    f"**Test accuracy: {accuracies}**, on simulated points, {num_labeled} of them labelled, "
+    f"with seed {seed}."
 )
 
 # %% [markdown]
-# The limits: a toy with one seed, there to show the call, not to compare the rules. In your own loop, mind three things: `logits` come
-# before the softmax; background, if you have it, is a class like any other; and padding goes into `valid`, not into the logits.
+# The limits: this is a toy problem with one seed, which shows how to call the loss and does not compare the rules. In your own loop, mind
+# three things: `logits` are the values before the softmax; background, if you have it, is a class like any other; and padding is marked in
+# `valid`, not in the logits.

@@ -14,8 +14,8 @@
 # %% [markdown]
 # # Write your own learning rule in 20 lines
 #
-# How would another idea about unlabelled snippets do? A learning rule is one class with one method: given the student's logits and the
-# teacher's probabilities, it returns a loss. Everything else, from splits to the table with intervals, is the library's.
+# How well would another idea about unlabelled snippets work? A learning rule is one class with one method, which returns a loss given the
+# student's logits and the teacher's probabilities. The library does everything else, from splits to the table with intervals.
 
 # %%
 # %matplotlib inline
@@ -31,8 +31,8 @@ from nontarget.rules.base import LearningRule
 from nontarget.study.tables import compare
 
 # %% [markdown]
-# The parameters: the problem, and the one setting of our rule. Two epochs a stage are enough to see that it runs; for numbers that
-# mean something take the preset's (`-p epochs 10` or more).
+# The parameters are the problem, the epochs of each training stage, and the one setting of the new rule. Two epochs per stage are enough to
+# see that it runs; meaningful numbers need those of the preset (`-p epochs 10` or more).
 
 # %% tags=["parameters"]
 dataset = "thumos14-sim"
@@ -44,15 +44,15 @@ threshold = 0.5
 # %% [markdown]
 # ## The rule
 #
-# Our idea: trust the target class where the teacher is sure, and where it is not, learn from its negative classes alone. The fields of
-# the dataclass are the rule's settings; they become part of a result's name, so that no result is taken for another's.
+# The idea is to trust the target class where the teacher is confident, and elsewhere to learn from the negative classes only. The fields of
+# the dataclass are the rule's settings; they are part of the identity of a result, so that results of different settings are kept apart.
 
 
 # %% tags=["tutorial"]
 @rules.register
 @dataclass(frozen=True, kw_only=True)
 class SureTargets(LearningRule):
-    """The target class of sure snippets, the negative classes of all."""
+    """Learn the target class of confident snippets, and the negative classes of all snippets."""
 
     name = "sure targets"
     threshold: float = 0.5
@@ -69,14 +69,14 @@ class SureTargets(LearningRule):
 
 
 # %% [markdown]
-# `logits` and `pseudo_probs` are `[clips, snippets, classes]` with background last, `valid` marks what is not padding; averages are over
-# valid snippets. A rule that looks at a changed clip, weights snippets or averages the model's weights overrides one more method of
-# {py:class}`nontarget.rules.base.LearningRule`; the rules of the paper's comparison are examples of each.
+# `logits` and `pseudo_probs` are `[clips, snippets, classes]` with background last; `valid` marks the snippets that are not padding, over
+# which losses are averaged. A rule that augments clips, weights snippets or averages the model's weights overrides one more method of
+# {py:class}`nontarget.rules.base.LearningRule`; the rules of the paper's comparison have examples of each.
 #
 # ## Against the others
 #
-# The same splits, seeds and budget for each. A rule that lives in a notebook is run in this process (`workers=1`); moved to a file of
-# `nontarget/rules/` and listed there, it runs in parallel like the others.
+# All rules have the same splits, seeds and budget. A rule that is defined in a notebook runs in the notebook's process (`workers=1`); moved to
+# a file in `nontarget/rules/` and registered there, it runs in parallel like the others.
 
 # %%
 short = {"training_settings": {"pretrain_epochs": epochs, "selftrain_epochs": epochs}}
@@ -98,11 +98,11 @@ comparison
 map_by_tiou(comparison)
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
 Markdown(comparison.findings)
 
 # %% [markdown]
-# The limits: few epochs and seeds; this page shows how, not which rule is better. When you change what a rule computes, raise its
-# `version`, so that earlier results are not taken for its own.
+# The limits: there are few epochs and seeds, so this page shows how to add a rule, not which rule is better. When you change what a rule
+# computes, raise its `version`, so that earlier results are not reused.

@@ -14,27 +14,30 @@
 # %% [markdown]
 # # Table 1 on one data set
 #
-# How much do unlabelled videos add, and what does learning from non-target classes add to that? One data set, one label ratio,
-# every system on the same features, splits, seeds and training budget.
+# How much do unlabelled videos add, and how much does learning from non-target classes add to that? Every system has the same features,
+# splits, seeds and training budget, on one data set at one label ratio.
 #
-# With the repository's environment active, `papermill notebooks/table1.ipynb out.ipynb -p ratio 0.2` runs it at another label ratio,
-# `-p dataset hapt` on a folder under `NONTARGET_DATA`, `-p features DIR` on your own features.
+# With the repository's environment active, `papermill notebooks/table1.ipynb out.ipynb -p ratio 0.2` runs this page at another label
+# ratio, `-p dataset hapt` on a folder under `NONTARGET_DATA`, and `-p features DIR` on your own features.
 
 # %%
 # %matplotlib inline
 from IPython.display import Markdown
 
-from nontarget.plotting import map_by_ratio, map_by_tiou
-from nontarget.study.marks import marked
+from nontarget.plotting import map_by_ratio, map_figure
+from nontarget.runtime.downloads import CsvLink
+from nontarget.study.pages import ratio_curve, table_page
 from nontarget.study.systems import MAIN_SYSTEMS
-from nontarget.study.tables import complete_ratios, paper_table
 
 # %% [markdown]
-# The parameters: the data set (or `features`, a feature folder to use instead), the share of labelled training videos, how many seeds
-# (each draws its own split), the preset (`small` or `full`), the systems (`main`, or `all` of Table 1), the device. `source` is `run` to compute what is not yet in the
-# store on this machine, or `committed` to read the repository's committed results.
+# The parameters are the data set (or `features`, a feature folder to use instead), the share of labelled training videos, the number of
+# seeds (each has a split of its own), the preset (`small` or `full`), the systems (`main`, or `all` of Table 1), and the device.
+# `source` says where results come from. With `auto`, the repository's committed results are used where they are current, and the rest is
+# computed. With `run`, only this machine's results are used, and what is missing is computed. With `stored` (this machine's results) and
+# `committed`, nothing is computed.
 
 # %% tags=["parameters"]
+table = "table1"
 dataset = "thumos14-sim"
 ratio = 0.1
 seeds = 3
@@ -47,42 +50,46 @@ source = "auto"
 # %% [markdown]
 # ## The table
 #
-# Look at the column Δ first: the difference to the baseline in average mAP, paired by seed. An interval that contains 0 says that
-# these seeds cannot tell the two apart.
+# Look at the column Δ first: the difference in average mAP from the row that the caption names, paired by seed. If its 95 % interval
+# contains 0, these seeds show no difference.
 
 # %%
-problem = {"dataset": dataset, "seeds": seeds, "features": features, "preset": preset}
+problem = {"preset": preset, "features": features, "source": source}
 problem["systems"] = MAIN_SYSTEMS if systems == "main" else None
-running = {"device": device} if source in ("auto", "run") else {}
-comparison = paper_table("table1", label_ratio=ratio, source=source, **problem, **running)
-comparison = marked(comparison, preset=preset, features=features)
-comparison
+page = table_page(table, dataset, ratio, seeds, device=device, **problem)
+page
 
 # %% [markdown]
-# ## By tIoU
+# ## The curves
 #
-# A higher tIoU asks for tighter borders. A rule that only names classes better lifts the whole curve; one that finds better borders
+# A higher tIoU asks for more precise borders. A rule that only names classes better lifts the whole curve; one that finds better borders
 # lifts its right end. Bars are standard deviations over seeds.
 
-# %% mystnb={"image": {"alt": "Mean AP against tIoU, one line for each system, with standard deviations over seeds."}}
-map_by_tiou(comparison)
+# %% mystnb={"image": {"alt": "Mean AP of every row of the table, with standard deviations over seeds: against tIoU, or for several label ratios against the share of labelled videos."}}
+map_figure(page)
+
+# %%
+CsvLink(page.frame(), f"{table}.csv")
 
 # %% [markdown]
 # ## By label ratio
 #
-# The floor should rise with more labels, and what unlabelled videos can add should shrink.
+# With more labels, mAP should rise, and the gain from unlabelled videos should shrink.
 
-# %% mystnb={"image": {"alt": "Average mAP against the share of labelled videos, one line for each system."}}
-known = complete_ratios(source="stored" if source == "run" else "committed", **problem)
-alone = Markdown("Results at one label ratio alone are here; run another to see the curve.")
-map_by_ratio(known) if len(known) > 1 else alone
+# %% mystnb={"image": {"alt": "Average mAP against the share of labelled videos, one line per system."}}
+curve = ratio_curve(table, dataset, seeds, **problem)
+one = Markdown("*Fewer than two label ratios have results, so there is no curve yet.*")
+map_by_ratio(curve) if len(curve) > 1 else one
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
-Markdown(comparison.findings)
+Markdown(page.findings)
+
+# %%
+page.summary
 
 # %% [markdown]
-# The limits: a small detector, few seeds, and for simulated data a problem of our own making. The interval covers the seeds (split,
-# initial weights, batches), not the choice of data set.
+# The limits: the detector is small and the seeds are few. An interval covers the draw of the split, the initial weights and the batches,
+# not the choice of data set, and simulated data are a problem that we made ourselves.

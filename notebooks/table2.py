@@ -14,22 +14,22 @@
 # %% [markdown]
 # # Table 2: the losses one by one
 #
-# What does each loss add? Self-training with the target class alone is the *baseline*; then negative classes join (on labelled snippets
-# too, where every other class is negative), then positive ones.
+# What does each loss add? Self-training with the target class only is the *baseline*. The negative classes come next (on labelled
+# snippets, where every class but the label is negative, too), and the positive classes last.
 
 # %%
 # %matplotlib inline
 from IPython.display import Markdown
 
-from nontarget.plotting import map_by_tiou
-from nontarget.study.marks import marked
-from nontarget.study.tables import paper_table
+from nontarget.plotting import map_figure
+from nontarget.runtime.downloads import CsvLink
+from nontarget.study.pages import table_page
 
 # %% [markdown]
-# The parameters are those of {doc}`table1`: the data set (or `features`, a feature folder), the share of labelled training videos, the
-# number of seeds, the preset, the device, and whether to `run` what is missing or to read `committed` results alone.
+# The parameters are those of {doc}`table1`; `dataset` and `ratio` may also be `all`, which reads results and computes none.
 
 # %% tags=["parameters"]
+table = "table2"
 dataset = "thumos14-sim"
 ratio = 0.1
 seeds = 3
@@ -41,29 +41,35 @@ source = "auto"
 # %% [markdown]
 # ## The table
 #
-# The Δ column compares each row with the first, paired by seed; the paper's rows, in italics, show the gains that it reports.
+# Look at the column Δ first: the difference in average mAP from the row that the caption names, paired by seed. If its 95 % interval
+# contains 0, these seeds show no difference. The paper's rows, in italics, show the gains that it
+# reports.
 
 # %%
-running = {"device": device} if source in ("auto", "run") else {}
-problem = {"features": features, "preset": preset, "source": source}
-comparison = paper_table("table2", dataset, ratio, seeds, **problem, **running)
-comparison = marked(comparison, preset=preset, features=features)
-comparison
+problem = {"preset": preset, "features": features, "device": device, "source": source}
+page = table_page(table, dataset, ratio, seeds, **problem)
+page
 
 # %% [markdown]
-# ## By tIoU
+# ## The curves
 #
-# Losses about classes should lift the whole curve; the detector's borders come from its mask head, which all rows share.
+# Losses on classes should lift the whole curve, since the borders of a detection come from the mask head, which all rows share.
 
-# %% mystnb={"image": {"alt": "Mean AP against tIoU, one line for each row of the table, with standard deviations over seeds."}}
-map_by_tiou(comparison)
-
-# %% [markdown]
-# ## What we saw
+# %% mystnb={"image": {"alt": "Mean AP of every row of the table, with standard deviations over seeds: against tIoU, or for several label ratios against the share of labelled videos."}}
+map_figure(page)
 
 # %%
-Markdown(comparison.findings)
+CsvLink(page.frame(), f"{table}.csv")
 
 # %% [markdown]
-# The limits: a small detector, few seeds, and for simulated data a problem of our own making. The interval covers the seeds (split,
-# initial weights, batches), not the choice of data set.
+# ## Findings
+
+# %%
+Markdown(page.findings)
+
+# %%
+page.summary
+
+# %% [markdown]
+# The limits: the detector is small and the seeds are few. An interval covers the draw of the split, the initial weights and the batches,
+# not the choice of data set, and simulated data are a problem that we made ourselves.

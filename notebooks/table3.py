@@ -14,23 +14,24 @@
 # %% [markdown]
 # # Table 3: another detector
 #
-# Is the loss tied to one detector? ActionFormer {cite}`zhang2022actionformer` scores each class by itself, without background. The
-# partition is taken of its scores and of a background score, one minus the highest of them, divided by their sum; the losses are those of
-# the scores themselves ({py:func}`nontarget.non_target_loss`, `activation="sigmoid"`).
+# Is the loss tied to one detector? ActionFormer {cite}`zhang2022actionformer` scores each class by itself and has no background class.
+# The partition is computed from its scores and a background score, which is one minus the highest of them, all divided by their sum. The
+# losses are those of the scores themselves ({py:func}`nontarget.non_target_loss` with `activation="sigmoid"`).
 
 # %%
 # %matplotlib inline
 from IPython.display import Markdown
 
-from nontarget.plotting import map_by_tiou
-from nontarget.study.marks import marked
-from nontarget.study.tables import paper_table
+from nontarget.plotting import map_figure
+from nontarget.runtime.downloads import CsvLink
+from nontarget.study.pages import table_page
 
 # %% [markdown]
-# The parameters are those of {doc}`table1`: the data set (or `features`, a feature folder), the share of labelled training videos, the
-# number of seeds (one unless you say otherwise: a run of ActionFormer takes minutes), the preset, the device, and whether to `run` what is missing or to read `committed` results alone.
+# The parameters are those of {doc}`table1`, except that one seed is the default, since a run of ActionFormer takes
+# minutes; `dataset` and `ratio` may also be `all`, which reads results and computes none.
 
 # %% tags=["parameters"]
+table = "table3"
 dataset = "thumos14-sim"
 ratio = 0.1
 seeds = 1
@@ -42,30 +43,35 @@ source = "auto"
 # %% [markdown]
 # ## The table
 #
-# The Δ column compares each row with ActionFormer trained on the labelled videos alone, paired by seed. The paper's rows are with other
-# features (I3D) than those of its other tables.
+# Look at the column Δ first: the difference in average mAP from the row that the caption names, paired by seed. If its 95 % interval
+# contains 0, these seeds show no difference. The paper uses other features (I3D) for
+# its rows than in its other tables.
 
 # %%
-running = {"device": device} if source in ("auto", "run") else {}
-problem = {"features": features, "preset": preset, "source": source}
-comparison = paper_table("table3", dataset, ratio, seeds, **problem, **running)
-comparison = marked(comparison, preset=preset, features=features)
-comparison
+problem = {"preset": preset, "features": features, "device": device, "source": source}
+page = table_page(table, dataset, ratio, seeds, **problem)
+page
 
 # %% [markdown]
-# ## By tIoU
+# ## The curves
 #
-# The regression head places borders more finely than snippets do: look at the right end.
+# A regression head can place borders between snippets, so look at the right end of the curve.
 
-# %% mystnb={"image": {"alt": "Mean AP against tIoU, one line for each row of the table, with standard deviations over seeds."}}
-map_by_tiou(comparison)
-
-# %% [markdown]
-# ## What we saw
+# %% mystnb={"image": {"alt": "Mean AP of every row of the table, with standard deviations over seeds: against tIoU, or for several label ratios against the share of labelled videos."}}
+map_figure(page)
 
 # %%
-Markdown(comparison.findings)
+CsvLink(page.frame(), f"{table}.csv")
 
 # %% [markdown]
-# The limits: a small detector, few seeds, and for simulated data a problem of our own making. The interval covers the seeds (split,
-# initial weights, batches), not the choice of data set.
+# ## Findings
+
+# %%
+Markdown(page.findings)
+
+# %%
+page.summary
+
+# %% [markdown]
+# The limits: the detector is small and the seeds are few. An interval covers the draw of the split, the initial weights and the batches,
+# not the choice of data set, and simulated data are a problem that we made ourselves.

@@ -12,23 +12,23 @@
 # ---
 
 # %% [markdown]
-# # Table 4: the bar for positive classes
+# # Table 4: the threshold for positive classes
 #
-# How near to the target's probability must a class come to count as positive? $\lambda$ of Eq. 10 is that share; the paper takes 0.85.
+# How close to the target's probability must a class come to count as positive? $\lambda$ of Eq. 10 is that share; the paper takes 0.85.
 
 # %%
 # %matplotlib inline
 from IPython.display import Markdown
 
-from nontarget.plotting import map_by_tiou, map_by_value
-from nontarget.study.marks import marked
-from nontarget.study.tables import paper_table
+from nontarget.plotting import map_by_value, map_figure
+from nontarget.runtime.downloads import CsvLink
+from nontarget.study.pages import table_page
 
 # %% [markdown]
-# The parameters are those of {doc}`table1`: the data set (or `features`, a feature folder), the share of labelled training videos, the
-# number of seeds, the preset, whether to vary $\lambda$ finely (eleven values instead of four), the device, and whether to `run` what is missing or to read `committed` results alone.
+# The parameters are those of {doc}`table1`. With `fine`, the figure at the end shows eleven values of $\lambda$ instead of the table's four.
 
 # %% tags=["parameters"]
+table = "table4"
 dataset = "thumos14-sim"
 ratio = 0.1
 seeds = 3
@@ -41,42 +41,43 @@ source = "auto"
 # %% [markdown]
 # ## The table
 #
-# The Δ column compares each row with $\lambda = 0.85$, paired by seed.
+# Look at the column Δ first: the difference in average mAP from the row that the caption names, paired by seed. If its 95 % interval
+# contains 0, these seeds show no difference.
 
 # %%
-running = {"device": device} if source in ("auto", "run") else {}
-problem = {"features": features, "preset": preset, "source": source}
-comparison = paper_table("table4", dataset, ratio, seeds, **problem, **running)
-comparison = marked(comparison, preset=preset, features=features)
-comparison
+problem = {"preset": preset, "features": features, "device": device, "source": source}
+page = table_page(table, dataset, ratio, seeds, **problem)
+page
 
 # %% [markdown]
-# ## By tIoU
+# ## The curves
 #
-# Four lines that lie on each other say that $\lambda$ hardly matters here: there are positives on unsure snippets alone.
+# If the four lines coincide, $\lambda$ hardly matters here: only uncertain snippets have positive classes at all.
 
-# %% mystnb={"image": {"alt": "Mean AP against tIoU, one line for each row of the table, with standard deviations over seeds."}}
-map_by_tiou(comparison)
+# %% mystnb={"image": {"alt": "Mean AP of every row of the table, with standard deviations over seeds: against tIoU, or for several label ratios against the share of labelled videos."}}
+map_figure(page)
+
+# %%
+CsvLink(page.frame(), f"{table}.csv")
 
 # %% [markdown]
-# ## Against lambda
+# ## Average mAP against λ
 #
-# With `fine`, from half of the target's probability to all of it. The bar is a standard deviation over seeds.
+# With `fine`, from half of the target's probability to all of it. The bars are standard deviations over seeds.
 
 # %% mystnb={"image": {"alt": "Average mAP against lambda, with standard deviations over seeds."}}
-curve = (
-    paper_table("lambda", dataset, ratio, seeds, **problem, **running)
-    if fine
-    else comparison
-)
-map_by_value(curve, "lambda")
+sweep = table_page("lambda", dataset, ratio, seeds, **problem) if fine else page
+map_by_value(sweep.comparisons[0], "lambda")
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
-Markdown(comparison.findings)
+Markdown(page.findings)
+
+# %%
+page.summary
 
 # %% [markdown]
-# The limits: a small detector, few seeds, and for simulated data a problem of our own making. The interval covers the seeds (split,
-# initial weights, batches), not the choice of data set.
+# The limits: the detector is small and the seeds are few. An interval covers the draw of the split, the initial weights and the batches,
+# not the choice of data set, and simulated data are a problem that we made ourselves.

@@ -14,23 +14,24 @@
 # %% [markdown]
 # # Table 5: other ways to learn from non-target classes
 #
-# Does it matter how non-target classes are used? *Soft pseudo label* takes the whole distribution as target {cite}`arazo2020pseudo`, with
-# mixup and two regularisers; *complementary label* pushes one random non-target class away {cite}`ishida2017complementary`, beside the
-# target's loss. The paper says that it built their main ideas into its method, not how: this is our reading.
+# Does it matter how non-target classes are used? *Soft pseudo label* takes the whole distribution as the target
+# {cite}`arazo2020pseudo`, with mixup and two regularisers. *Complementary label* pushes one random non-target class down
+# {cite}`ishida2017complementary`, beside the loss of the target. The paper does not say how it combined them with its method, so both
+# are our reconstruction.
 
 # %%
 # %matplotlib inline
 from IPython.display import Markdown
 
-from nontarget.plotting import map_by_tiou
-from nontarget.study.marks import marked
-from nontarget.study.tables import paper_table
+from nontarget.plotting import map_figure
+from nontarget.runtime.downloads import CsvLink
+from nontarget.study.pages import table_page
 
 # %% [markdown]
-# The parameters are those of {doc}`table1`: the data set (or `features`, a feature folder), the share of labelled training videos, the
-# number of seeds, the preset, the device, and whether to `run` what is missing or to read `committed` results alone.
+# The parameters are those of {doc}`table1`; `dataset` and `ratio` may also be `all`, which reads results and computes none.
 
 # %% tags=["parameters"]
+table = "table5"
 dataset = "thumos14-sim"
 ratio = 0.1
 seeds = 3
@@ -42,29 +43,34 @@ source = "auto"
 # %% [markdown]
 # ## The table
 #
-# The Δ column compares each row with the baseline, paired by seed.
+# Look at the column Δ first: the difference in average mAP from the row that the caption names, paired by seed. If its 95 % interval
+# contains 0, these seeds show no difference.
 
 # %%
-running = {"device": device} if source in ("auto", "run") else {}
-problem = {"features": features, "preset": preset, "source": source}
-comparison = paper_table("table5", dataset, ratio, seeds, **problem, **running)
-comparison = marked(comparison, preset=preset, features=features)
-comparison
+problem = {"preset": preset, "features": features, "device": device, "source": source}
+page = table_page(table, dataset, ratio, seeds, **problem)
+page
 
 # %% [markdown]
-# ## By tIoU
+# ## The curves
 #
-# Soft labels change how sure the detector is, so look at both ends of the curve.
+# Soft labels change how confident the detector is, which can act on either end of the curve.
 
-# %% mystnb={"image": {"alt": "Mean AP against tIoU, one line for each row of the table, with standard deviations over seeds."}}
-map_by_tiou(comparison)
-
-# %% [markdown]
-# ## What we saw
+# %% mystnb={"image": {"alt": "Mean AP of every row of the table, with standard deviations over seeds: against tIoU, or for several label ratios against the share of labelled videos."}}
+map_figure(page)
 
 # %%
-Markdown(comparison.findings)
+CsvLink(page.frame(), f"{table}.csv")
 
 # %% [markdown]
-# The limits: a small detector, few seeds, and for simulated data a problem of our own making. The interval covers the seeds (split,
-# initial weights, batches), not the choice of data set.
+# ## Findings
+
+# %%
+Markdown(page.findings)
+
+# %%
+page.summary
+
+# %% [markdown]
+# The limits: the detector is small and the seeds are few. An interval covers the draw of the split, the initial weights and the batches,
+# not the choice of data set, and simulated data are a problem that we made ourselves.

@@ -12,10 +12,10 @@
 # ---
 
 # %% [markdown]
-# # One run, looked at closely
+# # One run in detail
 #
-# What happens in training, and what comes out of it? One data set, label ratio, rule and seed: the losses of every epoch, and the
-# detections on two test videos.
+# What happens in training, and what is the result? This page shows the losses of every epoch and the detections on two test videos, for one
+# data set, label ratio, rule and seed.
 
 # %%
 # %matplotlib inline
@@ -25,6 +25,9 @@ from IPython.display import Markdown
 from nontarget.experiment import Experiment, evaluate, train
 from nontarget.plotting import timeline, training_curves
 from nontarget.results import ResultStore
+
+# %% [markdown]
+# The parameters are those of {doc}`table1` for one learning rule and seed, and `checkpoint`, a file for the trained detector (`None`: none).
 
 # %% tags=["parameters"]
 dataset = "thumos14-sim"
@@ -39,8 +42,8 @@ checkpoint = None
 # %% [markdown]
 # ## Training
 #
-# The detector is pre-trained on the labelled clips (with masked reconstruction on all of them), then self-trained: every epoch a
-# frozen copy of it labels the unlabelled clips. Weights that are in the store are read instead of trained.
+# The detector is pre-trained on the labelled clips (with masked reconstruction on all clips) and then self-trained: a frozen copy of it labels
+# the unlabelled clips. Weights that are already in the store are read, not trained again.
 
 # %%
 experiment = Experiment(dataset, rule, ratio, seed, preset, features=features)
@@ -48,8 +51,8 @@ training = train(experiment, ResultStore(), device=device)
 training.counts
 
 # %% [markdown]
-# Each loss is a mean over the epoch. In self-training, watch the unlabelled losses: the teacher of an epoch is last epoch's student, so
-# they measure how much the student still moves.
+# Each loss is a mean over the epoch. In self-training, watch the losses on unlabelled clips: they measure how far the student is from its
+# teacher.
 
 # %% mystnb={"image": {"alt": "Losses of pre-training and self-training against the epoch, on a logarithmic axis."}}
 training_curves({name: stage.curve for name, stage in training.stages.items()})
@@ -57,15 +60,15 @@ training_curves({name: stage.curve for name, stage in training.stages.items()})
 # %% [markdown]
 # ## Detections
 #
-# On all test videos, and their score.
+# The table scores the detections on all test videos.
 
 # %%
 scores, detections = evaluate(training)
 pd.DataFrame([100 * scores.mean_ap], ["mAP (%)"], scores.tiou_thresholds).round(1)
 
 # %% [markdown]
-# The first two test videos that have an instance: the truth on top, below it the best detections, fainter where the score is lower.
-# Look for instances without a detection as much as for hits.
+# The time lines show the first two test videos that have an instance: the annotations on top, the best detections below, fainter for a lower
+# score. Look for instances without a detection as well as for hits.
 
 # %%
 first, second = [v for v in training.dataset.test if len(v.annotations.labels)][:2]
@@ -79,21 +82,22 @@ timeline(training.dataset.instances([second]), detections, second.video)
 # %% [markdown]
 # ## Keeping the detector
 #
-# With `-p checkpoint model.safetensors` the detector is saved, ready for `nontarget.detect("model.safetensors", features, feature_fps)`.
+# With `-p checkpoint model.safetensors` the detector is saved for use with `nontarget.detect("model.safetensors", features, feature_fps)`.
 
 # %%
 checkpoint and training.trained.save(checkpoint)
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
-found = detections[detections.video_id.isin([first.video.video_id, second.video.video_id])]
+data = training.dataset
 Markdown(
-    f"{dataset if features is None else features} ({'simulated' if training.dataset.simulated else 'real'} data), "
-    f"{100 * ratio:g} % labelled, rule *{rule}*, seed {seed}: {100 * scores.average_mean_ap:.1f} average mAP over all {scores.num_videos} "
-    f"test videos with {scores.num_instances} instances; {len(found)} detections on the two videos above, of which the best are drawn."
+    f"**The average mAP is {100 * scores.average_mean_ap:.1f}, on {scores.num_videos} test videos "
+    f"with {scores.num_instances} instances.** {data.name} "
+    f"({'simulated' if data.simulated else 'real'} data), {100 * ratio:g} % labelled, rule "
+    f"*{rule}*, seed {seed}."
 )
 
 # %% [markdown]
-# The limits: one seed says little about a rule; Table 1 compares them over several.
+# The limits: one seed says little about a learning rule; {doc}`table1` compares rules over several seeds.

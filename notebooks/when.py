@@ -12,11 +12,12 @@
 # ---
 
 # %% [markdown]
-# # When does it help? A map
+# # When does the method help? A map
 #
-# Does the paper's rule help on a given problem, and can that be told beforehand? Two shares should decide: how often the truth of a wrong
-# snippet is positive, and how often it is negative. A family of twins varies both, by how confusable classes are and how sure the teacher
-# is; a surface through their gains is the map. Then it is asked about one data set, with nothing but its labelled videos.
+# Does the paper's method help on a given problem, and can that be predicted? Two shares should decide: how often the true class of a
+# misclassified snippet is positive, and how often it is negative. A family of twins varies both, through how confusable its classes are and
+# how confident the teacher is; a surface fitted to their gains is the map. It then predicts the gain on one data set from its labelled
+# videos only.
 
 # %%
 # %matplotlib inline
@@ -31,8 +32,8 @@ from nontarget.study.report import MAP, WHY, current_map
 from nontarget.study.when import place
 
 # %% [markdown]
-# The parameters are those of the diagnosis: a data set or a feature folder, the share of labelled videos (1: all that have labels), the
-# number of folds, the device.
+# The parameters are those of the diagnosis: a data set or a feature folder, the share of labelled videos (1: all that have labels), the number
+# of folds, the seed and the device.
 
 # %% tags=["parameters"]
 dataset = "thumos14-sim"
@@ -44,8 +45,9 @@ device = "auto"
 # %% [markdown]
 # ## The map
 #
-# Dots are twins, all **simulated**; the colour is the gain of the paper's rule over the baseline. White signs are teachers of this
-# book's data sets, with what the map predicts for them. Look at where they lie before looking at colours: outside of the dots it is an extrapolation.
+# Dots are twins, all **simulated**; the colour is the gain of the paper's method over the baseline. White markers are the teachers of this
+# book's data sets, and the table has the predicted gains. Look at where they lie first: outside the region of the dots, a prediction is an
+# extrapolation.
 
 # %%
 fitted = current_map()
@@ -53,7 +55,7 @@ sets = teacher_places(WHY.read())
 places = place(fitted, sets) if fitted is not None and len(sets) else None
 nothing = Markdown("*Not computed yet: the map has no current points.*")
 
-# %% mystnb={"figure": {"caption": "Gain of the paper's rule over the baseline by where the truth of the teacher's errors lies. All dots are simulated.", "name": "when-map"}, "image": {"alt": "A square: share of wrong snippets whose truth is positive against the share whose truth is negative, coloured by the gain, with data sets placed on it."}}
+# %% mystnb={"figure": {"caption": "Gain of the paper's method over the baseline, by where the true class lies when the teacher is wrong. All dots are simulated.", "name": "when-map"}, "image": {"alt": "A square: share of wrong snippets whose truth is positive against the share whose truth is negative, coloured by the gain, with data sets placed on it."}}
 gain_map(fitted, places) if fitted is not None else nothing
 
 # %%
@@ -63,10 +65,10 @@ places.round(2) if places is not None else nothing
 CsvLink(MAP.read(), "map.csv")
 
 # %% [markdown]
-# ## Asking it
+# ## A prediction for one data set
 #
-# `diagnose_rule` pre-trains a teacher on all but one fold of the labelled videos, looks at its errors on that fold, and says what the map
-# predicts. Labels of other videos are never read.
+# `diagnose_rule` pre-trains a teacher on all but one fold of the labelled videos, examines its errors on that fold, and returns what the map
+# predicts. The labels of other videos are never read.
 
 # %%
 options = {"folds": folds, "store": ResultStore(), "device": device, "progress": False}
@@ -77,11 +79,11 @@ diagnosis.table
 Markdown(diagnosis.findings)
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
 Markdown(map_findings(fitted, places))
 
 # %% [markdown]
-# The limits: every point of the map is simulated, and the two shares are not all that matters; how badly one twin is predicted by the others
-# says how much is missing. The shares of a diagnosis come from teachers that had fewer labels than the real one will have.
+# The limits: every point of the map is simulated, and more than the two shares matters; the error with which a twin is predicted from the
+# others shows how much is missing. The shares of a diagnosis come from teachers that had fewer labels than the final one will have.

@@ -12,11 +12,11 @@
 # ---
 
 # %% [markdown]
-# # Why the gain shows, or does not
+# # Why the method gains, or does not
 #
-# What would have to be true for the paper's rule to gain, and is it true here? Its premise is that where the argmax is wrong the true class is nearly
-# as probable, so that it is *positive* and gets pulled. Where the teacher is sure of an error, the truth is *negative* and gets pushed
-# away. So the sharpness of the teacher decides what is learnt.
+# Under which condition does the paper's method gain, and does it hold here? The method assumes that where the argmax is wrong, the true class
+# is nearly as probable, so that it is *positive* and its logit is pulled up. Where the teacher is confidently wrong, the true class is
+# *negative* and pushed down. So the confidence of the teacher decides what is learnt.
 
 # %%
 # %matplotlib inline
@@ -30,31 +30,32 @@ from nontarget.study.explained import (
     sets_frames,
     truth_table,
 )
-from nontarget.study.marks import marked_tabs
+from nontarget.study.pages import marked_tabs
 from nontarget.study.report import WHY
 from nontarget.study.reproduce import DATASETS, main_ratio
 from nontarget.study.tables import current_tables
 
 # %% [markdown]
-# The parameters: data sets, and the number of seeds of the table at the end.
+# The parameters are the data sets and the number of seeds of the table at the end.
 
 # %% tags=["parameters"]
 datasets = list(DATASETS)
 seeds = 3
 
 # %% [markdown]
-# ## The sets, as the teacher gets less sure
+# ## The sets as the teacher becomes less confident
 #
-# Pre-trained teachers on the training videos whose labels were hidden, their logits divided by a temperature; and, on `salads50`, the
-# class scores of two published classifiers of real video, as they came. The areas say where the truth of a *wrong* snippet lies. From
-# $p_\max \ge 1/2$ on every class but the target is negative: follow the dashed line. The dotted one is the temperature of lowest log loss.
+# The figure shows pre-trained teachers on the training videos whose labels were hidden, with their logits divided by a temperature; and, for
+# `salads50`, the class scores of two published classifiers of real video. The areas show where the true class of a *misclassified* snippet
+# lies. If $p_\max \ge 1/2$, every class but the target is negative; the dashed line is the share of such snippets. The dotted line is the
+# temperature of lowest log loss.
 
 # %%
 rows = WHY.read()
 frames, best = sets_frames(rows)
 nothing = Markdown("*Not computed yet.*")
 
-# %% mystnb={"figure": {"caption": "Where the truth of wrong snippets lies, against the temperature of the teacher. Data sets whose names end in -sim are simulated.", "name": "why-temperature"}, "image": {"alt": "A panel for each teacher: shares of the wrong snippets whose truth is positive, ambiguous or negative against the temperature, and the share of snippets of which the teacher is sure."}}
+# %% mystnb={"figure": {"caption": "Where the true class of misclassified snippets lies, against the temperature of the teacher. Data sets whose names end in -sim are simulated.", "name": "why-temperature"}, "image": {"alt": "A panel for each teacher: shares of the wrong snippets whose truth is positive, ambiguous or negative against the temperature, and the share of snippets of which the teacher is sure."}}
 sets_by_temperature(frames, best) if frames else nothing
 
 # %%
@@ -63,8 +64,8 @@ truth_table(rows) if frames else nothing
 # %% [markdown]
 # ## What each term does to the true class
 #
-# The gradient of each term with respect to the logit of the *true* class, of which training knows nothing. Look at the rows *negative* and *ambiguous*:
-# these are errors of the teacher that no term corrects.
+# The table has the gradient of each term with respect to the logit of the *true* class, which training does not know. Look at the rows
+# *negative* and *ambiguous*: these are errors of the teacher that no term corrects.
 
 # %%
 gradient_table(rows) if len(rows) else nothing
@@ -75,28 +76,28 @@ CsvLink(rows, "why.csv")
 # %% [markdown]
 # ## What would help
 #
-# Oracle rules are told the hidden labels and compete with nothing: one takes the truth out of the negatives, one puts it among the
-# positives, one takes it as the pseudo label. If the first gains over *non-target*, pushing the truth away costs that much. *Non-target, calibrated*
-# divides the teacher's logits by a temperature that was fitted to held-out labelled videos; *candidate labels* goes further and
-# lets every class that is not negative be right.
+# Oracle rules are told the hidden labels, so they are no competitors: one removes the true class from the negatives, one adds it to the
+# positives, one uses it as the pseudo label. The gain of the first over *non-target* is what it costs to push the true class down. *Ours,
+# calibrated* divides the teacher's logits by a temperature that was fitted to held-out labelled videos. *Candidate labels* also accepts
+# every class that is not negative as the true one.
 
 # %%
-by_ratio = [current_tables("why", [d], [main_ratio(d)], seeds) for d in datasets]
-tabs = marked_tabs(by_ratio[0].joined(by_ratio[1:]))
+cells = [(d, main_ratio(d)) for d in datasets]
+tabs = marked_tabs(current_tables("why", cells, seeds))
 tabs
 
 # %% [markdown]
-# ## What we saw
+# ## Findings
 
 # %%
 Markdown(explained_findings(rows))
 
 # %%
-tabs.summary
-
-# %%
 Markdown(tabs.findings)
 
+# %%
+tabs.summary
+
 # %% [markdown]
-# The limits: the sets describe the teacher before self-training; the gradients are those of one seed. The published scores of `salads50`
-# come from folds that saw each other's labels.
+# The limits: the sets describe the teacher before self-training, and the gradients are those of one seed. The published scores of `salads50`
+# come from classifiers that saw the labels of videos that count as unlabelled here.

@@ -5,7 +5,7 @@ from helpers import TINY_TRAINING, TINY_TWIN
 from nontarget.results import ResultStore
 from nontarget.study import calibration
 from nontarget.study.calibration import Calibration, calibration_curve, calibration_experiments
-from nontarget.study.paper import reported_map
+from nontarget.study.systems import reported_map
 
 
 def curve_of(**differences):

@@ -14,8 +14,7 @@ from nontarget.study.claims.ledger import paper_cell
 from nontarget.study.claims.quantities import Fading, Gap, LargerSpace, NoGain, RarelyTrue, Runs, TruthShare
 from nontarget.study.claims.stated import SMALLER_SPACE, Claim, Group, stated_claims
 from nontarget.study.claims.verdicts import judge, seeds_to_part_from_zero
-from nontarget.study.paper import METHODS, reported_map
-from nontarget.study.systems import FIRST_SEED, TABLES
+from nontarget.study.systems import FIRST_SEED, TABLES, reported_map
 
 THUMOS, ACTIVITYNET = "thumos14-sim", "activitynet-sim"
 OCCUPANCY = {
@@ -190,7 +189,7 @@ def test_every_claim_can_be_looked_up():
                     assert {quantity.better, quantity.worse} <= set(TABLES[quantity.table].systems)
                     assert quantity.paper("thumos14") > 0, claim.text
     ordering = next(c for c in groups[0].claims if c.text.startswith("10 %: Ours >"))
-    named = [METHODS["table1"][q.better] for q in ordering.quantities] + [METHODS["table1"][ordering.quantities[-1].worse]]
+    named = [TABLES["table1"].paper[q.better] for q in ordering.quantities] + [TABLES["table1"].paper[ordering.quantities[-1].worse]]
     assert named == ["Ours", "NPL", "SPOT", "SSTAP", "SSP"]
 
 
@@ -223,7 +222,8 @@ def test_the_ledger(store):
     assert counts.loc["activitynet-sim (simulated)", "✗ not reproduced"] == 2, "the gain, and that it is larger with more classes"
 
     needed = seeds_to_part_from_zero(pd.Series([-1.0, 0.0, 0.1]))
-    assert f"1 for more seeds; if means and spreads stay as they are, {needed} to {needed} seeds would settle 1 of these" in book.outlook()
+    assert f"1 for lack of seeds; if means and spreads stay the same, {needed} to {needed} seeds would settle 1 of these" in book.outlook()
+    assert book.conclusion.startswith("**Of 4 intervals, 1 lie above 0, as the paper says, and 2 below; ")
     directions = book.directions.cells.set_index("Quantity")
     assert directions.loc["non-target over baseline"].tolist() == [1, 1, 2]
     assert directions.loc["non-target over NPL-style"].tolist() == [0, 0, 1]

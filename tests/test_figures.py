@@ -192,9 +192,30 @@ def test_separability_in_a_table_and_a_sentence():
     assert table["gain"].isna().tolist() == [True, True, False, False]
     assert table["gain"].iloc[2] == pytest.approx(table["score"].iloc[2] - table["score"].iloc[0])
     text = analysis.separability_findings(scores, "b", "a")
-    assert f"a gain of {table['gain'].iloc[2]:+.1f} points" in text
-    assert "mean of 2 runs" in text
+    assert text.startswith("**")
+    assert f"The first run gains {table['gain'].iloc[2]:+.1f} points" in text
+    assert "the mean of 2 runs" in text
     assert "mean of" not in analysis.separability_findings({k: v[:1] for k, v in scores.items()}, "b", "a")
+
+
+def test_embeddings_of_groups_are_compared_on_the_same_snippets():
+    """Against the functions it is made of: groups of several classes, the same drawn snippets for both systems, the first run drawn."""
+
+    def run(apart, seed=0):
+        x, labels, videos = clusters(apart, seed=seed)
+        return replace(snippets_of(np.full((len(x), 3), 1 / 3), 2 * labels, list(videos)), embeddings=x.astype(np.float32))
+
+    runs = {"baseline": [run(1.0), run(1.0, 1)], "non-target": [run(8.0), run(8.0, 1)]}
+    study = analysis.EmbeddingStudy(runs, {"action": [0, 1], "background": [2]}, each=30, shown=5)
+    one = runs["non-target"][1]
+    drawn = analysis.draw_snippets(one.labels, 30)
+    assert study.scores["non-target"][1].score == analysis.separability(one.embeddings[drawn], one.labels[drawn], one.video_id[drawn]).score
+    assert study.table.cells["gain"].isna().tolist() == [True, True, False, False]
+    assert study.findings == analysis.separability_findings(study.scores, "non-target", "baseline")
+    assert study.points.groupby(["system", "group"]).size().tolist() == [5] * 4
+    first, second = (part.drop(columns=["x", "y", "system"]) for _, part in study.points.groupby("system"))
+    pd.testing.assert_frame_equal(first, second)
+    assert study.titles["non-target"] == f"non-target: {100 * study.scores['non-target'][0].score:.1f} % separable"
 
 
 def test_snippets_are_drawn_with_a_seed():
@@ -336,8 +357,10 @@ def test_the_drawings_show_all_of_it(tmp_path):
     assert [t.get_text() for t in few.axes[0].get_yticklabels()] == ["b", "a", "3 more classes"]
     assert "truth" in few.axes[0].texts[1].get_text()
 
-    maps = {"baseline": np.zeros((4, 2)), "non-target": np.ones((4, 2))}
-    plane = plotting.embedding_maps(maps, ["x", "y", "x", "x"], {"baseline": "1", "non-target": "2"})
+    points = pd.DataFrame(
+        [(system, group, 0.0, 1.0) for system in ("baseline", "non-target") for group in "xyxx"], columns=["system", "group", "x", "y"]
+    )
+    plane = plotting.embedding_maps(points, {"baseline": "1", "non-target": "2"})
     assert [sum(len(line.get_xdata()) for line in axes.lines) for axes in plane.axes] == [4, 4]
 
     subspaces = ("target", "positive", "negative", "ambiguous")

@@ -20,7 +20,7 @@ PACKAGE = sorted((ROOT / "nontarget").rglob("*.py"))
 LAYERS = [
     {"config", "nms", "partition", "runtime", "segments"},
     {"losses", "metrics", "results"},
-    {"data", "plotting"},
+    {"data"},
     {"detectors"},
     {"calibration", "coverage", "gradients", "rules", "trained"},
     {"batches", "inference"},
@@ -29,6 +29,7 @@ LAYERS = [
     {"experiment"},
     {"parallel"},
     {"study"},  # the library never imports it
+    {"plotting"},  # draws what library and study compute
 ]
 COMMANDS = {"reproduce": "study", "audit": "study"}  # entry points of the study that lie where their users call them
 
@@ -62,14 +63,13 @@ def test_imports_point_one_way():
 
 
 def test_what_stands_alone():
-    """Partition, losses and Soft-NMS are usable in any loop; metrics and plotting know segments alone."""
+    """Partition, losses and Soft-NMS are usable in any loop; metrics know segments alone."""
     allowed = {
         "partition": set(),
         "losses": {"partition"},
         "segments": set(),
         "nms": set(),
         "metrics": {"segments"},
-        "plotting": set(),
     }
     for path in PACKAGE:
         if module_of(path) in allowed and path.parent.name == "nontarget":
@@ -82,7 +82,7 @@ def test_what_stands_alone():
 def test_modules_stay_small():
     for path in PACKAGE:
         lines = len(path.read_text(encoding="utf-8").splitlines())
-        assert lines <= 360, f"{path.relative_to(ROOT)} has {lines} lines"
+        assert lines <= 320, f"{path.relative_to(ROOT)} has {lines} lines"
 
 
 def test_importing_does_no_work():
@@ -129,7 +129,7 @@ def test_notebook_pairs(script):
 
 @pytest.mark.parametrize("script", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_form(script):
-    """Title and question, imports, parameters, body, what we saw and its limits; short cells, no function bodies, alt text."""
+    """Title and question, imports, parameters, body, findings and limits; short cells, no function bodies, alt text."""
     cells = jupytext.read(script).cells
     text = [c for c in cells if c.cell_type == "markdown"]
     code = [c for c in cells if c.cell_type == "code"]
@@ -137,7 +137,7 @@ def test_notebook_form(script):
     assert "?" in text[0].source, "the question that it answers"
     assert "import" in code[0].source
     assert "parameters" in code[1].metadata.get("tags", [])
-    assert any(c.source.startswith("## What we saw") for c in text)
+    assert any(c.source.startswith("## Findings") for c in text)
     assert "limits" in text[-1].source.lower()
     for cell in code:
         tutorial = "tutorial" in cell.metadata.get("tags", [])  # code that a reader is meant to write

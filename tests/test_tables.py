@@ -1,4 +1,5 @@
-from dataclasses import replace
+from dataclasses import fields, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,11 @@ from nontarget import plotting
 from nontarget.experiment import Experiment
 from nontarget.inference import COLUMNS
 from nontarget.results import ResultStore
-from nontarget.study.paper import reported_map
-from nontarget.study.systems import MAIN_SYSTEMS
-from nontarget.study.tables import Comparison, Tabs, compare, current_tables, paired_interval, table1
-from nontarget.study.texttable import TextTable
+from nontarget.study.comparison import Comparison, Tabs
+from nontarget.study.pages import ALL, ratio_curve, table_page
+from nontarget.study.systems import MAIN_SYSTEMS, ExperimentFields, reported_map
+from nontarget.study.tables import compare, current_tables, table1
+from nontarget.study.texttable import TextTable, paired_interval
 
 SYSTEMS = {name: Experiment(**TINY, rule=name) for name in ("supervised only", "baseline", "non-target")}
 
@@ -136,6 +138,55 @@ def test_bad_requests():
     assert set(MAIN_SYSTEMS) >= {"supervised only", "baseline", "non-target", "fully supervised", "whole-video"}
 
 
+def test_options_that_cannot_matter_are_refused(tmp_path):
+    """A run option where nothing is computed, and what does not go with ``all``; defaults, as a notebook passes them, are no request."""
+    store = ResultStore(tmp_path)
+    for options, name in (({"device": "cuda"}, "device='cuda'"), ({"workers": 2}, "workers=2"), ({"recompute": True}, "recompute=True")):
+        for source in ("committed", "stored"):
+            with pytest.raises(ValueError, match=f"{name} has no effect with source='{source}', which computes nothing"):
+                compare(SYSTEMS, 1, source=source, store=store, **options)
+    with pytest.raises(ValueError, match="unknown option 'devise'; did you mean 'device'"):
+        compare(SYSTEMS, 1, source="committed", store=store, devise="cpu")
+    assert compare(SYSTEMS, 1, source="committed", store=store, device="auto", workers=None).unavailable
+    with pytest.raises(ValueError, match="source='auto' computes runs, for one data set and ratio at a time"):
+        table_page("table2", ALL, ALL, store=store)
+    with pytest.raises(ValueError, match="device='cuda' has no effect where dataset or ratio is 'all'"):
+        table_page("table2", "hapt", ALL, source="committed", device="cuda", store=store)
+    with pytest.raises(ValueError, match=r"ratio must be a share of labelled videos in \(0, 1\], or 'all'; got 'al'"):
+        table_page("table2", "hapt", "al", store=store)
+    with pytest.raises(ValueError, match="features='folder' has no effect"):
+        table_page("table2", ALL, 0.1, source="committed", features="folder", store=store)
+
+
+def test_a_page_is_one_comparison_or_tabs(tmp_path):
+    store = ResultStore(tmp_path)
+    single = table_page("table2", source="committed", store=store)
+    assert len(single.single.unavailable) == 3
+    assert "its gates were not computed" in single._repr_markdown_()
+    assert "tab-set" not in single._repr_markdown_()
+    assert "not computed yet" in single.summary.cells.to_string()
+    assert single.frame().empty
+    plotting.map_figure(single).savefig(tmp_path / "nothing.png")
+    tabs = table_page("table2", "hapt", ALL, source="committed", store=store)
+    assert tabs.single is None
+    plotting.map_figure(tabs).savefig(tmp_path / "no tabs.png")
+    assert tabs.missing == ("hapt 10, 20, 40, 60 %",)
+    assert ratio_curve(store=store) == []
+
+
+def test_findings_open_with_one_bold_sentence():
+    values = {"baseline": [10.0, 20.0, 30.0], "non-target": [12.0, 22.0, 32.0], "SPOT": [9.0, 20.0, 31.0], "whole-video": [1.0, 1.0, 1.0]}
+    lines = made_up(values).findings.splitlines()
+    assert lines[0] == "**Against baseline, better: non-target; no difference that these seeds can show: SPOT.**"
+    assert "- ours: +2.0 [+2.0, +2.0] points of average mAP." in lines
+    assert lines[-1].startswith("- The data are simulated: nothing here is a result on thumos14")
+    assert made_up({"non-target": [1.0]}).findings.startswith("**Nothing to compare with baseline.**")
+
+
+def test_fields_of_a_row_are_those_of_an_experiment():
+    assert {f.name for f in fields(Experiment)} == ExperimentFields.__annotations__.keys()
+
+
 def test_figures(computed, tmp_path):
     comparison, _ = computed
     other = made_up({"supervised only": [20.0, 21.0], "baseline": [30.0, 33.0], "non-target": [31.0, 34.0]}, ratio=0.2)
@@ -166,7 +217,7 @@ def test_tables_with_external_scores_say_where_they_were_used():
     comparison = made_up({"baseline": [10.0], "non-target": [12.0]})
     assert "no external video scores" in comparison.scored
     helped = replace(comparison, helped=("non-target",))
-    assert "external video scores (simulated) in non-target alone" in helped.scored
+    assert "external video scores (simulated) in non-target only" in helped.scored
 
 
 def test_every_run_of_several_tables_as_one_frame():
@@ -194,8 +245,8 @@ def test_where_systems_differ_is_one_table():
         "non-target": {"better": "thumos14-sim 10, 20", "worse": "hapt 10", "no difference that these seeds can show": ""},
         "SPOT": {"better": "", "worse": "", "no difference that these seeds can show": "thumos14-sim 10, 20"},
     }
-    assert tabs.findings.startswith("Of 5 differences to the reference, 3 have an interval that leaves out 0; ")
-    assert tabs.findings.endswith("Simulated data: thumos14-sim; nothing there is a result on the real set.")
+    assert tabs.findings.startswith("**Of 5 differences from the reference, 3 have a 95 % interval that excludes 0; ")
+    assert tabs.findings.endswith("Simulated data: thumos14-sim; nothing there is a result on the real data set.")
     alone = Tabs((made_up({"baseline": [1.0], "non-target": [2.0]}),))
     assert alone.summary.cells.to_dict("records") == [{"System": "non-target", "one seed, so no interval": "thumos14-sim 10"}]
 
@@ -203,16 +254,17 @@ def test_where_systems_differ_is_one_table():
 def test_tables_of_two_systems_at_least_are_shown_and_the_others_named(tmp_path, monkeypatch):
     rows = {"thumos14-sim": {"non-target": [1.0], "SPOT": [2.0]}, "hapt": {"non-target": [1.0]}}
     monkeypatch.setattr("nontarget.study.tables.paper_table", lambda _, d, ratio, *__, **___: made_up(rows[d], d, ratio))
-    found = current_tables("table1", list(rows), [0.1, 0.2])
+    found = current_tables("table1", product(rows, [0.1, 0.2]))
     assert [(c.dataset, c.label_ratio) for c in found.comparisons] == [("thumos14-sim", 0.1), ("thumos14-sim", 0.2)]
     assert found.missing == ("hapt 10, 20 %",)
     assert found.not_computed == "Not computed yet: hapt 10, 20 %."
 
 
 def test_tables_without_results_say_so(tmp_path):
-    found = current_tables("table2", ["thumos14-sim"], [0.1], store=ResultStore(tmp_path))
+    found = current_tables("table2", [("thumos14-sim", 0.1)], store=ResultStore(tmp_path))
     assert found.comparisons == ()
-    assert found.findings == found.not_computed == "Not computed yet: thumos14-sim 10 %."
+    assert found.not_computed == "Not computed yet: thumos14-sim 10 %."
+    assert found.findings == f"**{found.not_computed}**"
     assert "not computed yet" in found.summary.cells.to_string()
 
 

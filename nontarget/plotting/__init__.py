@@ -3,7 +3,7 @@
 from nontarget.plotting.claims import differences
 from nontarget.plotting.data import distributions, feature_map, timeline
 from nontarget.plotting.figures import distribution_of_snippet, embedding_maps, hits_and_misses, subspaces_by_epoch, subspaces_by_ratio
-from nontarget.plotting.results import difficulty, map_by_ratio, map_by_tiou, map_by_value, maps_by_ratio, training_curves
+from nontarget.plotting.results import difficulty, map_by_ratio, map_by_tiou, map_by_value, map_figure, maps_by_ratio, training_curves
 from nontarget.plotting.style import COLOURS, HATCHES, MARKERS, STYLE, SUBSPACES
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "map_by_ratio",
     "map_by_tiou",
     "map_by_value",
+    "map_figure",
     "maps_by_ratio",
     "subspaces_by_epoch",
     "subspaces_by_ratio",

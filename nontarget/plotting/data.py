@@ -1,7 +1,6 @@
 """Figures of data: distributions of quantities, features of a video, its instances and detections on a time line."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib as mpl
 import matplotlib.patches
@@ -10,11 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from nontarget.data import Dataset, LabeledVideo, Video
 from nontarget.plotting.style import STYLE, one_panel
 
 
 def distributions(samples: Mapping[str, Mapping[str, ArrayLike]], log: Sequence[str] = ()) -> Figure:
-    """Cumulative distributions side by side: one panel for each quantity, one line for each source.
+    """Cumulative distributions side by side: a panel per quantity and a line per source.
 
     Args:
         samples: quantity -> source -> values.
@@ -33,11 +33,11 @@ def distributions(samples: Mapping[str, Mapping[str, ArrayLike]], log: Sequence[
     return figure
 
 
-def feature_map(dataset: Any, labeled_video: Any) -> Figure:
+def feature_map(dataset: Dataset, labeled_video: LabeledVideo) -> Figure:
     """Cosine of each snippet of a video with the mean of every class's training snippets, its instances marked.
 
     Args:
-        dataset: a data set (:class:`nontarget.data.Dataset`).
+        dataset: whose training videos the class means are taken of.
         labeled_video: one of its videos, with annotations.
     """
     everything = np.concatenate([v.video.features for v in dataset.train])
@@ -65,14 +65,14 @@ def feature_map(dataset: Any, labeled_video: Any) -> Figure:
     return figure
 
 
-def timeline(truth: pd.DataFrame, detections: pd.DataFrame, video: Any, max_rows: int = 8) -> Figure:
+def timeline(truth: pd.DataFrame, detections: pd.DataFrame, video: Video, max_rows: int = 8) -> Figure:
     """Annotated instances of one video above its best detections, on a time line; a class has one colour.
 
     Args:
         truth: rows (video_id, label, start_s, end_s); those of other videos are left out.
         detections: rows (video_id, label, start_s, end_s, score), likewise; the ``max_rows`` best are drawn, fainter for a lower score.
-        video: has ``video_id`` and ``duration_s`` (:class:`nontarget.data.Video`).
-        max_rows: how many detections.
+        video: which.
+        max_rows: the number of detections.
     """
     truth = truth[truth["video_id"] == video.video_id]
     best = detections[detections["video_id"] == video.video_id].sort_values("score", ascending=False).head(max_rows)

@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nontarget.plotting.style import HATCHES, STYLE, SUBSPACES, one_panel
+from nontarget.study.analysis import VideoMatches
 
 _MARKERS = dict(zip(SUBSPACES, "os^D", strict=True))
 _LANES = {"found": "#009E73", "missed": "#000000", "false": "#D55E00"}
@@ -60,23 +61,21 @@ def distribution_of_snippet(probs: ArrayLike, classes: Sequence[str], subspaces:
     return figure
 
 
-def embedding_maps(maps: Mapping[str, NDArray[np.float32]], groups: Sequence[str], titles: Mapping[str, str]) -> Figure:
-    """Snippets in the plane, a panel a system, a colour and a marker for each group.
+def embedding_maps(points: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
+    """Snippets in the plane, a panel per system, a colour and a marker per group.
 
     Args:
-        maps: system -> [n, 2].
-        groups: [n], name of each snippet's group; at most four kinds.
-        titles: system -> what stands above its panel.
+        points: a row per snippet: columns system, group (at most four different ones), x and y.
+        titles: system -> title of its panel.
     """
-    names = list(dict.fromkeys(sorted(groups)))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.7 * len(maps), 4.0), layout="constrained")
-        for axes, (system, xy) in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps.items(), strict=True):
-            for name, (colour, marker) in zip(names, _GROUPS, strict=False):
-                of_group = np.asarray(groups) == name
-                axes.plot(*xy[of_group].T, marker, color=colour, markersize=3.5, alpha=0.6, markeredgewidth=0, label=name)
+        figure = Figure(figsize=(3.7 * len(titles), 4.0), layout="constrained")
+        for axes, (system, title) in zip(figure.subplots(1, len(titles), squeeze=False)[0], titles.items(), strict=True):
+            groups = points[points["system"] == system].groupby("group")
+            for (name, group), (colour, marker) in zip(groups, _GROUPS, strict=False):
+                axes.plot(group["x"], group["y"], marker, color=colour, markersize=3.5, alpha=0.6, markeredgewidth=0, label=name)
             axes.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
-            axes.set_title(titles[system], fontsize=9)
+            axes.set_title(title, fontsize=9)
             axes.spines[["top", "right"]].set_visible(True)
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, markerscale=2, fontsize=9)
@@ -142,11 +141,11 @@ def subspaces_by_ratio(occupancy: pd.DataFrame, rules: Sequence[str] = ("non-tar
     return figure
 
 
-def hits_and_misses(videos: Mapping[str, tuple[float, Mapping[str, Any]]]) -> Figure:
+def hits_and_misses(videos: Mapping[str, tuple[float, Mapping[str, VideoMatches]]]) -> Figure:
     """What systems found, missed and made up, on the time lines of some videos: three lanes a system, below the truth.
 
     Args:
-        videos: title -> duration in seconds, and system -> :class:`nontarget.study.analysis.VideoMatches`.
+        videos: title -> duration in seconds, and system -> its matched detections.
     """
     lanes = 1 + 3 * max(len(matches) for _, matches in videos.values())
     with mpl.rc_context(STYLE):
@@ -162,7 +161,7 @@ def hits_and_misses(videos: Mapping[str, tuple[float, Mapping[str, Any]]]) -> Fi
 _SNIPPETS = {"truth": "all snippets", "action": "snippets of an action"}
 
 
-def _time_line(axes: Axes, matches: Mapping[str, Any]) -> None:
+def _time_line(axes: Axes, matches: Mapping[str, VideoMatches]) -> None:
     truth = next(iter(matches.values())).instances
     labels = list(dict.fromkeys([*truth["label"], *(label for m in matches.values() for label in m.detections["label"])]))
     key = {label: chr(ord("A") + i) for i, label in enumerate(labels)}

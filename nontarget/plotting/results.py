@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -10,15 +9,23 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nontarget.plotting.style import COLOURS, STYLE, comparison_title, errorbar, legend_beside, one_panel
+from nontarget.study.comparison import Comparison, Tabs
 
 _APART = 0.6
-"""How far systems stand apart on the axis of label ratios, in points, so that their bars do not cover each other."""
+"""Offset between systems on the axis of label ratios, in percentage points, so that their bars do not cover each other."""
 _OTHER_COLOURS = ("tab:purple", "tab:cyan", "tab:brown", "tab:olive", "tab:red", "tab:blue", "tab:green", "tab:gray", "tab:pink", "black")
-"""Of systems without a colour of their own; none is near those of baseline and non-target."""
+"""The colours of systems without one of their own; none is close to those of the main systems."""
 
 
-def map_by_tiou(comparison: Any) -> Figure:
-    """Mean AP against tIoU, a line a system with the standard deviation over seeds (:class:`nontarget.study.tables.Comparison`)."""
+def map_figure(page: Tabs) -> Figure:
+    """What a page of a table draws: :func:`map_by_tiou` of a single comparison, else :func:`maps_by_ratio`."""
+    if page.single:
+        return map_by_tiou(page.single)
+    return maps_by_ratio(page.comparisons) if page.comparisons else _no_results(page.name)
+
+
+def map_by_tiou(comparison: Comparison) -> Figure:
+    """Mean AP against tIoU, a line per system with standard deviations over seeds; dotted lines are the paper's."""
     mean, std = comparison.mean, comparison.std
     tious = comparison.tious
     with one_panel(6.4, 3.8) as (figure, axes):
@@ -32,8 +39,8 @@ def map_by_tiou(comparison: Any) -> Figure:
     return figure
 
 
-def map_by_value(comparison: Any, name: str) -> Figure:
-    """Average mAP against a setting, for a comparison whose rows are called ``<name> <value>``."""
+def map_by_value(comparison: Comparison, name: str) -> Figure:
+    """Average mAP against a setting, for a comparison whose rows are called "``name`` value"."""
     values = {system: float(system.removeprefix(name)) for system in comparison.mean.index if system.startswith(name)}
     rows = sorted(values, key=lambda system: values[system])
     with one_panel(6.4, 3.4) as (figure, axes):
@@ -44,13 +51,11 @@ def map_by_value(comparison: Any, name: str) -> Figure:
     return figure
 
 
-def map_by_ratio(comparisons: Sequence[Any]) -> Figure:
-    """Average mAP against the label ratio, for comparisons of one data set; those without results are left out."""
+def map_by_ratio(comparisons: Sequence[Comparison]) -> Figure:
+    """Average mAP against the label ratio, for comparisons on one data set; those without results are left out."""
     title, comparisons = comparison_title(comparisons[0]).split(",")[0], [c for c in comparisons if len(c.maps)]
     if not comparisons:
-        with one_panel(6.4, 1.2) as (figure, axes):
-            axes.set(title=title, xticks=[], yticks=[], xlabel="no current results: see the table")
-        return figure
+        return _no_results(title)
     mean = pd.DataFrame({c.label_ratio: c.mean["avg"] for c in comparisons}).sort_index(axis=1)
     std = pd.DataFrame({c.label_ratio: c.std["avg"] for c in comparisons}).reindex(columns=mean.columns)
     with one_panel(6.4, 3.8) as (figure, axes):
@@ -67,9 +72,13 @@ def map_by_ratio(comparisons: Sequence[Any]) -> Figure:
     return figure
 
 
-def maps_by_ratio(comparisons: Sequence[Any]) -> Figure:
-    """Average mAP against the label ratio, a panel for each data set, systems a little apart; what has no results is left out."""
-    datasets: dict[str, list[Any]] = {}
+def maps_by_ratio(comparisons: Sequence[Comparison]) -> Figure:
+    """Average mAP against the label ratio, a panel per data set; comparisons without results are left out.
+
+    Raises:
+        ValueError: no comparison has results.
+    """
+    datasets: dict[str, list[Comparison]] = {}
     for c in comparisons:
         if len(c.maps):
             datasets.setdefault(c.dataset, []).append(c)
@@ -118,7 +127,7 @@ def training_curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figu
 
 
 def difficulty(curve: pd.DataFrame) -> Figure:
-    """The baseline's mAP against the label ratio, a line for each tIoU: on a twin, and dotted in the paper.
+    """The baseline's mAP against the label ratio, a line per tIoU: solid on a twin, dotted in the paper.
 
     Args:
         curve: columns ratio, tiou, twin and paper (mAP in percent), as in :class:`nontarget.study.calibration.Calibration`.
@@ -130,4 +139,10 @@ def difficulty(curve: pd.DataFrame) -> Figure:
             axes.plot(rows["ratio"] * 100, rows["paper"], "s:", color=colour, label=f"{label} (paper)")
         axes.set(xlabel="labelled videos (%)", ylabel="mAP of the baseline (%)", ylim=(0, None))
         legend_beside(axes)
+    return figure
+
+
+def _no_results(title: str) -> Figure:
+    with one_panel(6.4, 1.2) as (figure, axes):
+        axes.set(title=title, xticks=[], yticks=[], xlabel="no current results: see the table")
     return figure

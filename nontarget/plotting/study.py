@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from nontarget.plotting.style import COLOURS, HATCHES, MARKERS, STYLE, SUBSPACES, one_panel
+from nontarget.study.when import GainMap
 
 _KINDS = {"as is": ("black", ""), "oracle": (COLOURS["fully supervised"], "////"), "trivial": (COLOURS["whole-video"], "....")}
 _STATES = {
@@ -119,13 +120,13 @@ def sets_by_temperature(frames: Mapping[str, pd.DataFrame], best: Mapping[str, f
     return figure
 
 
-def gain_map(fitted: Any, places: pd.DataFrame | None = None, steps: int = 60) -> Figure:
+def gain_map(fitted: GainMap, places: pd.DataFrame | None = None, steps: int = 60) -> Figure:
     """The predicted gain over the two shares, with the twins that it was fitted to and, where there are any, data sets placed on it.
 
     Where the twins do not reach, there is no colour; the black line is where nothing is gained.
 
     Args:
-        fitted: a map (:class:`nontarget.study.when.GainMap`).
+        fitted: the map.
         places: what :func:`nontarget.study.when.place` returned.
         steps: of the grid, in each direction.
     """

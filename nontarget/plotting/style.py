@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from nontarget.study.comparison import Comparison
+
 STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -79,7 +81,7 @@ def legend_beside(axes: Axes) -> None:
     axes.legend([h for _, h in entries], [label for label, _ in entries], loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def comparison_title(comparison: Any) -> str:
-    """Data set, whether it is simulated, and label ratio of a comparison (:class:`nontarget.study.tables.Comparison`)."""
+def comparison_title(comparison: Comparison) -> str:
+    """Data set, whether it is simulated, and label ratio of a comparison."""
     kind = "simulated" if comparison.simulated else "real"
     return f"{comparison.dataset} ({kind}), {100 * comparison.label_ratio:g} % labelled"

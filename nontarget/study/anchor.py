@@ -31,9 +31,8 @@ from nontarget.runtime.files import atomic_write, check_writable
 from nontarget.runtime.locks import locked
 from nontarget.runtime.provenance import provenance
 from nontarget.runtime.tables import read_table, write_table
-from nontarget.study.comparison import paired_interval
 from nontarget.study.given import ExperimentOn
-from nontarget.study.texttable import TextTable
+from nontarget.study.texttable import TextTable, paired_interval
 
 TIOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 PUBLISHED = {"ActionFormer": 94.3, "TriDet": 94.0, "TemporalMaxer": 93.9}

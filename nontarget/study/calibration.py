@@ -40,7 +40,7 @@ import pandas as pd
 from nontarget.config import check_choice
 from nontarget.data.simulate import TWINS
 from nontarget.experiment import Experiment, Settings
-from nontarget.study.paper import reported_map
+from nontarget.study.systems import reported_map
 from nontarget.study.tables import RATIOS, Source, compare
 
 KNOBS = ("noise", "similarity", "variation", "confusable", "border_jitter", "dropouts", "distractors", "context")

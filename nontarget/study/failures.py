@@ -6,10 +6,9 @@ from dataclasses import replace
 import pandas as pd
 
 from nontarget.experiment import Experiment
-from nontarget.study.comparison import paired_interval
 from nontarget.study.decomposition import AS_IS
 from nontarget.study.gates import GateReport, Lookup, gate_seeds
-from nontarget.study.texttable import TextTable, interval_text, percent
+from nontarget.study.texttable import TextTable, interval_text, paired_interval, percent
 
 
 def failures(reports: Sequence[GateReport], lookup: Lookup, decompositions: pd.DataFrame) -> TextTable:

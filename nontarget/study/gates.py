@@ -5,7 +5,7 @@ comparison of rules where a gate fails, or was not computed, is marked as such.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -13,50 +13,30 @@ import pandas as pd
 from nontarget.config import check_choice
 from nontarget.experiment import Experiment
 from nontarget.results import Record, ResultStore, identity_key
-from nontarget.study.comparison import paired_interval
-from nontarget.study.decomposition import AS_IS, TRIVIAL
-from nontarget.study.texttable import TextTable, interval_text, percent
+from nontarget.study.gate_checks import (
+    DOUBLED,
+    FAILED,
+    MIDDLE,
+    MIDDLE_RATIO,
+    MISSING,
+    PASSED,
+    QUESTIONS,
+    Gate,
+    GateRuns,
+    caps_hold,
+    gradient,
+    more_labels,
+    no_harm,
+    oracle,
+    trivial,
+)
+from nontarget.study.texttable import TextTable, percent
 
 Lookup = Callable[[Experiment], Record | None]
 """The record of an experiment, or None where there is none that is current."""
 
 SEEDS = tuple(range(5))
 _OTHER_SEEDS = {("shrec21", 0.1): (0, 1, 5, 6, 7), ("nips4b", 0.2): (0, 1, 3, 4, 5)}
-MIDDLE_RATIO = 0.4
-ORACLE_WITHIN = 2.0
-"""Points of average mAP within which the truth as pseudo labels must come of full supervision."""
-CAP_WITHIN = 0.1
-"""Points of average mAP by which doubling a cap may move a run."""
-LARGEST_SHARE = 0.5
-"""Of the embedding's gradient, for a loss that does not belong to the learning rule."""
-
-QUESTIONS = {
-    "a": "Do more labels help by more than the spread over seeds?",
-    "b": "Does self-training on the truth reach full supervision?",
-    "c": "Do the baseline's pseudo labels do no harm?",
-    "d": "Is the embedding trained by what the rules differ in?",
-    "e": "Is no class lost to a cap?",
-    "f": "Does the detector beat what needs no localisation?",
-}
-PASSED, FAILED, MISSING = "passed", "FAILS", "not computed"
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One gate on one data set at one label ratio."""
-
-    name: str
-    question: str
-    passed: bool | None
-    """None: not computed, for lack of a record."""
-    sentence: str
-    """What was found, with its numbers."""
-    numbers: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def state(self) -> str:
-        """As a table says it."""
-        return {True: PASSED, False: FAILED, None: MISSING}[self.passed]
 
 
 @dataclass(frozen=True)
@@ -166,7 +146,7 @@ def gates(
         raise ValueError(f"the gates need {len(SEEDS)} seeds or more, got {len(seeds)}")
     cells = _cells(dataset, label_ratio, settings)
     records = {name: {seed: lookup(replace(experiment, seed=seed)) for seed in seeds} for name, experiment in cells.items()}
-    runs = _Runs(records, len(seeds))
+    runs = GateRuns(records, len(seeds))
     # The record's own key: where the data are not at hand, the key of an experiment lacks their checksum.
     plain = {seed: records["supervised only"][seed] for seed in seeds}
     key_of = {
@@ -175,12 +155,12 @@ def gates(
     }
     about = cells["supervised only"].identity()["dataset"]
     found = (
-        _more_labels(runs, label_ratio),
-        _oracle(runs),
-        _no_harm(runs),
-        _gradient(runs),
-        _caps(runs, [name for name in cells if name.startswith(_DOUBLED)]),
-        _trivial(runs, key_of, decompositions),
+        more_labels(runs, label_ratio),
+        oracle(runs),
+        no_harm(runs),
+        gradient(runs),
+        caps_hold(runs, [name for name in cells if name.startswith(DOUBLED)]),
+        trivial(runs, key_of, decompositions),
     )
     return GateReport(about["name"], about["simulated"], label_ratio, len(seeds), found)
 
@@ -212,158 +192,16 @@ def summary(reports: Sequence[GateReport]) -> TextTable:
     return TextTable(frame.rename_axis("Data").reset_index(), caption, "gates")
 
 
-_DOUBLED = "doubled "
-
-
 def _cells(dataset: str, label_ratio: float, settings: Mapping[str, Any]) -> dict[str, Experiment]:
     """The experiments by name, for any seed."""
     plain = Experiment(**{"held_out": True, **settings, "dataset": dataset, "label_ratio": label_ratio})
     rules = ("pre-trained only", "supervised only", "baseline", "oracle", "fully supervised")
     cells = {rule: replace(plain, rule=rule) for rule in rules}
     if label_ratio < MIDDLE_RATIO:
-        cells[_MIDDLE] = replace(cells["supervised only"], label_ratio=MIDDLE_RATIO)
+        cells[MIDDLE] = replace(cells["supervised only"], label_ratio=MIDDLE_RATIO)
     inference = cells["supervised only"].identity()["inference"]
     for cap, value in inference.items():
         if cap.startswith("max_") and value is not None:  # inference alone changes: the weights are those of `supervised only`
             changed = {**plain.inference_settings, cap: 2 * value}
-            cells[_DOUBLED + cap] = replace(cells["supervised only"], inference_settings=changed)
+            cells[DOUBLED + cap] = replace(cells["supervised only"], inference_settings=changed)
     return cells
-
-
-_MIDDLE = f"supervised only, {percent(MIDDLE_RATIO)}"
-
-
-@dataclass(frozen=True)
-class _Runs:
-    """Records by name and seed."""
-
-    records: Mapping[str, Mapping[int, Record | None]]
-    wanted: int
-
-    def maps(self, name: str) -> pd.Series | None:
-        """Average mAP in percent by seed; None unless all are there."""
-        found = {seed: 100 * record["scores"]["avg"] for seed, record in self.records.get(name, {}).items() if record is not None}
-        return pd.Series(found) if len(found) == self.wanted else None
-
-    def absent(self, *names: str) -> str:
-        """Which runs are missing, in a sentence."""
-        counts = {name: sum(r is not None for r in self.records.get(name, {}).values()) for name in names}
-        parts = [f"{n} of {self.wanted} seeds of {name}" for name, n in counts.items() if n < self.wanted]
-        return f"There are only {', '.join(parts)}." if parts else ""
-
-
-def _gate(name: str, passed: bool | None, sentence: str, **numbers: float) -> Gate:
-    return Gate(name, QUESTIONS[name], passed, sentence, numbers)
-
-
-def _verdict(checks: Iterable[bool | None]) -> bool | None:
-    """Whether all hold: one that fails decides, whatever is missing."""
-    checks = list(checks)
-    return False if False in checks else None if None in checks else True
-
-
-def _more_labels(runs: _Runs, label_ratio: float) -> Gate:
-    steps = {"fully supervised": "all labels", _MIDDLE: percent(MIDDLE_RATIO), "supervised only": percent(label_ratio)}
-    if _MIDDLE not in runs.records:
-        del steps[_MIDDLE]
-    checks: list[bool | None] = []
-    sentences: list[str] = []
-    numbers: dict[str, float] = {}
-    for more, fewer in zip(list(steps)[:-1], list(steps)[1:], strict=True):
-        high, low = runs.maps(more), runs.maps(fewer)
-        if high is None or low is None:
-            checks.append(None)
-            sentences.append(runs.absent(more, fewer))
-            continue
-        gain, spread = paired_interval(high - low), max(float(high.std()), float(low.std()))
-        checks.append(gain["mean"] > spread)
-        numbers |= {f"{more} - {fewer}": gain["mean"], f"spread of {more} and {fewer}": spread}
-        sentences.append(f"{steps[more]} against {steps[fewer]}: {interval_text(**gain)} points, spread {spread:.1f}.")
-    return _gate("a", _verdict(checks), " ".join(sentences), **numbers)
-
-
-def _oracle(runs: _Runs) -> Gate:
-    oracle, full = runs.maps("oracle"), runs.maps("fully supervised")
-    if oracle is None or full is None:
-        return _gate("b", None, runs.absent("oracle", "fully supervised"))
-    lead = paired_interval(oracle - full)
-    sentence = f"The truth as pseudo labels against all labels: {interval_text(**lead)} points; at least {-ORACLE_WITHIN:g} is asked for."
-    return _gate("b", lead["mean"] >= -ORACLE_WITHIN, sentence, difference=lead["mean"], low=lead["low"], high=lead["high"])
-
-
-def _no_harm(runs: _Runs) -> Gate:
-    checks: list[bool | None] = []
-    sentences: list[str] = []
-    numbers: dict[str, float] = {}
-    baseline = runs.maps("baseline")
-    for other in ("supervised only", "pre-trained only"):
-        reference = runs.maps(other)
-        if baseline is None or reference is None:
-            checks.append(None)
-            sentences.append(runs.absent("baseline", other))
-            continue
-        lead = paired_interval(baseline - reference)
-        checks.append(lead["high"] >= 0)
-        numbers[f"baseline - {other}"] = lead["mean"]
-        sentences.append(f"The baseline against {other}: {interval_text(**lead)} points.")
-    return _gate("c", _verdict(checks), " ".join(dict.fromkeys(sentences)), **numbers)
-
-
-def _gradient(runs: _Runs) -> Gate:
-    """Shares of the losses that are the same whatever the rule: those of labelled classes and of unlabelled clips are the rules' own."""
-    largest: tuple[float, str] = (-1.0, "")
-    for rule in ("supervised only", "baseline"):
-        shares = [record.get("gradient_share") for record in runs.records[rule].values() if record is not None]
-        if len(shares) < runs.wanted:
-            return _gate("d", None, runs.absent(rule))
-        if not all(shares):
-            return _gate("d", None, f"The records of {rule} do not hold the shares of the gradient.")
-        frame = pd.concat([pd.DataFrame(by_stage).unstack() for by_stage in shares], axis=1).T
-        for (stage, loss), share in frame.mean().items():
-            if loss != "labeled" and not loss.startswith("unlabeled_"):
-                largest = max(largest, (float(share), f"{loss} in the stage {stage} of {rule}"))
-    share, where = largest
-    if not where:
-        return _gate("d", True, "There is no loss but those of the rule.", share=0.0)
-    return _gate("d", share <= LARGEST_SHARE, f"At most {100 * share:.0f} % of the embedding's gradient: {where}.", share=share)
-
-
-def _caps(runs: _Runs, caps: Sequence[str]) -> Gate:
-    plain = runs.maps("supervised only")
-    if plain is None:
-        return _gate("e", None, runs.absent("supervised only"))
-    checks: list[bool | None] = []
-    sentences: list[str] = []
-    numbers: dict[str, float] = {}
-    for cap in caps:
-        doubled = runs.maps(cap)
-        if doubled is None:
-            checks.append(None)
-            sentences.append(runs.absent(cap))
-            continue
-        moved = float((doubled - plain).abs().max())
-        checks.append(moved < CAP_WITHIN)
-        numbers[cap] = moved
-        sentences.append(f"{cap.removeprefix(_DOUBLED)} doubled moves a run by at most {moved:.2f} points.")
-    return _gate("e", _verdict(checks), " ".join(sentences) or "There is no cap.", **numbers)
-
-
-def _trivial(runs: _Runs, key_of: Mapping[int, str], decompositions: pd.DataFrame | None) -> Gate:
-    if decompositions is None or not len(decompositions):
-        return _gate("f", None, "The trivial detectors were not computed.")
-    rows = decompositions[(decompositions["tiou"] == "avg") & decompositions["key"].isin(key_of.values())]
-    table = rows.pivot_table(index="key", columns="variant", values="mean_ap").reindex([key_of[seed] for seed in sorted(key_of)])
-    checks: list[bool | None] = []
-    sentences: list[str] = []
-    numbers: dict[str, float] = {}
-    for name in TRIVIAL:
-        if not {AS_IS, name} <= set(table) or table[[AS_IS, name]].isna().any(axis=None):
-            checks.append(None)
-            there = int(table[name].notna().sum()) if name in table else 0
-            sentences.append(f"There are only {there} of {runs.wanted} seeds of {name}.")
-            continue
-        lead = paired_interval(table[AS_IS] - table[name])
-        checks.append(lead["mean"] > 0)
-        numbers[name] = lead["mean"]
-        sentences.append(f"Above {name}: {interval_text(**lead)} points.")
-    return _gate("f", _verdict(checks), " ".join(sentences), **numbers)

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from nontarget.experiment import Experiment
+from nontarget.study.comparison import Comparison
 from nontarget.study.systems import TABLES, seeds_of
-from nontarget.study.tables import Comparison, compare
+from nontarget.study.tables import compare
 from nontarget.study.texttable import TextTable, interval_text, percent
 
 Changes = Mapping[str, Mapping[str, Any]]

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nontarget.results import ResultStore
-from nontarget.study.comparison import Comparison, paired_interval
-from nontarget.study.marks import marked
+from nontarget.study.comparison import Comparison
+from nontarget.study.pages import marked
 from nontarget.study.reproduce import DATASETS, main_ratio
 from nontarget.study.systems import MAIN_SYSTEMS
 from nontarget.study.tables import paper_table
-from nontarget.study.texttable import interval_text
+from nontarget.study.texttable import interval_text, paired_interval
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 CHART = ("<!-- chart -->", "<!-- end of chart -->")

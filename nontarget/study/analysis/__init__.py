@@ -1,8 +1,10 @@
-"""What the figures compute: hidden snippets as a detector sees them, examples chosen by rule, separability, subspaces, hits and misses."""
+"""What the figures show: unlabelled snippets as a detector sees them, examples chosen by a rule, separability, subspaces, matches."""
 
 from nontarget.study.analysis.embeddings import (
+    EmbeddingStudy,
     Separability,
     draw_snippets,
+    embedding_study,
     map_to_plane,
     separability,
     separability_findings,
@@ -21,6 +23,7 @@ from nontarget.study.analysis.snippets import Snippets, hidden_snippets, snippet
 from nontarget.study.analysis.subspaces import committed_coverage, coverage_by_epoch, with_chance
 
 __all__ = [
+    "EmbeddingStudy",
     "MisjudgedSnippet",
     "Separability",
     "Snippets",
@@ -30,6 +33,7 @@ __all__ = [
     "confusion_rates",
     "coverage_by_epoch",
     "draw_snippets",
+    "embedding_study",
     "hidden_snippets",
     "map_to_plane",
     "match_video",

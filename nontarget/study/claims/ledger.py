@@ -1,4 +1,4 @@
-"""The ledger of the paper's claims: each with the paper's numbers, this project's with their intervals, and a verdict."""
+"""The ledger of the paper's claims: each with the paper's numbers, the measured ones with their intervals, and a verdict."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from nontarget.results import ResultStore
 from nontarget.study.claims.quantities import PAPER_DATASETS, Runs
 from nontarget.study.claims.stated import Claim, Group, stated_claims
 from nontarget.study.claims.verdicts import NOT_ABOUT, SYMBOLS, Finding, judge
-from nontarget.study.paper import DATASETS as MODELLED_ON
+from nontarget.study.systems import MODELLED_ON
 from nontarget.study.texttable import TextTable
 
 DATASETS = ("thumos14-sim", "activitynet-sim", "hapt", "nips4b")
@@ -26,7 +26,7 @@ class Ledger:
     """Data set -> "simulated" or "real"."""
 
     def tables(self) -> Iterator[tuple[Group, TextTable]]:
-        """For each group of claims a table of the simulated sets, beside the paper's numbers, and one of the real sets."""
+        """For each group of claims, a table of the simulated data sets beside the paper's numbers, and one of the real data sets."""
         for group in {f.group.name: f.group for f in self.findings}.values():
             for kind in dict.fromkeys(self.kinds.values()):
                 found = [f for f in self.findings if f.group == group and self.kinds[f.dataset] == kind]
@@ -36,7 +36,7 @@ class Ledger:
                     yield group, TextTable(pd.DataFrame(rows), caption, f"claims-{group.name}-{kind}")
 
     def _row(self, claim: Claim, found: Sequence[Finding]) -> dict[str, str]:
-        """A claim's cells; empty if it is about none of the data sets."""
+        """A claim's row; empty if the claim applies to none of the data sets."""
         cells = {self._heading(f.dataset): f.cell for f in found if f.claim == claim}
         if set(cells.values()) <= {NOT_ABOUT}:
             return {}
@@ -45,7 +45,7 @@ class Ledger:
 
     @property
     def summary(self) -> TextTable:
-        """The counts as a table of text."""
+        """:meth:`counts` as a table of a page."""
         return TextTable(self.counts(), "Number of claims by data set and verdict.", "claims-summary")
 
     def counts(self) -> pd.DataFrame:
@@ -60,17 +60,28 @@ class Ledger:
 
     @property
     def directions(self) -> TextTable:
-        """How many different intervals lie above 0, as the paper says, and below, by what they are about."""
+        """How many intervals lie above 0, as the paper says, and how many below, by the quantity that they are about."""
         found = self.details().dropna(subset=["low"]).drop_duplicates(["quantity", "dataset"])
         above, below = found["low"] > 0, found["high"] < 0
         rows = [
             {"Quantity": about, "above 0": above[part.index].sum(), "below 0": below[part.index].sum(), "of": len(part)}
             for about, part in found.groupby("about", sort=False)
         ]
-        return TextTable(pd.DataFrame(rows), "Intervals that leave out 0, over all data sets and label ratios.", "claims-directions")
+        return TextTable(pd.DataFrame(rows), "Intervals that exclude 0, over all data sets and label ratios.", "claims-directions")
+
+    @property
+    def conclusion(self) -> str:
+        """How many intervals lie above and below 0, in one bold sentence, and those of the paper's method among them (Markdown)."""
+        single = self.details().dropna(subset=["low"]).drop_duplicates(["quantity", "dataset"])
+        gains = single[single["about"].str.match("(ActionFormer, )?non-target over")]
+        return (
+            f"**Of {len(single)} intervals, {(single['low'] > 0).sum()} lie above 0, as the paper says, and {(single['high'] < 0).sum()} "
+            f"below; if there were no difference anywhere, about {0.05 * len(single):.0f} would exclude 0 by chance.** Of the {len(gains)} "
+            f"gains of *non-target* over another system, {(gains['low'] > 0).sum()} lie above 0 and {(gains['high'] < 0).sum()} below."
+        )
 
     def details(self) -> pd.DataFrame:
-        """Every quantity on every data set, in points, with the paper's value where it has one."""
+        """A row per quantity and data set, in points, with the paper's value where it reports one."""
         return pd.DataFrame(
             [
                 {
@@ -95,21 +106,22 @@ class Ledger:
         )
 
     def chart(self) -> pd.DataFrame:
-        """Claims of one quantity in mAP, for :func:`nontarget.plotting.differences`."""
+        """The claims about a single quantity in mAP, for :func:`nontarget.plotting.differences`."""
         details = self.details()
         chosen = details[details["in_map"] & details["single"]]
         return chosen.assign(panel=chosen["dataset"].map(self._heading), row=chosen["quantity"])
 
     def outlook(self) -> str:
-        """What would change a verdict (Markdown)."""
+        """How many more runs or seeds would settle an undetermined claim, by data set (Markdown)."""
         lines = []
         for dataset in self.kinds:
             found = [f for f in self.findings if f.dataset == dataset and f.evidence and f.verdict == "undetermined"]
             unsure = [f for f in found if not f.missing]
             needed = sorted(f.seeds_needed for f in unsure if f.seeds_needed is not None)
-            text = f"- **{self._heading(dataset)}**: {len(found) - len(unsure)} claims wait for runs, {len(unsure)} for more seeds"
+            text = f"- **{self._heading(dataset)}**: {len(found) - len(unsure)} claims undetermined for lack of a run, "
+            text += f"{len(unsure)} for lack of seeds"
             if needed:
-                text += f"; if means and spreads stay as they are, {needed[0]} to {needed[-1]} seeds would settle {len(needed)} of these"
+                text += f"; if means and spreads stay the same, {needed[0]} to {needed[-1]} seeds would settle {len(needed)} of these"
             lines.append(f"{text}.")
         return "\n".join(lines)
 
@@ -129,9 +141,9 @@ def ledger(
 
     Args:
         datasets: see :func:`nontarget.data.load_dataset`; the data themselves are not needed.
-        seeds: how many (0, 1, ...), or which; a claim needs all of them.
+        seeds: how many, or which; a claim needs all of them.
         preset: ``small`` or ``full``.
-        store: whose committed table is read; default: the store in the default folder.
+        store: the store whose committed table is read; default: that in the default folder.
         groups: the claims; default: all.
     """
     runs = Runs(seeds, store or ResultStore(), preset)
@@ -146,6 +158,6 @@ def ledger(
 
 
 def paper_cell(claim: Claim) -> str:
-    """The paper's values on its data sets, "–" where it has none."""
+    """The paper's values on its data sets, or "–" where it reports none."""
     by_dataset = [[quantity.paper(dataset) for quantity in claim.quantities] for dataset in PAPER_DATASETS]
     return " / ".join("–" if None in values else ", ".join(f"{v:+.1f}" for v in values) for values in by_dataset)

@@ -1,4 +1,4 @@
-"""What the paper's claims are about: quantities that it says are above 0, read from its tables and from committed results."""
+"""The quantities behind the paper's claims, which it says are above 0: read from its tables and from committed results."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -11,22 +11,22 @@ import pandas as pd
 
 from nontarget.experiment import Experiment
 from nontarget.results import ResultStore
-from nontarget.study.paper import METHODS, reported_map
-from nontarget.study.systems import TABLES
-from nontarget.study.tables import RATIOS, Comparison, compare
+from nontarget.study.comparison import Comparison
+from nontarget.study.systems import TABLES, reported_map
+from nontarget.study.tables import RATIOS, compare
 from nontarget.study.texttable import percent
 
 PAPER_DATASETS = {"thumos14": "THUMOS14", "activitynet": "ActivityNet"}
-"""Data sets of the paper, and how they are written."""
+"""The data sets of the paper, and their names in text."""
 
 
 class MissingRunError(LookupError):
-    """A run that a quantity needs has no current committed result."""
+    """A quantity needs a run that has no current committed result."""
 
 
 @dataclass
 class Runs:
-    """Committed runs, looked up once; a result of other code or other data is not used."""
+    """Committed runs, each looked up once; results of older code or other data are not used."""
 
     seeds: int | Sequence[int] = 3
     store: ResultStore = field(default_factory=ResultStore)
@@ -34,7 +34,7 @@ class Runs:
     _known: dict[tuple[str, str, float], Comparison] = field(default_factory=dict, repr=False)
 
     def table(self, dataset: str, table: str, ratio: float) -> Comparison:
-        """The systems of a table on a data set."""
+        """The comparison of a table's systems on a data set."""
         key = (dataset, table, ratio)
         if key not in self._known:
             systems = TABLES[table].experiments(Experiment(dataset, label_ratio=ratio, preset=self.preset))
@@ -51,7 +51,7 @@ class Runs:
         return maps.xs(system, level="system")["avg"]
 
     def occupancy(self, dataset: str, ratio: float) -> pd.DataFrame:
-        """Where the truth lies after training with ``non-target``: a row a seed, columns of :data:`nontarget.coverage.Coverage`.
+        """Where the true class lies after training with ``non-target``: a row per seed, columns of :data:`nontarget.coverage.Coverage`.
 
         Raises:
             MissingRunError: a seed has no current result.
@@ -69,7 +69,7 @@ class Runs:
 
 
 class Quantity(ABC):
-    """Something of which the paper says that it is above 0, in points (percent)."""
+    """A quantity that the paper says is above 0, in points (percent)."""
 
     in_map: ClassVar[bool] = True
     """Whether the points are of average mAP."""
@@ -77,20 +77,20 @@ class Quantity(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What it is, in a few words."""
+        """A short description."""
 
     @property
     @abstractmethod
     def about(self) -> str:
-        """The name without label ratios."""
+        """The description without label ratios."""
 
     def paper(self, dataset: str) -> float | None:
-        """The paper's value on one of its data sets, from its tables; None: it gives no number."""
+        """The paper's value on one of its data sets, from its tables; None if it reports none."""
         return None
 
     @abstractmethod
     def values(self, runs: Runs, dataset: str) -> pd.Series | None:
-        """Our value for each seed; None: the claim is not about this data set.
+        """The measured value for each seed; None if the claim does not apply to this data set.
 
         Raises:
             MissingRunError: a run is missing or stale.
@@ -116,7 +116,7 @@ class Gap(Quantity):
 
     def paper(self, dataset: str) -> float | None:
         rows = _reported(self.table, dataset, self.ratio)
-        methods = METHODS[self.table]
+        methods = TABLES[self.table].paper
         if methods.get(self.better) not in rows.index or methods.get(self.worse) not in rows.index:
             return None
         return float(rows.loc[methods[self.better], "avg"] - rows.loc[methods[self.worse], "avg"])
@@ -128,7 +128,7 @@ class Gap(Quantity):
 
 @dataclass(frozen=True)
 class Fading(Quantity):
-    """How much a gain falls from the smallest to the largest label ratio: on the least-squares line over all of them."""
+    """How much a gain falls from the smallest to the largest label ratio, on the least-squares line through all of them."""
 
     better: str
     worse: str
@@ -156,7 +156,7 @@ class Fading(Quantity):
         return pd.Series(self._fall(gains.to_numpy()), gains.index)
 
     def _fall(self, gains: np.ndarray) -> np.ndarray:
-        """From gains [seeds, ratios]."""
+        """The fall for each seed, given gains [seeds, ratios]."""
         steps = np.array(self.ratios) - np.mean(self.ratios)
         slopes: np.ndarray = gains @ steps / (steps @ steps)
         return -slopes * (self.ratios[-1] - self.ratios[0])
@@ -164,14 +164,14 @@ class Fading(Quantity):
 
 @dataclass(frozen=True)
 class LargerSpace(Quantity):
-    """A gain on a data set of many classes minus the same on one of few.
+    """A gain on a data set with many classes minus the same gain on one with few.
 
-    Seeds of different data sets have nothing in common; they are subtracted in order, as independent draws may be.
+    The seeds of different data sets are independent draws, so they are paired in order.
     """
 
     gap: Gap
     smaller: Mapping[str, str]
-    """Data set of many classes -> the one of few."""
+    """Data set with many classes -> the one with few."""
 
     @property
     def name(self) -> str:
@@ -193,11 +193,11 @@ class LargerSpace(Quantity):
 
 @dataclass(frozen=True)
 class NoGain(Quantity):
-    """How far a gain stays below the smallest one that the paper reports (Table 1, both data sets, all label ratios)."""
+    """How far a gain is below the smallest one that the paper reports (Table 1, both data sets, all label ratios)."""
 
     gap: Gap
     datasets: tuple[str, ...]
-    """Those with few videos and few classes."""
+    """The data sets with few videos and few classes."""
 
     @property
     def name(self) -> str:
@@ -218,12 +218,12 @@ class NoGain(Quantity):
 
 
 class TruthQuantity(Quantity):
-    """A quantity of where the hidden labels lie after training with ``non-target``."""
+    """A quantity about the subspaces in which the hidden labels lie after training with ``non-target``."""
 
     in_map: ClassVar[bool] = False
 
     snippets: Literal["truth", "action"]
-    """All snippets, or those of an action alone. The number of classes is a mean over all snippets in either case."""
+    """All snippets (``truth``), or those of an action only. The number of classes is a mean over all snippets in either case."""
     ratio: float
 
     @property
@@ -234,10 +234,10 @@ class TruthQuantity(Quantity):
 
 @dataclass(frozen=True)
 class TruthShare(TruthQuantity):
-    """Share of snippets whose hidden label lies in a subspace, against chance: the mean number of its classes, divided by C + 1."""
+    """Share of snippets whose hidden label is in a subspace against chance, which is its mean number of classes divided by C + 1."""
 
     subspace: Literal["positive", "negative"]
-    """Of the positive classes, share minus chance; of the negative ones, chance minus share."""
+    """For ``positive`` the share minus chance, for ``negative`` chance minus the share."""
     snippets: Literal["truth", "action"] = "truth"
     ratio: float = 0.1
 
@@ -246,19 +246,19 @@ class TruthShare(TruthQuantity):
         return f"truth in {self.subspace} classes against chance"
 
     def values(self, runs: Runs, dataset: str) -> pd.Series:
-        found = runs.occupancy(dataset, self.ratio)
-        sizes = found[["size_positive", "size_negative", "size_ambiguous"]]
-        chance = found[f"size_{self.subspace}"] / (1 + sizes.sum(axis=1))  # the target is the class that is added
-        above = 100 * (found[f"{self.snippets}_{self.subspace}"] - chance)
+        shares = runs.occupancy(dataset, self.ratio)
+        sizes = shares[["size_positive", "size_negative", "size_ambiguous"]]
+        chance = shares[f"size_{self.subspace}"] / (1 + sizes.sum(axis=1))  # 1 for the target class
+        above = 100 * (shares[f"{self.snippets}_{self.subspace}"] - chance)
         return above if self.subspace == "positive" else -above
 
 
 @dataclass(frozen=True)
 class RarelyTrue(TruthQuantity):
-    """How far the share of snippets whose hidden label is a negative class stays below one in ten."""
+    """How far the share of snippets whose hidden label is a negative class is below one in ten."""
 
     margin: ClassVar[float] = 10.0
-    """In percent. Chosen by this project: the paper says "highly unlikely" and gives no number."""
+    """In percent. Assumed: the paper says "highly unlikely" and gives no number."""
 
     snippets: Literal["truth", "action"] = "truth"
     ratio: float = 0.1
@@ -273,5 +273,5 @@ class RarelyTrue(TruthQuantity):
 
 @cache
 def _reported(table: str, dataset: str, ratio: float) -> pd.DataFrame:
-    """The paper's rows, read once: the ledger asks for them hundreds of times."""
+    """The paper's rows, cached since the ledger asks for them hundreds of times."""
     return reported_map(table, dataset, ratio)

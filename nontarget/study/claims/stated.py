@@ -1,24 +1,23 @@
-"""The quantitative claims of the paper, each as quantities that it says are above 0."""
+"""The quantitative claims of the paper, each written as quantities that the paper says are above 0."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from nontarget.study.claims.quantities import Fading, Gap, LargerSpace, NoGain, Quantity, RarelyTrue, TruthShare
-from nontarget.study.paper import METHODS, reported_map
-from nontarget.study.systems import TABLES
+from nontarget.study.systems import TABLES, reported_map
 from nontarget.study.tables import RATIOS
 from nontarget.study.texttable import percent
 
 SMALLER_SPACE = {"activitynet-sim": "thumos14-sim", "nips4b": "hapt"}
 """Data set -> one of the same kind (simulated, real) with fewer classes."""
 SMALL_SETS = ("hapt",)
-"""Few training videos and few classes, both."""
+"""Data sets with few training videos and few classes."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What the paper says; it holds if every quantity is above 0."""
+    """A statement of the paper, which holds if every quantity is above 0."""
 
     text: str
     quantities: tuple[Quantity, ...]
@@ -26,12 +25,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Group:
-    """Claims of one place in the paper."""
+    """The claims of one passage of the paper."""
 
     name: str
     title: str
     quotation: str
-    """The paper's words, and where they stand."""
+    """The paper's words, with the section."""
     claims: tuple[Claim, ...]
 
 
@@ -46,7 +45,7 @@ def stated_claims() -> tuple[Group, ...]:
         ),
         Group(
             "labels",
-            "How much there is to learn from",
+            "Label ratio and number of classes",
             '"Especially, our method obtains remarkable performance when the number of labeled data is very limited (with only 10% or 20% '
             'labeled videos)"; "The superiority of the proposed method is more emphasized for ActivityNet v1.3, [...] a larger label '
             'space" (Sec. 4.3); "it is difficult for the proposed method to achieve significant performance gains when the training '
@@ -101,19 +100,19 @@ def stated_claims() -> tuple[Group, ...]:
             'low risk of containing the ground truth label" (Sec. 4.4); "it is highly unlikely that the low-confidence or bottom-ranked '
             'classes contain the ground truth label" (Sec. 3.1)',
             (
-                Claim("Positive classes hold the truth more often than chance", (TruthShare("positive"),)),
-                Claim("Negative classes hold it less often than chance", (TruthShare("negative"),)),
-                Claim("Negative classes hold it in less than a tenth of the snippets", (RarelyTrue(),)),
-                Claim("The same among snippets of an action: positive", (TruthShare("positive", "action"),)),
-                Claim("The same among snippets of an action: negative", (TruthShare("negative", "action"),)),
-                Claim("In less than a tenth of the snippets of an action", (RarelyTrue("action"),)),
+                Claim("Positive classes contain the true class more often than chance", (TruthShare("positive"),)),
+                Claim("Negative classes contain the true class less often than chance", (TruthShare("negative"),)),
+                Claim("Negative classes contain it in less than a tenth of the snippets", (RarelyTrue(),)),
+                Claim("Snippets of an action: positive classes, more often than chance", (TruthShare("positive", "action"),)),
+                Claim("Snippets of an action: negative classes, less often than chance", (TruthShare("negative", "action"),)),
+                Claim("Snippets of an action: negative classes, in less than a tenth", (RarelyTrue("action"),)),
             ),
         ),
     )
 
 
 def _table1() -> Sequence[Claim]:
-    systems = {method: system for system, method in METHODS["table1"].items()}
+    systems = {method: system for system, method in TABLES["table1"].paper.items()}
     claims = []
     for ratio in RATIOS:
         order = reported_map("table1", "thumos14", ratio)["avg"].drop("Baseline").sort_values(ascending=False)

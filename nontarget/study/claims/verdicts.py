@@ -1,4 +1,4 @@
-"""How a claim is judged: by a rule that is fixed before there are results."""
+"""How a claim is judged: by a rule that was fixed before there were results."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,41 +9,40 @@ from scipy import stats
 
 from nontarget.study.claims.quantities import MissingRunError, Quantity, Runs
 from nontarget.study.claims.stated import Claim, Group
-from nontarget.study.tables import paired_interval
-from nontarget.study.texttable import interval_text
+from nontarget.study.texttable import interval_text, paired_interval
 
 Verdict = Literal["reproduced", "not reproduced", "undetermined"]
 SYMBOLS: dict[Verdict, str] = {"reproduced": "✓", "not reproduced": "✗", "undetermined": "?"}
 NOT_ABOUT = "–"
-"""Cell of a claim that is not about a data set."""
+"""The cell of a claim that does not apply to a data set."""
 MOST_SEEDS = 1000
-"""Beyond this no number of seeds is named."""
+"""The largest number of seeds that is considered."""
 
 RULE = """Each claim is written as one or more quantities that the paper says are above 0, in points of average mAP or of share.
 A quantity is computed for every seed, on the same split, and its 95 % interval is Student's t over the seeds.
 
 - **✓ reproduced**: the interval of every quantity of the claim lies above 0.
-- **✗ not reproduced**: the interval of at least one of them lies below 0.
-- **? undetermined**: all else, also when a run is missing or its committed result is stale.
+- **✗ not reproduced**: the interval of at least one quantity lies below 0.
+- **? undetermined**: otherwise; also if a run is missing or its committed result is stale.
 
 | claim | quantity |
 |:--|:--|
 | A is better than B | average mAP of A minus that of B, paired by seed |
-| an ordering, or the best of several | that of every two neighbours, or of the best and each other |
+| an ordering, or the best of several | the same for every two neighbours, or for the best and each of the others |
 | a gain falls with more labels | the fall of a line through the gains of a seed at all four label ratios, from the first to the last |
-| a larger label space, a larger gain | the gain on the set of many classes minus that on the one of few, both simulated or both real |
-| no significant gain on a small set | the smallest gain that the paper's Table 1 reports, minus this project's |
-| positive classes hold the truth | share of the snippets whose hidden label is in the set, minus the set's mean size divided by C + 1 |
-| negative classes hold it less often than chance | the same with the sign reversed |
-| negative classes rarely hold it | a tenth, minus the share of the snippets whose hidden label is in the set |
+| a larger gain in a larger label space | the gain with many classes minus that with few, on two simulated or two real data sets |
+| no significant gain on a small data set | the smallest gain that the paper's Table 1 reports, minus the measured one |
+| positive classes contain the true class | share of snippets whose hidden label is in the set, minus its mean size / (C + 1) |
+| negative classes contain it less often than chance | the same with the sign reversed |
+| negative classes rarely contain it | a tenth, minus the share of snippets whose hidden label is in the set |
 
-Chance is a low bar for the negative classes: they are most of the label space, so that a class drawn at random is nearly always among
-them. The last row was added for that reason, after the first results had been seen; its tenth is this project's."""
+Chance is a weak criterion for the negative classes: they are most of the label space, so a class drawn at random is nearly always among
+them. The last row was added for that reason, after the first results had been seen; the threshold of a tenth is our choice."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Our value of one quantity on one data set."""
+    """The measured value of one quantity on one data set."""
 
     quantity: Quantity
     mean: float = float("nan")
@@ -52,17 +51,17 @@ class Evidence:
     seeds_needed: int | None = None
     """See :func:`seeds_to_part_from_zero`."""
     missing: str = ""
-    """Which run is not there; empty if all are."""
+    """The run that is missing; empty if none is."""
 
     @property
     def verdict(self) -> Verdict:
-        """Of this quantity alone."""
+        """The verdict on this quantity."""
         return "reproduced" if self.low > 0 else "not reproduced" if self.high < 0 else "undetermined"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim on one data set; without evidence it is not about that data set."""
+    """A claim on one data set; without evidence it does not apply to that data set."""
 
     group: Group
     claim: Claim
@@ -71,24 +70,24 @@ class Finding:
 
     @property
     def verdict(self) -> Verdict:
-        """By RULE."""
+        """The verdict by ``RULE``."""
         found = {e.verdict for e in self.evidence}
         return "not reproduced" if "not reproduced" in found else "reproduced" if found == {"reproduced"} else "undetermined"
 
     @property
     def seeds_needed(self) -> int | None:
-        """How many seeds would part every interval from 0; None: not known."""
+        """The number of seeds with which every interval would exclude 0; None if it is not known."""
         needed = [e.seeds_needed for e in self.evidence]
         return None if None in needed or not needed else max(n for n in needed if n is not None)
 
     @property
     def missing(self) -> bool:
-        """Whether a run is not there."""
+        """Whether a run is missing."""
         return any(e.missing for e in self.evidence)
 
     @property
     def cell(self) -> str:
-        """Verdict and numbers."""
+        """The verdict with its numbers."""
         if not self.evidence:
             return NOT_ABOUT
         text = f"{SYMBOLS[self.verdict]} {self.verdict}"
@@ -109,7 +108,7 @@ def judge(group: Group, claim: Claim, dataset: str, runs: Runs) -> Finding:
 
 
 def seeds_to_part_from_zero(values: pd.Series) -> int | None:
-    """How many seeds would give values of this mean and spread a 95 % interval without 0; None: more than MOST_SEEDS, or not known."""
+    """The number of seeds with which a 95 % interval of this mean and spread would exclude 0; None if above ``MOST_SEEDS`` or unknown."""
     n = np.arange(2, MOST_SEEDS + 1)
     reach = stats.t.ppf(0.975, n - 1) * values.std() / np.sqrt(n)
     enough = n[reach < abs(values.mean())]

@@ -8,7 +8,7 @@ from test_study_gates import decompositions, made_up
 from test_tables import made_up as comparison_of
 
 from nontarget.results import ResultStore
-from nontarget.study import choices, marks
+from nontarget.study import choices, pages
 from nontarget.study.comparison import Tabs
 from nontarget.study.readme import CAME_OUT, CHART, came_out, chart, rewritten
 
@@ -20,14 +20,14 @@ def instrument(monkeypatch):
     """Gates on made-up records."""
 
     def with_records(**options):
-        monkeypatch.setattr(marks, "anywhere", lambda store: made_up(**options))
-        monkeypatch.setattr(marks, "decompositions", lambda store: decompositions())
+        monkeypatch.setattr(pages, "anywhere", lambda store: made_up(**options))
+        monkeypatch.setattr(pages, "decompositions", lambda store: decompositions())
 
     return with_records
 
 
 def test_a_comparison_without_gates_says_so(tmp_path):
-    marked = marks.marked(comparison_of(BOTH), ResultStore(tmp_path))
+    marked = pages.marked(comparison_of(BOTH), ResultStore(tmp_path))
     assert "its gates were not computed" in marked.markdown()
     assert "its gates were not computed" in marked._repr_html_()
     assert "**" not in marked._repr_html_()
@@ -35,27 +35,27 @@ def test_a_comparison_without_gates_says_so(tmp_path):
 
 def test_a_failing_gate_stands_under_the_table(instrument, tmp_path):
     instrument(doubled=0.3)
-    text = marks.marked(comparison_of(BOTH), ResultStore(tmp_path)).markdown()
+    text = pages.marked(comparison_of(BOTH), ResultStore(tmp_path)).markdown()
     assert "gate e fails" in text
     assert text.index("gate e fails") > text.index("| non-target |")
-    tabs = marks.marked_tabs(Tabs((comparison_of(BOTH),)), ResultStore(tmp_path))
-    assert "On thumos14-sim 10 % a gate of the instrument fails" in tabs.findings
+    tabs = pages.marked_tabs(Tabs((comparison_of(BOTH), comparison_of(BOTH, ratio=0.2))), ResultStore(tmp_path))
+    assert "On thumos14-sim 10 %, thumos14-sim 20 % a gate of the instrument fails" in tabs.findings
 
 
 def test_where_all_gates_hold_there_is_no_mark(instrument, tmp_path):
     instrument()
-    assert marks.marked(comparison_of(BOTH), ResultStore(tmp_path)).mark == ""
-    (report,) = marks.gate_reports([("thumos14-sim", 0.1)], ResultStore(tmp_path)).values()
-    assert "All gates hold in 1 of 1 cells" in marks.gates_findings([report])
+    assert pages.marked(comparison_of(BOTH), ResultStore(tmp_path)).mark == ""
+    (report,) = pages.gate_reports([("thumos14-sim", 0.1)], ResultStore(tmp_path)).values()
+    assert "All gates hold in 1 of 1 cells" in pages.gates_findings([report])
 
 
 def test_gates_are_those_of_the_detector(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(marks, "anywhere", lambda store: lambda experiment: asked.append(experiment.detector))
-    marks.marked_tabs(Tabs((comparison_of(BOTH),)), ResultStore(tmp_path))
+    monkeypatch.setattr(pages, "anywhere", lambda store: lambda experiment: asked.append(experiment.detector))
+    pages.marked_tabs(Tabs((comparison_of(BOTH),)), ResultStore(tmp_path))
     assert set(asked) == {"spot"}
     asked.clear()
-    marks.marked(replace(comparison_of({"ActionFormer": [1.0]}), table="table3"), ResultStore(tmp_path))
+    pages.marked(replace(comparison_of({"ActionFormer": [1.0]}), table="table3"), ResultStore(tmp_path))
     assert set(asked) == {"actionformer"}
 
 
@@ -65,8 +65,6 @@ def test_tables_without_results_say_so():
     assert "Not computed yet" in tabs.findings
     assert tabs.frame().empty
     assert "not computed yet" in tabs.summary._repr_markdown_()
-    both = Tabs((), "a", ("x 10 %",)).joined([Tabs((comparison_of(BOTH),), "b", ("y 10 %",))])
-    assert (len(both.comparisons), both.missing, both.name) == (1, ("x 10 %", "y 10 %"), "a")
 
 
 # --- the README
