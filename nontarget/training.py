@@ -39,15 +39,13 @@ def training_losses(
     rule: LearningRule,
     labeled: LabeledClips,
     unlabeled: Clips | None = None,
-    *,
     pseudo: DetectorOutput | None = None,
+    *,
     statistics: Any = None,
     config: TrainingConfig = TRAINING_PRESETS["full"],
     pretraining: bool = False,
 ) -> Losses:
-    """The terms of the total loss on one batch (Eq. 12): ``L = L^s + alpha L^u + L_mask + L_ref + L_rec``.
-
-    They are weighted already: their sum is what a step of training descends. With another detector or rule the terms have other names.
+    """The terms of the total loss on one batch (Eq. 12): ``L = L^s + alpha L^u + L_mask + L_ref + L_rec``, already weighted.
 
     Args:
         detector: the student, in training mode.
@@ -58,6 +56,10 @@ def training_losses(
         statistics: of this epoch, for a rule that needs them (:meth:`nontarget.rules.base.LearningRule.epoch_statistics`).
         config: alpha, and the noise on the features.
         pretraining: whether unlabelled clips train only what needs no labels (Sec. 4.2).
+
+    Returns:
+        Scalars by name, whose sum a step of training descends. For SPOT and the paper's rule: ``labeled`` is L^s and ``unlabeled_class``
+        alpha L^u; ``mask`` and ``unlabeled_mask`` are L_mask on either kind of clips, ``refinement`` is L_ref, ``reconstruction`` L_rec.
 
     Raises:
         TypeError: a loss of the rule is not a scalar tensor.
@@ -197,15 +199,9 @@ def train_stage(
             for step, batch in enumerate(training_batches(data, rule, steps, config.batch_size, device)):
                 rate = _learning_rate(peak, done + step, generation * steps, config.warmup_steps)
                 optimizer.param_groups[0]["lr"] = rate
+                pseudo = None if teacher is None else teacher(batch)
                 losses = training_losses(
-                    detector,
-                    rule,
-                    batch.labeled,
-                    batch.unlabeled,
-                    pseudo=None if teacher is None else teacher(batch),
-                    statistics=statistics,
-                    config=config,
-                    pretraining=pretraining,
+                    detector, rule, batch.labeled, batch.unlabeled, pseudo, statistics=statistics, config=config, pretraining=pretraining
                 )
                 if step == 0:
                     shares = gradient_shares(losses, list(detector.embedding.parameters()))

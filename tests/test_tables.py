@@ -178,7 +178,7 @@ def test_findings_open_with_one_bold_sentence():
     values = {"baseline": [10.0, 20.0, 30.0], "non-target": [12.0, 22.0, 32.0], "SPOT": [9.0, 20.0, 31.0], "whole-video": [1.0, 1.0, 1.0]}
     lines = made_up(values).findings.splitlines()
     assert lines[0] == "**Against baseline, better: non-target; no difference that these seeds can show: SPOT.**"
-    assert "- ours: +2.0 [+2.0, +2.0] points of average mAP." in lines
+    assert "- non-target: +2.0 [+2.0, +2.0] points of average mAP." in lines
     assert lines[-1].startswith("- The data are simulated: nothing here is a result on thumos14")
     assert made_up({"non-target": [1.0]}).findings.startswith("**Nothing to compare with baseline.**")
 

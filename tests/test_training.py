@@ -12,7 +12,7 @@ from nontarget.data import Annotations, Dataset, LabeledVideo, Normalization, ma
 from nontarget.detectors import build_detector, detector_settings
 from nontarget.gradients import gradient_shares, mean_gradient_shares
 from nontarget.rules.base import LearningRule
-from nontarget.training import TrainingData, _update_average, steps_per_epoch, train_stage
+from nontarget.training import TrainingData, _update_average, steps_per_epoch, train_stage, training_losses
 
 CONFIG = TrainingConfig(**TINY_TRAINING)
 
@@ -62,6 +62,25 @@ def dataset():
 
 class Interrupt(Exception):
     pass
+
+
+def test_the_terms_of_the_total_loss(dataset):
+    """Eq. 12: in pre-training labelled clips have a class and a mask loss; then unlabelled ones, too, weighted by alpha."""
+    data, detector, rule = prepare(dataset), fresh(dataset, refinement_weight=0.1).eval(), rules.get_rule("non-target")
+
+    def terms(pretraining=False, **settings):
+        torch.manual_seed(0)
+        config = replace(CONFIG, **settings)
+        losses = training_losses(detector, rule, data.labeled[:4], data.unlabeled[:4], config=config, pretraining=pretraining)
+        return {name: loss.item() for name, loss in losses.items()}
+
+    assert list(terms(pretraining=True)) == ["labeled", "mask", "reconstruction", "refinement"]
+    plain = terms()
+    assert list(plain) == ["labeled", "mask", "unlabeled_class", "unlabeled_mask", "reconstruction", "refinement"]
+    assert all(value > 0 for name, value in plain.items() if name != "refinement")  # 0 where no foreground is predicted
+    for name, value in terms(unlabeled_weight=2.0).items():
+        assert value == pytest.approx(plain[name] * (2 if name.startswith("unlabeled_") else 1)), name
+    assert list(training_losses(detector, rule, data.labeled[:4])) == ["labeled", "mask", "reconstruction", "refinement"]
 
 
 @pytest.mark.parametrize("rule", ["supervised only", "baseline", "non-target"])
