@@ -3,7 +3,7 @@
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
 NmsMethod = Literal["gaussian", "linear", "hard"]
@@ -12,14 +12,14 @@ NmsMethod = Literal["gaussian", "linear", "hard"]
 def soft_nms(
     segments: Float[Tensor, "n 2"],
     scores: Float[Tensor, " n"],
-    labels: Int[Tensor, " n"] | None = None,
+    labels: Integer[Tensor, " n"] | None = None,
     *,
     method: NmsMethod = "gaussian",
     sigma: float = 0.5,
     iou_threshold: float = 0.1,
     min_score: float = 0.001,
     max_detections: int | None = 200,
-    videos: Int[Tensor, " n"] | None = None,
+    videos: Integer[Tensor, " n"] | None = None,
 ) -> tuple[Int[Tensor, " kept"], Float[Tensor, " kept"]]:
     """Soft non-maximum suppression of segments (Sec. 3.6; Bodla et al. 2017), of all classes and videos in one call.
 
@@ -38,23 +38,25 @@ def soft_nms(
         videos: video of each segment; videos leave each other alone. Default: one video.
 
     Returns:
-        Indices of the kept segments and their decayed scores; ordered by video, then by falling score.
+        Indices of the kept segments and their decayed scores, float32 for half-precision ones; ordered by video, then by falling score.
 
     Raises:
         TypeError: an argument is no tensor of the right kind.
-        ValueError: an option is unknown or out of range, shapes do not agree, a segment is not finite or ends before it starts, or a
-            score is NaN.
+        ValueError: an option is unknown or out of range, shapes do not agree, a segment is not finite, too long for its data type or
+            ends before it starts, or a score is NaN.
     """
     _check_nms_arguments(segments, scores, labels, videos, method, sigma, iou_threshold, min_score, max_detections)
     zeros = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
-    labels, videos = (zeros if labels is None else labels), (zeros if videos is None else videos)
+    # Dense int64 ids: neither their product nor their width can overflow. Spans that fit float16 have sums that do not.
+    labels, videos = (zeros if ids is None else ids.long().unique(return_inverse=True)[1] for ids in (labels, videos))
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    segments = segments.to(torch.promote_types(segments.dtype, scores.dtype))
     candidates = (scores >= min_score).nonzero().squeeze(1)
     if candidates.numel() == 0:
         return candidates, scores[:0]
     limit = len(candidates) if max_detections is None else max_detections
 
-    low = labels.min()
-    key = videos[candidates] * (labels.max() - low + 1) + labels[candidates] - low
+    key = videos[candidates] * (labels.max() + 1) + labels[candidates]
     _, group, sizes = key.unique(return_inverse=True, return_counts=True)
     kept, kept_scores = [], []
     # Groups of similar size share one padded block, so that one crowded class does not make every block as wide.
@@ -112,7 +114,7 @@ def _decay_rounds(
         chosen.append(block.gather(1, where).squeeze(1))
         chosen_scores.append(best.squeeze(1))
         overlap = (torch.minimum(end, end.gather(1, where)) - torch.maximum(start, start.gather(1, where))).clamp_(min=0)
-        overlap = overlap / (length + length.gather(1, where) - overlap).clamp_(min=torch.finfo(scores.dtype).tiny)
+        overlap = overlap / (length + length.gather(1, where) - overlap).clamp_(min=torch.finfo(segments.dtype).tiny)
         if method == "gaussian":
             live.mul_(overlap.square_().mul_(-1 / sigma).exp_())
         elif method == "linear":
@@ -143,7 +145,12 @@ def _check_nms_arguments(
     ):
         if tensor is None:
             continue
-        if not isinstance(tensor, Tensor) or tensor.is_floating_point() != (kind == "float") or tensor.dtype == torch.bool:
+        if (
+            not isinstance(tensor, Tensor)
+            or tensor.is_floating_point() != (kind == "float")
+            or tensor.dtype == torch.bool
+            or tensor.is_complex()
+        ):
             raise TypeError(f"{name} must be a tensor of {kind}s, got {getattr(tensor, 'dtype', type(tensor).__name__)}")
     if segments.ndim != 2 or segments.shape[1] != 2:
         raise ValueError(f"segments must be [N, 2] (start, end), got shape {tuple(segments.shape)}")
@@ -154,9 +161,10 @@ def _check_nms_arguments(
         raise ValueError(f"method must be one of {get_args(NmsMethod)}, got {method!r}")
     if not 0 <= iou_threshold <= 1:
         raise ValueError(f"iou_threshold must be in [0, 1], got {iou_threshold!r}")
-    wrong = ~((segments[:, 0] <= segments[:, 1]) & segments.isfinite().all(dim=1))
+    most = torch.finfo(torch.promote_types(segments.dtype, torch.float32)).max / 8  # sums of four bounds are finite
+    wrong = ~((segments[:, 0] <= segments[:, 1]) & (segments.abs() <= most).all(dim=1))
     if wrong.any():
-        raise ValueError(f"segments must be finite with start <= end, got {segments[wrong][0].tolist()}")
+        raise ValueError(f"segments must be finite with start <= end, got {segments[wrong][0].tolist()}; bounds up to {most:.2g} fit")
     if scores.isnan().any():
         raise ValueError(f"scores must not be NaN, got {int(scores.isnan().sum())} such of {len(scores)}")
     if not sigma > 0:

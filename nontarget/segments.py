@@ -97,7 +97,7 @@ def covered_snippets(
     count = valid.sum(dim=-1)[..., None]  # [*clips, 1]
     middle = segments.mean(dim=-1)
     begins, ends = (torch.as_tensor(x, device=valid.device)[..., None] for x in (begins, ends))
-    claims = ~covers.any(dim=-1) & ((middle >= 0) | begins) & ((middle < count) | ends)
+    claims = ~covers.any(dim=-1) & ((middle >= 0) | begins) & ((middle <= count) | ends)
     nearest = torch.minimum(middle.long().clamp(min=0), count - 1)
     return covers | (claims[..., None] & (steps == nearest[..., None]) & valid[..., None, :])
 

@@ -18,9 +18,9 @@ import torch
 from helpers import TINY_TRAINING, TINY_TWIN, tiny_dataset
 from test_results import IDENTITY, record
 
-from nontarget import experiment as module
 from nontarget.data import Annotations, DataError, LabeledVideo, load_dataset, read_annotations, split_dataset, write_feature_folder
 from nontarget.experiment import Experiment, run, train
+from nontarget.experiment import specification as module
 from nontarget.parallel import run_all
 from nontarget.results import METRIC_COLUMNS, ResultStore
 from nontarget.runtime.files import atomic_write, check_writable, remove_abandoned
