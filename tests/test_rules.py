@@ -56,8 +56,8 @@ def test_rules_by_name():
     assert set(rules.available()) >= {"whole-video", "supervised only", "baseline", "non-target", "fully supervised", "NPL-style", "SSTAP"}
     with pytest.raises(ValueError, match="unknown learning rule 'non-targe'; did you mean 'non-target'"):
         rules.get_rule("non-targe")
-    with pytest.raises(ValueError, match="did you mean 'non-target', the paper's method"):
-        rules.get_rule("ours")
+    with pytest.warns(UserWarning, match="'ours' is 'non-target' here"):
+        assert rules.get_rule("ours", positive_ratio=0.9) == rules.get_rule("non-target", positive_ratio=0.9)
     with pytest.raises(ValueError, match="unknown setting 'positive_ration'; did you mean 'positive_ratio'"):
         rules.get_rule("non-target", positive_ration=0.9)
     with pytest.raises(ValueError, match="positive_ratio"):

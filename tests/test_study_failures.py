@@ -12,7 +12,8 @@ NUMBERS = {"fully supervised": 90.0, "oracle": 88.0, "pre-trained only": 70.0, "
 
 def lookup(experiment):
     value = 85.0 if experiment.label_ratio == 0.4 else NUMBERS[experiment.rule]
-    return {"scores": {"avg": (value + 0.1 * experiment.seed) / 100}}
+    shares = {"reconstruction": 0.7 if experiment.rule == "supervised only" else 0.3, "labeled": 0.2, "unlabeled_class": 0.1}
+    return {"scores": {"avg": (value + 0.1 * experiment.seed) / 100}, "gradient_share": {"selftrain": shares}}
 
 
 def report(gate):
@@ -27,7 +28,13 @@ def decompositions(masks=60.0):
 
 @pytest.mark.parametrize(
     ("gate", "expected"),
-    [("a", ["94 %", "+18.0"]), ("c", ["+18.0", "+2.0"]), ("f", ["30.0 points", "7.0:"])],
+    [
+        ("a", ["94 %", "+18.0"]),
+        ("b", ["90 % of the gap", "(70.2)", "(90.2)"]),
+        ("d", ["70 % for", "30 % for"]),
+        ("c", ["+18.0", "+2.0"]),
+        ("f", ["30.0 points", "7.0:"]),
+    ],
 )
 def test_numbers_of_the_explanation(gate, expected):
     text = explanation(report(gate), gate, lookup, decompositions())

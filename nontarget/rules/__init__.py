@@ -1,5 +1,6 @@
 """Learning rules by name. A new rule is one file in this folder and one line in ``_RULES``."""
 
+import warnings
 from typing import Any
 
 from nontarget.config import check_choice, from_mapping
@@ -39,8 +40,8 @@ _RULES: list[type[LearningRule]] = [
 ]
 
 
-FORMER_NAMES = {"ours": "non-target"}
-"""What the paper's tables call its method, which is no name outside of them."""
+PAPER_NAMES = {"ours": "non-target"}
+"""What the paper's tables call its method; understood, with a warning."""
 
 
 def available() -> tuple[str, ...]:
@@ -90,8 +91,9 @@ def get_rule(name: str, **settings: Any) -> LearningRule:
     Raises:
         ValueError: no such rule or setting; the message names the nearest known one.
     """
-    if name in FORMER_NAMES:
-        raise ValueError(f"unknown learning rule {name!r}; did you mean {FORMER_NAMES[name]!r}, the paper's method?")
+    if name in PAPER_NAMES:
+        warnings.warn(f"learning rule {name!r} is {PAPER_NAMES[name]!r} here; use that name", stacklevel=2)
+        name = PAPER_NAMES[name]
     check_choice("learning rule", name, available())
     rule = next(rule for rule in _RULES if rule.name == name)
     return from_mapping(rule, settings, f"learning rule {name!r}")
