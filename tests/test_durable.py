@@ -428,3 +428,13 @@ def test_workers_and_their_children_end_with_a_killed_parent(tmp_path, signum):
     while any(alive(int(pid)) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert [pid for pid in pids if alive(int(pid))] == []
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_killed_at_random_moments_and_run_again():
+    """Two kills; ``make chaos`` does fifty, in notebooks and the book too."""
+    from chaos import chaos
+
+    counts = chaos(2, ("training", "reproduce"), seed=os.getpid())
+    assert {name: hit for name, (hit, _) in counts.items()} == {"training": 1, "reproduce": 1}
