@@ -1,22 +1,19 @@
 """Detection quality: average precision and its means, by the definition of the official ActivityNet evaluator (Sec. 4.1)."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from os import PathLike
-from typing import Any, TypeAlias
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from nontarget.scoring_input import Source, check_they_match, detection_table, ground_truth_table, names_of, warn_of_blocked
 from nontarget.segments import tiou
 
 METRICS_VERSION = 1
 """To be raised when a change of the code changes numbers."""
-
-Source: TypeAlias = Mapping[str, Any] | str | PathLike[str] | pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,8 @@ def evaluate_detections(
     tiou_thresholds: Sequence[float],
     subset: str | None = None,
     *,
-    blocked_videos: Sequence[str] = (),
+    blocked_videos: Iterable[str] = (),
+    known_labels: Iterable[str] = (),
 ) -> DetectionScores:
     """Average precision of temporal detections, as the official ActivityNet evaluator defines it.
 
@@ -53,7 +51,8 @@ def evaluate_detections(
     the interpolated precision-recall curve, mean AP the mean over the classes that occur in the ground truth. Every video counts:
     one without detections is all misses. Among equal scores, and among equal tIoU, the later listed goes first; duplicate
     instances are kept; an instance and a detection without length match each other, as in the official code; what ends before it
-    starts matches nothing. Detections of a class that the ground truth does not have change nothing and are not counted.
+    starts matches nothing. Detections of a class that the ground truth does not have change nothing and are not counted; those in a
+    video that it does not have are false positives. Both are warned about, with their likely cause.
 
     Args:
         ground_truth: ActivityNet-style dictionary ``{"database": {video: {"subset", "annotations": [{"label", "segment"}]}}}``, a path to
@@ -63,21 +62,25 @@ def evaluate_detections(
         tiou_thresholds: any order.
         subset: which of the database's subsets to score (exact match). Default: all.
         blocked_videos: taken out of both.
+        known_labels: labels that detections may have though no instance that is scored has them, such as the classes of the training set;
+            there is no warning about them.
 
     Raises:
-        ValueError: a key or column is missing, a number is not finite, or there is nothing to score; the message names it.
+        ValueError: a key or column is missing, a value is of the wrong kind, a number is not finite, a file lists a video twice, or there
+            is nothing to score; the message names the argument and the place.
     """
-    thresholds = tuple(float(t) for t in np.atleast_1d(np.asarray(tiou_thresholds, dtype=np.float64)))
-    if not thresholds or not all(0 <= t <= 1 for t in thresholds):
-        raise ValueError(f"tiou_thresholds must be one or more numbers in [0, 1], got {tiou_thresholds!r}")
-    truth, num_videos = _ground_truth_frame(ground_truth, subset, frozenset(blocked_videos))
-    ranked = rank_detections(_detection_frame(detections))
+    thresholds = _thresholds(tiou_thresholds)
+    blocked, expected = names_of("blocked_videos", blocked_videos), names_of("known_labels", known_labels)
+    truth, num_videos, known_videos = ground_truth_table(ground_truth, subset, blocked)
+    found = detection_table(detections)
+    warn_of_blocked(blocked, known_videos | set(found["video_id"]))
     if not len(truth):
         where = "" if subset is None else f" in subset {subset!r}"
         raise ValueError(f"ground_truth has no instance{where}: there is nothing to score")
+    found = found[~found["video_id"].isin(list(blocked))]
+    check_they_match(truth, found, known_videos, expected)
     classes = pd.Index(sorted(truth["label"].unique()), name="label")
-    counted = ranked["label"].isin(classes) & ~ranked["video_id"].isin(list(blocked_videos))
-    ranked = ranked[counted].reset_index(drop=True)
+    ranked = rank_detections(found[found["label"].isin(classes)])
     matched = match_detections(truth, ranked, thresholds) >= 0
 
     label = classes.get_indexer(ranked["label"])
@@ -172,63 +175,8 @@ def match_detections(truth: pd.DataFrame, ranked: pd.DataFrame, tiou_thresholds:
     return matched
 
 
-def _ground_truth_frame(source: Source, subset: str | None, blocked: frozenset[str]) -> tuple[pd.DataFrame, int]:
-    if isinstance(source, pd.DataFrame):
-        if subset is not None:
-            raise ValueError("subset can be chosen only where ground_truth is an ActivityNet-style dictionary or file")
-        frame = _checked(source[~source["video_id"].isin(list(blocked))], "ground_truth", scored=False)
-        return frame, frame["video_id"].nunique()
-    database = _mapping(source, "ground_truth", "database")
-    rows, videos = [], 0
-    for video, entry in database.items():
-        if video in blocked or (subset is not None and entry.get("subset") != subset):
-            continue
-        videos += 1
-        rows += [(video, *_label_and_segment(a, f"ground_truth, {video}")) for a in entry.get("annotations") or ()]
-    if subset is not None and not videos:
-        subsets = sorted({str(entry.get("subset")) for entry in database.values()})
-        raise ValueError(f"ground_truth has no video in subset {subset!r}; its subsets are {subsets}")
-    return _checked(pd.DataFrame(rows, columns=["video_id", "label", "start_s", "end_s"]), "ground_truth", scored=False), videos
-
-
-def _detection_frame(source: Source) -> pd.DataFrame:
-    if isinstance(source, pd.DataFrame):
-        return _checked(source, "detections", scored=True)
-    results = _mapping(source, "detections", "results")
-    rows = [(video, *_label_and_segment(d, f"detections, {video}"), d.get("score")) for video, entries in results.items() for d in entries]
-    return _checked(pd.DataFrame(rows, columns=["video_id", "label", "start_s", "end_s", "score"]), "detections", scored=True)
-
-
-def _label_and_segment(entry: Mapping[str, Any], where: str) -> tuple[Any, Any, Any]:
-    try:
-        start_s, end_s = entry["segment"]
-        return entry["label"], start_s, end_s
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"{where}: expected 'label' and 'segment' [start_s, end_s], got {entry!r}") from None
-
-
-def _mapping(source: Mapping[str, Any] | str | PathLike[str], argument: str, key: str) -> Mapping[str, Any]:
-    name = argument
-    if isinstance(source, (str, PathLike)):
-        name = str(source)
-        with open(source, encoding="utf-8") as file:
-            source = json.load(file)
-    if not isinstance(source, Mapping) or not isinstance(source.get(key), Mapping):
-        raise ValueError(f"{name}: expected a mapping with the key {key!r} (ActivityNet style)")
-    return source[key]
-
-
-def _checked(frame: pd.DataFrame, argument: str, *, scored: bool) -> pd.DataFrame:
-    numbers = ["start_s", "end_s"] + (["score"] if scored else [])
-    missing = [c for c in ["video_id", "label", *numbers] if c not in frame.columns]
-    if missing:
-        raise ValueError(f"{argument} lacks the column(s) {missing}; it has {list(frame.columns)}")
-    try:
-        frame = frame[["video_id", "label", *numbers]].astype(dict.fromkeys(numbers, np.float64))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{argument}: start_s, end_s and score must be numbers ({error})") from None
-    finite = np.isfinite(frame[numbers].to_numpy())
-    if not finite.all():
-        row = frame.iloc[int(np.flatnonzero(~finite.all(axis=1))[0])]
-        raise ValueError(f"{argument}: start_s, end_s and score must be finite, got {row.to_dict()}")
-    return frame.reset_index(drop=True)
+def _thresholds(given: Sequence[float]) -> tuple[float, ...]:
+    values = np.atleast_1d(np.asarray(given, dtype=object)).ravel().tolist()
+    if not values or not all(isinstance(t, Real) and not isinstance(t, bool) and 0 <= float(t) <= 1 for t in values):
+        raise ValueError(f"tiou_thresholds must be one or more numbers in [0, 1], got {given!r}")
+    return tuple(float(t) for t in values)

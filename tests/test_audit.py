@@ -54,6 +54,7 @@ def test_one_segment():
     assert middle[["start_s", "end_s"]].to_numpy().tolist() == [[2.5, 5.0]]
 
 
+@pytest.mark.filterwarnings("ignore:[0-9]+ of the [0-9]+")
 def test_protocols_on_activitynet_by_hand():
     """At tIoU 0.5 the segment of a finds its instance, that of b the second of its two (6 of 10 s)."""
     ap, counts = {}, {}

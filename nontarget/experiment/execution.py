@@ -219,7 +219,8 @@ def evaluate(training: Training) -> tuple[DetectionScores, pd.DataFrame]:
     """Scores and detections of a trained detector on the test videos: all of them, also those without a detection."""
     dataset, trained = training.dataset, training.trained
     detections = detect_videos(trained, [v.video for v in dataset.test], dataset.external_scores)
-    return evaluate_detections(dataset.ground_truth(dataset.test), detections, trained.protocol.tiou_thresholds), detections
+    truth, tious = dataset.ground_truth(dataset.test), trained.protocol.tiou_thresholds
+    return evaluate_detections(truth, detections, tious, known_labels=trained.classes), detections
 
 
 def truth_in_subspaces(training: Training, detector: Detector | None = None) -> Coverage:

@@ -65,10 +65,12 @@ def decompose(model: Training | TrainedDetector, videos: Sequence[LabeledVideo] 
         videos = model.dataset.test
     protocol, config, ids = trained.protocol, trained.inference, [v.video.video_id for v in videos]
     truth = instances_of(videos)
-    ground_truth = truth.frame(ids, trained.classes)
+    database: dict[str, dict[str, list[dict[str, object]]]] = {video_id: {"annotations": []} for video_id in ids}
+    for row in truth.frame(ids, trained.classes).itertuples():
+        database[row.video_id]["annotations"].append({"label": row.label, "segment": [row.start_s, row.end_s]})
 
     def scored(detections: pd.DataFrame) -> pd.Series:
-        scores = evaluate_detections(ground_truth, detections, protocol.tiou_thresholds)
+        scores = evaluate_detections({"database": database}, detections, protocol.tiou_thresholds, known_labels=trained.classes)
         by_tiou = {f"{t:g}": 100 * value for t, value in zip(scores.tiou_thresholds, scores.mean_ap, strict=True)}
         return pd.Series(by_tiou | {"avg": 100 * scores.average_mean_ap})
 

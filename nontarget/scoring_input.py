@@ -1,0 +1,246 @@
+"""What :func:`nontarget.evaluate_detections` is given, as checked tables; and warnings where truth and detections do not fit."""
+
+import difflib
+import json
+import warnings
+from collections.abc import Collection, Iterable, Mapping
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+Source: TypeAlias = Mapping[Any, Any] | str | PathLike[str] | pd.DataFrame
+
+TRUTH_COLUMNS = ("video_id", "label", "start_s", "end_s")
+_EXAMPLES = 5
+
+
+def ground_truth_table(source: Source, subset: str | None, blocked: Collection[Any]) -> tuple[pd.DataFrame, int, set[Any]]:
+    """Instances that are scored, the number of videos that they are scored in, and every video that the source names.
+
+    Raises:
+        ValueError: the source is not as :func:`nontarget.evaluate_detections` says; the message names the place.
+    """
+    if isinstance(source, pd.DataFrame):
+        if subset is not None:
+            raise ValueError("subset can be chosen only where ground_truth is an ActivityNet-style dictionary or file")
+        every = _checked(source, "ground_truth", TRUTH_COLUMNS)
+        scored = every[~every["video_id"].isin(list(blocked))].reset_index(drop=True)
+        return scored, scored["video_id"].nunique(), set(every["video_id"])
+    name, database = _mapping(source, "ground_truth", "database")
+    rows, videos = [], 0
+    for video, entry in database.items():
+        if not isinstance(entry, Mapping):
+            raise ValueError(f"{name}, {video}: expected an object with 'annotations', got {_short(entry)}")
+        if video in blocked or (subset is not None and entry.get("subset") != subset):
+            continue
+        videos += 1
+        rows += [(video, *_instance(a, f"{name}, {video}")) for a in _entries(entry.get("annotations"), f"{name}, {video}: annotations")]
+    if subset is not None and not videos:
+        known = sorted({str(entry.get("subset")) for entry in database.values()})
+        raise ValueError(f"{name} has no video in subset {subset!r}; its subsets are {known}")
+    return _checked(pd.DataFrame(rows, columns=list(TRUTH_COLUMNS), dtype=object), name, TRUTH_COLUMNS), videos, set(database)
+
+
+def detection_table(source: Source) -> pd.DataFrame:
+    """Detections with their scores, in the order that they are listed in.
+
+    Raises:
+        ValueError: the source is not as :func:`nontarget.evaluate_detections` says; the message names the place.
+    """
+    columns = (*TRUTH_COLUMNS, "score")
+    if isinstance(source, pd.DataFrame):
+        return _checked(source, "detections", columns)
+    name, results = _mapping(source, "detections", "results")
+    rows: list[tuple[Any, ...]] = []
+    for video, entries in results.items():
+        if not isinstance(entries, (list, tuple)):
+            raise ValueError(f"{name}, {video}: expected a list of detections, got {_short(entries)}")
+        for d in _entries(entries, f"{name}, {video}"):
+            rows.append((video, *_instance(d, f"{name}, {video}"), d.get("score")))
+    return _checked(pd.DataFrame(rows, columns=list(columns), dtype=object), name, columns)
+
+
+def names_of(argument: str, names: Iterable[Any]) -> frozenset[Any]:
+    """A list of ids or labels; a bare string, whose letters would be taken for ids, is refused."""
+    if isinstance(names, (str, bytes, Mapping)) or not isinstance(names, Iterable):
+        raise ValueError(f"{argument} must be a list of names, such as [{str(names)!r}], got {_short(names)}")
+    found = list(names)
+    odd = [n for n in found if not _is_name(n)]
+    if odd:
+        raise ValueError(f"{argument} must hold names or whole numbers, got {_short(odd[0])}")
+    return frozenset(found)
+
+
+def check_they_match(truth: pd.DataFrame, found: pd.DataFrame, known_videos: set[Any], known_labels: Collection[Any]) -> None:
+    """Warn about labels and videos of detections that the ground truth does not know: often another spelling, which scores 0.
+
+    Raises:
+        ValueError: one side has names where the other has numbers.
+    """
+    if not len(found):
+        return
+    for column in ("video_id", "label"):
+        kinds = [_kind(table[column]) for table in (truth, found)]
+        if kinds[0] != kinds[1]:
+            examples = [table[column].iloc[0] for table in (truth, found)]
+            raise ValueError(
+                f"{column} holds {kinds[0]} in ground_truth (such as {examples[0]!r}) and {kinds[1]} in detections (such as "
+                f"{examples[1]!r}); they must be of one kind to be the same"
+            )
+    labels = set(truth["label"])
+    _warn_unknown(found["label"], labels | set(known_labels), "label", "they are not scored (known_labels names those that are meant)")
+    _warn_unknown(found["video_id"], known_videos, "video", "they count as false positives")
+    scored = found["video_id"].isin(set(truth["video_id"]))
+    if not scored.any() and found["video_id"].isin(known_videos).any():
+        warnings.warn(
+            f"none of the {found['video_id'].nunique()} videos of detections has an instance among those of ground_truth that are scored, "
+            f"such as {truth['video_id'].iloc[0]!r}: another subset?",
+            stacklevel=4,
+        )
+
+
+def warn_of_blocked(blocked: Collection[Any], known: set[Any]) -> None:
+    """Warn if a list of blocked videos blocks nothing."""
+    if blocked and not any(video in known for video in blocked):
+        example = next(iter(blocked))
+        warnings.warn(f"none of the {len(blocked)} blocked_videos, such as {example!r}, is known{_cause([example], known)}", stacklevel=4)
+
+
+def _warn_unknown(given: pd.Series, known: set[Any], what: str, consequence: str) -> None:
+    counts = given[~given.isin(known)].value_counts(sort=False)
+    if not len(counts):
+        return
+    unknown = list(counts.index)
+    named = ", ".join(map(repr, unknown[:_EXAMPLES])) + (", ..." if len(unknown) > _EXAMPLES else "")
+    warnings.warn(
+        f"{len(unknown)} of the {given.nunique()} {what}s of detections ({int(counts.sum())} of {len(given)} detections) are not in "
+        f"ground_truth, which has such as {sorted(known, key=str)[0]!r}: {named}; {consequence}{_cause(unknown, known)}",
+        stacklevel=5,
+    )
+
+
+def _cause(unknown: list[Any], known: set[Any]) -> str:
+    """What the unknown names differ in from known ones, where that can be told."""
+    texts = {str(name): name for name in known}
+    changes = {
+        "the prefix 'v_' is on one side alone": lambda text: text.removeprefix("v_"),
+        "blanks around a name": str.strip,
+        "capitals": str.casefold,
+        "a file suffix on one side": lambda text: text.rsplit(".", 1)[0],
+        "blanks, '_' or '-' within a name": lambda text: "".join(c for c in text if c not in " _-"),
+        "their spelling": lambda text: "".join(c for c in text.removeprefix("v_").casefold() if c.isalnum()),
+    }
+    for cause, plain in changes.items():
+        plainer = {plain(text): name for text, name in texts.items()}
+        for name in unknown:
+            if plain(str(name)) in plainer:
+                return f". Likely cause: {cause} ({name!r} and {plainer[plain(str(name))]!r})"
+    for name in unknown[:_EXAMPLES]:
+        if near := difflib.get_close_matches(str(name), list(texts)[:5000], n=1, cutoff=0.8):
+            return f". Did {name!r} mean {texts[near[0]]!r}?"
+    return ""
+
+
+def _instance(entry: Any, where: str) -> tuple[Any, Any, Any]:
+    try:
+        start_s, end_s = entry["segment"]
+        return entry["label"], start_s, end_s
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise ValueError(f"{where}: expected 'label' and 'segment' [start_s, end_s], got {_short(entry)}") from None
+
+
+def _entries(given: Any, where: str) -> list[Mapping[str, Any]]:
+    """A list of objects; None, as where a video has no annotations, is an empty one."""
+    found = [] if given is None else given
+    if not isinstance(found, (list, tuple)) or not all(isinstance(entry, Mapping) for entry in found):
+        raise ValueError(f"{where}: expected a list of objects, got {_short(given)}")
+    return list(found)
+
+
+def _mapping(source: Any, argument: str, key: str) -> tuple[str, Mapping[Any, Any]]:
+    """The mapping under ``key``, and the name of its source for messages."""
+    name = argument
+    if isinstance(source, (str, PathLike)):
+        name = f"{argument} ({source})"
+        source = _read_json(source, name)
+    if not isinstance(source, Mapping) or not isinstance(source.get(key), Mapping):
+        raise ValueError(f"{name}: expected a mapping with the key {key!r} (ActivityNet style), or a DataFrame, got {_short(source)}")
+    return name, source[key]
+
+
+def _read_json(path: str | PathLike[str], name: str) -> Any:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            seen: set[str] = set()
+            twice = sorted({k for k, _ in pairs if k in seen or seen.add(k)})  # type: ignore[func-returns-value]
+            raise ValueError(f"{name}: {', '.join(map(repr, twice[:_EXAMPLES]))} is listed more than once in one object")
+        return found
+
+    with open(path, encoding="utf-8-sig") as file:
+        try:
+            return json.load(file, object_pairs_hook=unique)
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ValueError(f"{name}: not a JSON file ({error})") from None
+
+
+def _checked(frame: pd.DataFrame, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """The wanted columns: names as they are, numbers as float64; each value is what it may be."""
+    have = list(frame.columns)
+    missing = [c for c in columns if have.count(c) != 1]
+    if missing:
+        near = {c: n for c in missing if (n := difflib.get_close_matches(c, list(map(str, have)), n=1, cutoff=0.6))}
+        hint = "".join(f"; rename {n[0]!r} to {c!r}" for c, n in near.items() if n[0] not in columns)
+        raise ValueError(f"{name} needs each of the columns {list(columns)} once, and has {have}{hint}")
+    out = frame[list(columns)].reset_index(drop=True)
+    for column in ("video_id", "label"):
+        values = out[column].astype(object)
+        wrong = ~values.map(_is_name).to_numpy(dtype=bool)
+        if wrong.any():
+            _refuse(out, name, column, wrong, "a name or a whole number")
+        if values.map(lambda value: isinstance(value, str)).nunique() > 1:
+            numbers = values.map(lambda value: not isinstance(value, str)).to_numpy(dtype=bool)
+            _refuse(out, name, column, numbers, "of one kind, all names or all whole numbers")
+        out[column] = values
+    for column in columns[2:]:
+        if out[column].dtype == object or not pd.api.types.is_numeric_dtype(out[column]) or pd.api.types.is_bool_dtype(out[column]):
+            wrong = ~out[column].map(_is_number).to_numpy(dtype=bool)
+            if wrong.any():
+                _refuse(out, name, column, wrong, "a number")
+        elif pd.api.types.is_complex_dtype(out[column]):
+            _refuse(out, name, column, np.ones(len(out), dtype=bool), "a number")
+        try:
+            out[column] = out[column].astype(np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{name}: start_s, end_s and score must be numbers that fit float64 ({error})") from None
+        wrong = ~np.isfinite(out[column].to_numpy())
+        if wrong.any():
+            _refuse(out, name, column, wrong, "finite")
+    return out
+
+
+def _refuse(frame: pd.DataFrame, name: str, column: str, wrong: np.ndarray[Any, Any], accepted: str) -> None:
+    row = int(np.flatnonzero(wrong)[0])
+    others = f" ({int(wrong.sum())} such rows)" if wrong.sum() > 1 else ""
+    video = "" if column == "video_id" else f", video {_short(frame['video_id'].iloc[row])}"
+    raise ValueError(f"{name}, row {row}{video}: {column} must be {accepted}, got {_short(frame[column].iloc[row])}{others}")
+
+
+def _kind(values: pd.Series) -> str:
+    return "names" if isinstance(values.iloc[0], str) else "numbers"
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, (str, Integral)) and not isinstance(value, (bool, np.bool_))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
