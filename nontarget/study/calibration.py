@@ -33,15 +33,16 @@ curve there, so lower them if 10 % is too low. On both, if 10 % alone is too low
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Unpack
 
 import pandas as pd
 
 from nontarget.config import check_choice
 from nontarget.data.simulate import TWINS
 from nontarget.experiment import Experiment, Settings
+from nontarget.results import ResultStore
 from nontarget.study.systems import reported_map
-from nontarget.study.tables import RATIOS, Source, compare
+from nontarget.study.tables import RATIOS, RunOptions, Source, compare
 
 KNOBS = ("noise", "similarity", "variation", "confusable", "border_jitter", "dropouts", "distractors", "context")
 """Fields of :class:`nontarget.data.simulate.TwinConfig` that set the difficulty."""
@@ -124,7 +125,8 @@ def calibration_curve(
     *,
     settings: Mapping[str, Settings] | None = None,
     source: Source = "run",
-    **options: Any,
+    store: ResultStore | None = None,
+    **options: Unpack[RunOptions],
 ) -> Calibration:
     """Run the baseline on development worlds of a twin, or look it up, and compare it with the paper's.
 
@@ -135,7 +137,8 @@ def calibration_curve(
         twin_settings: knobs that differ from the twin's preset.
         settings: other settings of the experiments, such as ``{"training_settings": {"pretrain_epochs": 16}}``.
         source: see :func:`nontarget.study.tables.paper_table`.
-        **options: of :func:`nontarget.study.tables.compare`, such as ``store``, ``device`` and ``workers``.
+        store: default: the store in the default folder.
+        **options: how missing runs are computed, such as ``device`` and ``workers``.
 
     Raises:
         ValueError: see :func:`calibration_experiments`; also a result that is not there (with ``source`` other than ``run``).
@@ -145,7 +148,7 @@ def calibration_curve(
     maps = []
     for seed in seeds:  # also the seed of the world, so that each has experiments of its own
         of_world = {name: replace(e, twin_settings={**e.twin_settings, "seed": seed}) for name, e in named.items()}
-        found = compare(of_world, [seed], source=source, **options)
+        found = compare(of_world, [seed], source=source, store=store, **options)
         if found.unavailable:
             raise NotComputedError(f"calibration of {dataset}: " + "; ".join(found.unavailable))
         maps.append(found.maps)
@@ -159,10 +162,12 @@ def calibration_curve(
     return Calibration(curve.assign(difference=curve["twin"] - curve["paper"]))
 
 
-def calibration_if_known(dataset: str, **options: Any) -> Calibration | None:
-    """:func:`calibration_curve`, or None where a result that it needs is not there."""
+def calibration_if_known(
+    dataset: str, seeds: Sequence[int] = SEEDS, source: Source = "committed", store: ResultStore | None = None
+) -> Calibration | None:
+    """:func:`calibration_curve`, or None where a result that it needs is missing."""
     try:
-        return calibration_curve(dataset, **options)
+        return calibration_curve(dataset, seeds=seeds, source=source, store=store)
     except NotComputedError:
         return None
 

@@ -1,10 +1,9 @@
-"""How settings were chosen: every trial, on development data, with systems that say nothing of how the paper's rule compares."""
+"""How settings were chosen: every trial is on development data, with systems that do not show how the paper's method compares."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,23 +15,21 @@ from nontarget.runtime.files import check_replaceable
 from nontarget.runtime.locks import locked
 from nontarget.runtime.provenance import code_version
 from nontarget.runtime.tables import check_signed, read_table, write_table
+from nontarget.study.systems import ExperimentFields
 from nontarget.study.texttable import TextTable, percent
 
 SYSTEMS = ("whole-video", "pre-trained only", "supervised only", "baseline", "fully supervised", "oracle")
-"""Learning rules on which a choice may rest."""
+"""The learning rules by which settings may be chosen."""
 COLUMNS = [
     "question", "setting", "changes", "dataset", "label_ratio", "detector", "system", "seeds", "average_map", "std",
     "chosen", "why", "commit", "date", "device",
 ]  # fmt: skip
 _TRIAL = ["question", "setting", "dataset", "label_ratio", "detector", "system"]
 
-Changes = Mapping[str, Any]
-"""Changed fields of an :class:`nontarget.experiment.Experiment`."""
-
 
 def try_settings(
     question: str,
-    settings: Mapping[str, Changes],
+    settings: Mapping[str, ExperimentFields],
     cells: Sequence[tuple[str, float, str]],
     seeds: Sequence[int],
     *,
@@ -40,22 +37,22 @@ def try_settings(
     store: ResultStore | None = None,
     workers: int | None = None,
 ) -> pd.DataFrame:
-    """Run every setting on every cell of development data, and log what came out in ``choices.csv``.
+    """Run every setting on every cell of development data, and log the results in ``choices.csv``.
 
     Args:
         question: what is to be chosen.
         settings: the candidates by name: what each changes in an experiment.
         cells: data set, label ratio and learning rule of each run.
-        seeds: of split and training.
-        detector: in all runs.
-        store: where records are kept, and the log; default: the store in the default folder.
-        workers: processes.
+        seeds: seeds of the label split and of training.
+        detector: the detector of all runs.
+        store: where records and the log are kept; default: the store in the default folder.
+        workers: number of processes; default: one per CPU core.
 
     Returns:
         The rows of the log.
 
     Raises:
-        ValueError: a cell's rule is none of ``SYSTEMS``: settings are never chosen by how a rule under study comes out.
+        ValueError: a cell's rule is none of ``SYSTEMS``: settings are never chosen by the results of a rule under study.
     """
     store = store or ResultStore()
     check_replaceable(choices_path(store))
@@ -137,12 +134,12 @@ def read_choices(path: Path | None = None) -> pd.DataFrame:
 
 
 def choices_path(store: ResultStore | None = None) -> Path:
-    """Where the log is: beside the committed results."""
+    """The path of the log, which lies beside the committed results."""
     return (store.folder if store else default_results_folder()) / "choices.csv"
 
 
 def summary(table: pd.DataFrame) -> TextTable:
-    """A row a question: what was tried, on what, what was chosen, and why."""
+    """A row per question: what was tried, on which data, what was chosen, and why."""
     rows = []
     for question, part in table.groupby("question", sort=False):
         chosen = part[part["chosen"] == "yes"]
@@ -162,7 +159,7 @@ def summary(table: pd.DataFrame) -> TextTable:
 
 
 def trials(table: pd.DataFrame, question: str) -> TextTable:
-    """All trials of a question: a row a setting, a column a cell, average mAP in percent with its standard deviation over seeds."""
+    """All trials of a question, a row per setting and a column per cell: average mAP in percent ± standard deviation over seeds."""
     part = table[table["question"] == question]
     cell = [f"{row.dataset} {percent(float(row.label_ratio))}, {row.system}" for row in part.itertuples()]
     text = [f"{row.average_map:.1f}" + ("" if np.isnan(row.std) else f" ± {row.std:.1f}") for row in part.itertuples()]

@@ -11,7 +11,7 @@ from nontarget.study.comparison import Comparison, Tabs
 from nontarget.study.gates import GateReport, Lookup, gates
 from nontarget.study.report import decompositions
 from nontarget.study.reproduce import DATASETS
-from nontarget.study.systems import TABLES, ExperimentFields
+from nontarget.study.systems import TABLES, FurtherFields
 from nontarget.study.tables import RATIOS, Source, current_tables, paper_table
 
 ALL = "all"
@@ -94,7 +94,7 @@ def gate_reports(
     cells: Iterable[tuple[str, float]],
     store: ResultStore | None = None,
     lookup: Lookup | None = None,
-    **settings: Unpack[ExperimentFields],
+    **settings: Unpack[FurtherFields],
 ) -> dict[tuple[str, float], GateReport]:
     """The gates of several data sets and label ratios.
 
@@ -122,7 +122,7 @@ def anywhere(store: ResultStore | None = None) -> Lookup:
     return lookup
 
 
-def marked(comparison: Comparison, store: ResultStore | None = None, **settings: Unpack[ExperimentFields]) -> Comparison:
+def marked(comparison: Comparison, store: ResultStore | None = None, **settings: Unpack[FurtherFields]) -> Comparison:
     """The comparison with a warning if a gate fails or was not computed.
 
     Args:
@@ -133,12 +133,12 @@ def marked(comparison: Comparison, store: ResultStore | None = None, **settings:
     return marked_tabs(Tabs((comparison,)), store, **settings).comparisons[0]
 
 
-def marked_tabs(tabs: Tabs, store: ResultStore | None = None, **settings: Unpack[ExperimentFields]) -> Tabs:
+def marked_tabs(tabs: Tabs, store: ResultStore | None = None, **settings: Unpack[FurtherFields]) -> Tabs:
     """Each comparison :func:`marked`."""
     cells = dict.fromkeys((c.dataset, c.label_ratio) for c in tabs.comparisons)
     detectors = {row.get("detector", "spot") for c in tabs.comparisons if c.table for row in TABLES[c.table].systems.values()}
     detector = detectors.pop() if len(detectors) == 1 else "spot"
-    fields: ExperimentFields = {"detector": detector, **settings}
+    fields: FurtherFields = {"detector": detector, **settings}
     reports = gate_reports(cells, store, **fields)
     return replace(tabs, comparisons=tuple(replace(c, mark=reports[c.dataset, c.label_ratio].mark) for c in tabs.comparisons))
 

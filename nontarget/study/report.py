@@ -5,7 +5,7 @@ belongs to by ``key``; readers use :func:`current`, which leaves out what older 
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -219,7 +219,7 @@ def _with_run(frame: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     return frame.assign(**about, key=identity_key(identity), dataset_checksum=identity["dataset"]["checksum"])
 
 
-def _key_of(row: dict[Any, Any]) -> str | None:
+def _key_of(row: Mapping[Hashable, Any]) -> str | None:
     """The key that an experiment has now; None if this version does not know its rule or settings."""
     try:
         settings = {name: json.loads(row[name] or "{}") for name in ("rule_settings", "twin_settings")}

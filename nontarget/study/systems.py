@@ -26,13 +26,9 @@ MODELLED_ON = {"thumos14-sim": "thumos14", "thumos14": "thumos14", "activitynet-
 """Data set -> the data set of the paper that it is, or is modelled on."""
 
 
-class ExperimentFields(TypedDict, total=False):
-    """Fields of :class:`nontarget.experiment.Experiment`, any of which a table, a gate or a trial may set."""
+class FurtherFields(TypedDict, total=False):
+    """Fields of :class:`nontarget.experiment.Experiment` other than those that say which run it is."""
 
-    dataset: str
-    rule: str
-    label_ratio: float
-    seed: int
     preset: str
     detector: str
     features: str | None
@@ -43,6 +39,15 @@ class ExperimentFields(TypedDict, total=False):
     inference_settings: Settings
     protocol_settings: Settings
     twin_settings: Settings
+
+
+class ExperimentFields(FurtherFields, total=False):
+    """Fields of :class:`nontarget.experiment.Experiment`, any of which a table, a gate or a trial may set."""
+
+    dataset: str
+    rule: str
+    label_ratio: float
+    seed: int
 
 
 def seeds_of(system: str, seeds: int | Sequence[int]) -> list[int]:

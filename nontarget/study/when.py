@@ -9,11 +9,11 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import Self, Unpack
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.spatial import Delaunay, QhullError
 from sklearn.exceptions import ConvergenceWarning
@@ -21,10 +21,11 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import LinearRegression
 
-from nontarget.experiment import Experiment, train
+from nontarget.experiment import Experiment, Settings, train
 from nontarget.results import Record, ResultStore, identity_key
 from nontarget.study.analysis.snippets import Snippets, hidden_snippets
 from nontarget.study.shares import ErrorShares, shares_among_errors
+from nontarget.study.systems import FurtherFields
 
 TWINS: tuple[Mapping[str, float], ...] = tuple(
     {"similarity": similarity, "confusable": confusable}
@@ -49,7 +50,7 @@ SharesOf = Callable[[Experiment, float], ErrorShares]
 class Cell:
     """One twin and one temperature: what has to be run, for any seed."""
 
-    twin: Mapping[str, Any]
+    twin: Settings
     temperature: float
     teacher: Experiment
     baseline: Experiment
@@ -64,10 +65,10 @@ class Cell:
 def map_cells(
     dataset: str = "thumos14-sim",
     label_ratio: float = 0.1,
-    twins: Sequence[Mapping[str, Any]] = TWINS,
+    twins: Sequence[Settings] = TWINS,
     temperatures: Sequence[float] = TEMPERATURES,
     rule: str = "non-target",
-    **settings: Any,
+    **settings: Unpack[FurtherFields],
 ) -> list[Cell]:
     """The family of twins by temperatures.
 
@@ -79,7 +80,7 @@ def map_cells(
         rule: whose gain over the baseline is mapped.
         **settings: further fields of :class:`nontarget.experiment.Experiment`.
     """
-    plain = Experiment(**{**settings, "dataset": dataset, "label_ratio": label_ratio})
+    plain = Experiment(dataset=dataset, label_ratio=label_ratio, **settings)
     cells = []
     for twin in twins:
         world = replace(plain, twin_settings={**plain.twin_settings, **twin})
@@ -128,14 +129,15 @@ def map_points(
     return pd.DataFrame(rows, columns=POINT_COLUMNS)
 
 
-def teacher_shares(store: ResultStore | None = None, **options: Any) -> SharesOf:
+def teacher_shares(store: ResultStore | None = None, *, device: str = "auto", progress: bool = True) -> SharesOf:
     """Shares among the errors of a trained teacher on the unlabelled videos; its weights are read from the store, or trained.
 
     The truth of the unlabelled videos is looked up here and nowhere else: it describes a run, and trains nothing.
 
     Args:
         store: where weights are.
-        **options: of :func:`nontarget.experiment.train`.
+        device: see :func:`nontarget.experiment.train`, as for ``progress``.
+        progress: whether to show a bar.
     """
     seen: dict[str, Snippets] = {}
 
@@ -143,7 +145,7 @@ def teacher_shares(store: ResultStore | None = None, **options: Any) -> SharesOf
         key = identity_key(teacher.identity())
         if key not in seen:
             seen.clear()  # cells come by twin: one teacher at a time is enough
-            seen[key] = hidden_snippets(train(teacher, store, **options))
+            seen[key] = hidden_snippets(train(teacher, store, device=device, progress=progress))
         return shares_among_errors(seen[key].probs, seen[key].labels, temperature)
 
     return shares_of
@@ -190,7 +192,7 @@ class GainMap:
         left_out = float(np.sqrt(np.square(np.concatenate(errors)).mean())) if errors else float("nan")
         return cls(cells, kind, left_out)
 
-    def predict(self, positive: Any, negative: Any) -> pd.DataFrame:
+    def predict(self, positive: ArrayLike, negative: ArrayLike) -> pd.DataFrame:
         """Gain at some shares: columns positive, negative, mean, low, high (95 %, of a further twin's true gain), inside.
 
         ``inside`` says whether a point lies within the hull of the cells; outside, the prediction is an extrapolation.
