@@ -1,6 +1,7 @@
 """From a trained detector to detections in seconds (Sec. 3.6)."""
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from nontarget.trained import TrainedDetector
 
 INFERENCE_VERSION = 2
 COLUMNS = ["video_id", "label", "start_s", "end_s", "score"]
+RATE_TOLERANCE = 0.02
+"""Share by which the feature rate may differ from that of training without a word."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ def detect(
     Args:
         model_or_checkpoint: a trained detector or the path of a saved one.
         features: video id -> array [T, D]; ``numpy.load("features.npz")`` will do.
-        feature_fps: feature steps per second; step t is centred on ``(t + 0.5) / feature_fps`` seconds.
+        feature_fps: feature steps per second, as in training; more than 2 % off is warned about, a factor of 2 refused.
+            Step t is centred on ``(t + 0.5) / feature_fps`` seconds.
         durations_s: of the videos; default: as long as their features last.
         inference: default: as trained.
         external_scores: video id -> score of each class, of a classifier of whole videos; used if ``inference`` says so.
@@ -71,8 +75,8 @@ def detect(
         DataFrame (video_id, label, start_s, end_s, score), by video, best first.
 
     Raises:
-        DataError: features have another dimension than in training, or are not finite, or a duration is missing; the message names
-            the video.
+        DataError: features have another dimension than in training, or are not finite, or a duration is missing or is not as long as
+            the features last; the message names the video.
         FileNotFoundError: there is no such checkpoint.
         TypeError, ValueError: another argument is wrong.
     """
@@ -87,6 +91,11 @@ def detect(
     if not isinstance(inference, (InferenceConfig, NoneType)):
         raise TypeError(f"inference must be an InferenceConfig, or None for that of training, got {type(inference).__name__}")
     trained = model_or_checkpoint if isinstance(model_or_checkpoint, TrainedDetector) else TrainedDetector.load(model_or_checkpoint)
+    if trained.feature_fps is not None and abs(feature_fps / trained.feature_fps - 1) > RATE_TOLERANCE:
+        said = f"feature_fps {feature_fps:g}: the detector was trained on {trained.feature_fps:g} feature steps per second"
+        if not 0.5 <= feature_fps / trained.feature_fps <= 2:
+            raise ValueError(f"{said}; extract or resample the features at that rate")
+        warnings.warn(f"{said}, and sees these videos at another speed", stacklevel=2)
     if not len(features):
         return pd.DataFrame({name: [] for name in COLUMNS})
     dim = len(trained.normalization.mean)
@@ -100,6 +109,11 @@ def detect(
         duration = len(array) / feature_fps if durations_s is None else durations_s.get(video_id)
         if duration is None or not (is_finite_number(duration) and duration > 0):
             raise DataError(f"{video_id}: durations_s must give it a positive number of seconds, got {duration!r}")
+        if abs(len(array) - duration * feature_fps) > max(2, 0.1 * duration * feature_fps):
+            raise DataError(
+                f"{video_id}: {len(array)} feature steps at feature_fps {feature_fps:g} last {len(array) / feature_fps:g} s, and "
+                f"durations_s says {duration:g} s (seconds, not frames)"
+            )
         videos.append(pooled(Video(video_id, array, feature_fps, float(duration)), trained.protocol.pool))
     if inference is not None:
         trained = replace(trained, inference=inference)

@@ -14,6 +14,7 @@ Reduction = Literal["none", "mean", "sum"]
 Activation = Literal["softmax", "sigmoid"]
 
 _ROUNDING = 0.01  # of probabilities that were computed in half precision
+_SUM_TOLERANCE = 0.01
 
 
 def non_target_loss(
@@ -69,6 +70,8 @@ def non_target_loss(
     check_partition_arguments(positive_ratio, precedence)
     if pseudo_probs is not None:
         _check_probabilities(pseudo_probs, logits, valid)
+        if activation == "softmax":
+            _check_class_axis(pseudo_probs, valid)
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
     if valid is not None:
@@ -235,6 +238,28 @@ def _check_probabilities(pseudo_probs: Tensor, logits: Tensor, valid: Tensor | N
     wrong = _range_if_wrong(pseudo_probs.where(counts.unsqueeze(-1), 0.0))
     if wrong is not None:
         raise ValueError(f"pseudo_probs must be in [0, 1] (after the softmax or sigmoid), got values from {wrong[0]:g} to {wrong[1]:g}")
+
+
+def _check_class_axis(pseudo_probs: Tensor, valid: Tensor | None) -> None:
+    """Refuse [B, classes, T] in place of [B, T, classes]: rows that are no distributions, where those along another axis are.
+
+    Rows that are scaled alike along every axis are let through.
+    """
+    if not _can_be_inspected(pseudo_probs) or pseudo_probs.ndim < 2:
+        return
+
+    def adds_up(axis: int) -> Tensor:
+        return (pseudo_probs.detach().float().sum(dim=axis) - 1).abs() < _SUM_TOLERANCE
+
+    rows = adds_up(-1)
+    if bool((rows if valid is None else rows | ~valid).all()):
+        return
+    for axis in range(pseudo_probs.ndim - 1):
+        if bool(adds_up(axis).all()):
+            raise ValueError(
+                f"classes must be the last axis: pseudo_probs of shape {tuple(pseudo_probs.shape)} add up to 1 along axis {axis}, and not "
+                f"along the last; move it there with .movedim({axis}, -1), in logits too"
+            )
 
 
 def _range_if_wrong(probs: Tensor) -> tuple[float, float] | None:

@@ -31,6 +31,8 @@ class TrainedDetector:
     normalization: Normalization
     protocol: Protocol
     inference: InferenceConfig
+    feature_fps: float | None = None
+    """Feature steps per second in training, before pooling; None: not known, or another one in each video."""
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file: weights and normalisation as tensors, all else as JSON in its header."""
@@ -40,6 +42,7 @@ class TrainedDetector:
             "classes": self.classes,
             "protocol": asdict(self.protocol),
             "inference": asdict(self.inference),
+            "feature_fps": self.feature_fps,
         }
         parts = {
             "detector": self.detector.state_dict(),
@@ -78,4 +81,5 @@ class TrainedDetector:
             normalization,
             from_mapping(Protocol, about["protocol"], f"{path}: protocol"),
             from_mapping(InferenceConfig, about["inference"], f"{path}: inference"),
+            about.get("feature_fps"),
         )

@@ -27,11 +27,12 @@ from IPython.display import Markdown
 from nontarget.plotting import map_by_ratio, map_figure
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.pages import ratio_curve, table_page
-from nontarget.study.systems import MAIN_SYSTEMS
+from nontarget.study.systems import chosen_systems
 
 # %% [markdown]
 # The parameters are the data set (or `features`, a feature folder to use instead), the share of labelled training videos, the number of
-# seeds (each has a split of its own), the preset (`small` or `full`), the systems (`main`, or `all` of Table 1), and the device.
+# seeds (each has a split of its own), the preset (`small` or `full`), the systems (`main`, `all` of Table 1, or names with
+# commas between), and the device.
 # `source` says where results come from. With `auto`, the repository's committed results are used where they are current, and the rest is
 # computed. With `run`, only this machine's results are used, and what is missing is computed. With `stored` (this machine's results) and
 # `committed`, nothing is computed.
@@ -55,7 +56,7 @@ source = "auto"
 
 # %%
 problem = {"preset": preset, "features": features, "source": source}
-problem["systems"] = MAIN_SYSTEMS if systems == "main" else None
+problem["systems"] = chosen_systems(systems, table)
 page = table_page(table, dataset, ratio, seeds, device=device, **problem)
 page
 

@@ -353,7 +353,7 @@ def test_an_id_twice_in_the_archive(tmp_path):
 def test_a_broken_list_of_checksums(tmp_path):
     folder = write_folder(tmp_path / "bad")
     (folder / "SHA256SUMS").write_text("abc\n")
-    with pytest.raises(DataError, match=r"SHA256SUMS: each line must be a digest and a file, got \['abc'\]"):
+    with pytest.raises(DataError, match="SHA256SUMS, line 1: expected 64 hexadecimal digits and a file, .* got 'abc'"):
         read_feature_folder(folder)
 
 

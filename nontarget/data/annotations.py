@@ -4,6 +4,7 @@ import difflib
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,7 +190,7 @@ def read_thumos14_text(
     for subset, file in files:
         label = file.name.removesuffix(f"_{subset}.txt")
         classes.add(label)
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(_text(file).splitlines(), start=1):
             if not line.strip():
                 continue
             try:
@@ -270,17 +271,26 @@ def _segment_problem(start: float, end: float, duration: float, tolerance_s: flo
     return None
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected text in UTF-8 ({error})") from None
+
+
 def load_json(path: Path) -> Any:
     """A JSON file; an object that lists a key twice is refused, where ``json`` would keep the last."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         if len(set(keys)) != len(keys):
-            raise DataError(f"{path}: the id(s) {sorted({k for k in keys if keys.count(k) > 1})} are listed more than once")
+            raise DataError(f"{path}: the id(s) {sorted(k for k, n in Counter(keys).items() if n > 1)} are listed more than once")
         return dict(pairs)
 
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             return json.load(file, object_pairs_hook=unique)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except DataError:
+        raise
+    except (ValueError, RecursionError) as error:  # also text that is not UTF-8, numbers of thousands of digits, and deep nesting
         raise DataError(f"{path}: not a JSON file ({error})") from None

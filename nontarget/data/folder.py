@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -14,12 +15,17 @@ from numpy.typing import DTypeLike, NDArray
 
 from nontarget.config import Protocol, from_mapping
 from nontarget.data.annotations import UNLABELED, AnnotationFile, load_json, raise_problems, read_annotations
+from nontarget.data.checksums import read_checksums
 from nontarget.data.class_lists import stated_class_lists
+from nontarget.data.external import read_external_scores
 from nontarget.data.videos import DataError, Dataset, LabeledVideo, Video
 from nontarget.runtime.files import atomic_write
 
 FILES = ("annotations.json", "features.npz")
 EXTERNAL = "external_scores.json"
+
+RATE_TOLERANCE = 0.02
+"""Share by which the length of a video's features may differ from its duration without a word."""
 
 
 def read_feature_folder(folder: str | Path, name: str | None = None, protocol: Protocol | None = None) -> Dataset:
@@ -82,39 +88,6 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
         external_scores=external,
         class_lists=stated_class_lists(folder / FILES[0], annotations.raw, annotations.classes),
     )
-
-
-def read_external_scores(path: str | Path, videos: Sequence[str], classes: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Class scores of whole videos: ``{video: {class: score}}``, or ``{video: {"class": name, "score": score}}`` as SPOT publishes them.
-
-    Args:
-        path: JSON file.
-        videos: those that are wanted; others in the file are ignored.
-        classes: of the data set; a class that a video does not name has the score 0.
-
-    Raises:
-        DataError: a video is missing, a class is unknown, or a score is no number in [0, 1].
-    """
-    content, index = load_json(Path(path)), {c: i for i, c in enumerate(classes)}
-    problems, found = [], {}
-    for video in videos:
-        given = content.get(video)
-        if isinstance(given, dict) and given.keys() == {"class", "score"}:
-            given = {given["class"]: given["score"]}
-        if not isinstance(given, dict):
-            problems.append(f"{video}: expected scores by class, got {given!r}")
-            continue
-        row = np.zeros(len(classes))
-        for name, score in given.items():
-            if name not in index:
-                problems.append(f"{video}: unknown class {name!r}")
-            elif not isinstance(score, (int, float)) or not 0 <= score <= 1:
-                problems.append(f"{video}: the score of {name!r} must be in [0, 1], got {score!r}")
-            else:
-                row[index[name]] = score
-        found[video] = row
-    raise_problems(Path(path), problems)
-    return found
 
 
 def folder_settings(folder: str | Path, default: Protocol | None = None) -> tuple[Protocol, bool]:
@@ -244,7 +217,24 @@ def _read_features(path: Path, wanted: list[str], annotations: AnnotationFile, f
     if len(dims) > 1:
         problems.append(f"all videos need one feature dimension, got {', '.join(f'{d} ({v})' for d, v in dims.items())}")
     raise_problems(path, problems)
+    _warn_of_rates(path, features, annotations, fps)
     return features
+
+
+def _warn_of_rates(path: Path, features: Mapping[str, NDArray[np.float32]], annotations: AnnotationFile, fps: float) -> None:
+    """Warn of videos whose number of steps is more than 2 % off: their feature rate is another one, and so are the times in them."""
+    odd = {}
+    for video, array in features.items():
+        expected = annotations.videos[video].duration_s * fps
+        if abs(len(array) - expected) > max(2, RATE_TOLERANCE * expected):
+            odd[video] = f"{video} ({len(array)} steps, about {expected:.0f} are expected)"
+    if odd:
+        named = ", ".join(list(odd.values())[:5]) + (", ..." if len(odd) > 5 else "")
+        warnings.warn(
+            f"{path}: {len(odd)} of {len(features)} videos do not last as long as their features at feature_fps {fps:g}, so that times in "
+            f"them are shifted: {named}",
+            stacklevel=4,
+        )
 
 
 def _feature_problem(array: NDArray[np.generic], duration_s: float, fps: float) -> str | None:
@@ -278,16 +268,15 @@ def folder_checksum(folder: str | Path) -> str:
         DataError: a file is not what SHA256SUMS, if there is one, says.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: does not exist, or is no folder; a feature folder holds {' and '.join(FILES)}")
     missing = [f for f in FILES if not (folder / f).is_file()]
     if missing:
         raise FileNotFoundError(f"{folder}: lacks {' and '.join(missing)}; a feature folder holds {' and '.join(FILES)}")
     digests = {f: _sha256(folder / f) for f in (*FILES, EXTERNAL) if (folder / f).is_file()}
     sums = folder / "SHA256SUMS"
     if sums.is_file():
-        lines = [line.split(maxsplit=1) for line in sums.read_text().splitlines() if line.strip()]
-        if any(len(line) != 2 for line in lines):
-            raise DataError(f"{sums}: each line must be a digest and a file, got {next(line for line in lines if len(line) != 2)}")
-        stated = {file.lstrip("*").strip(): digest for digest, file in lines}
+        stated = read_checksums(sums)
         for file, digest in digests.items():
             if stated.get(file, digest) != digest:
                 raise DataError(

@@ -62,14 +62,27 @@ def load_dataset(
         FileNotFoundError: see :func:`read_feature_folder`.
         DataError: see there; also a feature folder under ``root`` that has the name of a twin.
     """
-    if not features and name in TWINS:
+    folder = _given_folder(features)
+    if folder is None and name in TWINS:
         _check_name_is_free(name, root)
         twin = simulate_twin(name, _twin_config(name, preset, twin_settings, held_out))
         return twin.with_protocol(**(protocol_settings or {}))
-    folder = Path(features) if features else _folder_of(name, root)
+    folder = folder or _folder_of(name, root)
     protocol = _settings_of(folder)[0]
     dataset = read_feature_folder(folder, protocol=replace(protocol, **(protocol_settings or {})))  # type: ignore[arg-type]
     return held_out_part(dataset) if held_out else dataset
+
+
+def _given_folder(features: str | Path | None) -> Path | None:
+    """The feature folder that was named; None if none was."""
+    if features is None:
+        return None
+    if not isinstance(features, (str, Path)) or not str(features).strip():
+        raise ValueError(f"features must be the path of a feature folder, or None for a data set's name, got {features!r}")
+    folder = Path(features).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: does not exist, or is no folder (features={str(features)!r})")
+    return folder
 
 
 def dataset_identity(
@@ -83,12 +96,13 @@ def dataset_identity(
 
     The checksum of a known data set whose folder is not at hand is None. Errors as for :func:`load_dataset`.
     """
-    if not features and name in TWINS:
+    folder = _given_folder(features)
+    if folder is None and name in TWINS:
         _check_name_is_free(name, None)
         config = _twin_config(name, preset, twin_settings, held_out)
         return {"name": str(name), "checksum": twin_checksum(config), "simulated": True}, config.protocol
     try:
-        folder = Path(features) if features else _folder_of(name, None)
+        folder = folder or _folder_of(name, None)
     except (ValueError, FileNotFoundError):
         if name not in FOLDER_PROTOCOLS:
             raise

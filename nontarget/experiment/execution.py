@@ -210,7 +210,17 @@ def train(
     detector.pretext = None
     inference = from_mapping(InferenceConfig, identity["inference"], "inference")
     inference = replace(inference, whole_video=inference.whole_video or rule.whole_video)
-    trained = TrainedDetector(detector.eval(), experiment.detector, settings, dataset.classes, normalization, dataset.protocol, inference)
+    rates = {round(v.video.fps * dataset.protocol.pool, 6) for v in dataset.train}
+    trained = TrainedDetector(
+        detector.eval(),
+        experiment.detector,
+        settings,
+        dataset.classes,
+        normalization,
+        dataset.protocol,
+        inference,
+        rates.pop() if len(rates) == 1 else None,
+    )
     counts = {"labeled": len(split.labeled), "unlabeled": len(split.unlabeled)}
     return Training(trained, dataset, rule, stages, counts, hidden, calibration)
 

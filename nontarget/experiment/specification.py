@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from nontarget import detectors, rules
 from nontarget.calibration import CALIBRATION_VERSION
 from nontarget.config import (
@@ -61,6 +63,10 @@ class Experiment:
         for name, value in vars(self).items():
             if name.endswith("_settings"):
                 check_mapping(name, value)
+        if isinstance(self.seed, np.integer):
+            object.__setattr__(self, "seed", int(self.seed))
+        if isinstance(self.label_ratio, (np.floating, np.integer)):  # through text: the float32 0.1 is 0.1
+            object.__setattr__(self, "label_ratio", float(str(self.label_ratio)))
 
     def identity(self) -> dict[str, Any]:
         """Everything that the result depends on; its hash is the result's name.

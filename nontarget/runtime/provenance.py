@@ -1,7 +1,6 @@
 """What a number was computed with: code version, libraries, device, time."""
 
 import platform
-import resource
 import subprocess
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -12,6 +11,16 @@ from typing import Any
 
 import numpy as np
 import torch
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
+
+def _peak_memory_mib() -> int | None:
+    """Of this process, since it began; None where the system does not say."""
+    return None if resource is None else round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def provenance(device: torch.device, threads: int) -> dict[str, Any]:
@@ -25,7 +34,7 @@ def provenance(device: torch.device, threads: int) -> dict[str, Any]:
         "threads": threads,
         "device": torch.cuda.get_device_name(device) if gpu else f"{device.type}: {_processor()}, {threads} thread(s)",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mib": _peak_memory_mib(),
         "peak_device_memory_mib": round(torch.cuda.max_memory_allocated(device) / 2**20) if gpu else None,
     }
 

@@ -9,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 
-import psutil
 from tqdm.auto import tqdm
 
 from nontarget.runtime.progress import DISABLE_VARIABLE
@@ -36,6 +35,8 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 def end_with_children(pid: int | None) -> None:
     """Kill what a process has started, such as the kernel of a notebook, and the process itself (this one may be meant)."""
+    import psutil  # needs Unix modules of its own, and is needed only here
+
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         for child in (*process.children(recursive=True), process):

@@ -18,7 +18,7 @@ import pandas as pd
 
 from nontarget.config import check_choice
 from nontarget.data.annotations import AnnotationFile, load_json, read_annotations
-from nontarget.data.folder import read_external_scores
+from nontarget.data.external import read_external_scores
 from nontarget.data.registry import DATA_VARIABLE
 from nontarget.metrics import METRICS_VERSION, evaluate_detections
 from nontarget.results import default_results_folder

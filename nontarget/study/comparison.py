@@ -34,7 +34,7 @@ class Comparison:
     partial: tuple[str, ...] = ()
     """The systems that lack some of the seeds, each with the number that it has."""
     mark: str = ""
-    """A warning where the instrument is not known to tell rules apart (:func:`nontarget.study.marks.marked`), in Markdown."""
+    """A warning where the instrument is not known to tell rules apart (:func:`nontarget.study.pages.marked`), in Markdown."""
 
     @property
     def mean(self) -> pd.DataFrame:
@@ -57,7 +57,10 @@ class Comparison:
         return self.maps.groupby(level="system", sort=False).size()
 
     def differences(self) -> pd.DataFrame:
-        """Average mAP minus that of the reference, paired by seed: columns mean, low and high (see :func:`paired_interval`)."""
+        """Average mAP minus that of the reference, paired by seed: columns mean, low, high.
+
+        See :func:`nontarget.study.texttable.paired_interval`.
+        """
         average = self.maps["avg"].unstack("system", sort=False)
         if self.reference not in average:
             return pd.DataFrame(columns=["mean", "low", "high"])
@@ -209,17 +212,18 @@ class Tabs:
     @property
     def summary(self) -> TextTable:
         """Where each system is better or worse than the reference, and where these seeds show neither: a row per system."""
-        judged = self._verdicts()
+        judged, datasets = self._verdicts(), {c.dataset for c in self.comparisons}
+        name = f"{self.name}-summary" + (f"-{datasets.pop()}" if len(datasets) == 1 else "")
         if not len(judged):
-            return TextTable(pd.DataFrame({"System": ["not computed yet"]}), "No current results.", f"{self.name}-summary")
-        columns = [name for name in VERDICTS if name in set(judged["shown"])]
+            return TextTable(pd.DataFrame({"System": ["not computed yet"]}), "No current results.", name)
+        columns = [verdict for verdict in VERDICTS if verdict in set(judged["shown"])]
         rows = [
-            {"System": system} | {name: _places(part[part["shown"] == name]) for name in columns}
+            {"System": system} | {verdict: _places(part[part["shown"] == verdict]) for verdict in columns}
             for system, part in judged.groupby("system", sort=False)
         ]
         reference = " and ".join(dict.fromkeys(c.reference for c in self.comparisons))
         caption = f"Average mAP against {reference}, by data set and percentage of labelled videos: better or worse where the 95 % "
-        return TextTable(pd.DataFrame(rows), f"{caption}interval of the difference excludes 0.", f"{self.name}-summary")
+        return TextTable(pd.DataFrame(rows), f"{caption}interval of the difference excludes 0.", name)
 
     @property
     def findings(self) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from nontarget.config import check_choice
 from nontarget.experiment import Experiment, Settings
+from nontarget.rules import PAPER_NAMES
 
 MAIN_SYSTEMS = ("whole-video", "pre-trained only", "supervised only", "baseline", "non-target", "fully supervised")
 """The floor, the ceiling, the paper's method and the baseline that it is built on."""
@@ -249,3 +250,30 @@ def reported_map(table: str, dataset: str, label_ratio: float) -> pd.DataFrame:
     varied = chosen["setting"].where(chosen["setting"] != "", chosen["method"])
     wide = chosen.assign(row=varied).pivot_table(index="row", columns="tiou", values="map_percent", sort=False)
     return wide.rename_axis(index=None, columns=None)
+
+
+def chosen_systems(systems: str | Sequence[str], table: str = "table1") -> tuple[str, ...] | None:
+    """The rows of a table that a notebook's parameter ``systems`` names, and the row that they are compared with; None for all.
+
+    Args:
+        systems: ``main`` or ``all``, the name of one row, several with commas between, or a list of names.
+        table: name of the table.
+
+    Raises:
+        ValueError: a name is none of the table's rows; the message names the nearest.
+    """
+    rows = tuple(TABLES[table].systems)
+    if isinstance(systems, str):
+        if systems == "main":
+            return MAIN_SYSTEMS
+        if systems == "all":
+            return None
+        names = [systems] if systems in rows else [name.strip() for name in systems.split(",")]
+    else:
+        names = list(systems)
+    names = [PAPER_NAMES.get(name, name) if isinstance(name, str) else name for name in names]
+    for name in names:
+        check_choice("system", name, ("main", "all", *rows))
+        if name in ("main", "all"):
+            raise ValueError(f"systems must be 'main', 'all' or names of rows, got {systems!r}")
+    return tuple(row for row in rows if row in names or row == TABLES[table].reference)

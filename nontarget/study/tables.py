@@ -1,6 +1,6 @@
 """The tables of the book: their runs are computed, or looked up, and compared.
 
-The rows are those of :data:`nontarget.study.systems.TABLES`; what is returned renders itself, on a page and in a notebook.
+The rows are those of ``nontarget.study.systems.TABLES``; what is returned renders itself, on a page and in a notebook.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

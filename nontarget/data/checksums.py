@@ -1,0 +1,39 @@
+"""Files of SHA-256 digests, in the forms that the usual programs write."""
+
+import re
+from pathlib import Path
+
+from nontarget.data.videos import DataError
+
+_GNU = re.compile(r"\\?(?P<digest>[0-9A-Fa-f]{64}) [ *](?P<file>.+)|\\?(?P<digest2>[0-9A-Fa-f]{64})\s+\*?(?P<file2>\S.*)")
+_BSD = re.compile(r"SHA(2-)?256 ?\((?P<file>.+)\) ?= ?(?P<digest>[0-9A-Fa-f]{64})", re.IGNORECASE)
+
+
+def read_checksums(path: Path) -> dict[str, str]:
+    """File name -> digest in lower case, of a file such as ``sha256sum`` (GNU), ``shasum`` and ``sha256`` (BSD) write.
+
+    Digests may be in capitals, names may have a folder before them (``./``, ``dir/``, ``dir\\``), which is left out, and the file may begin
+    with a byte order mark.
+
+    Raises:
+        DataError: a line is not understood, a name has two digests, or the file is no text in UTF-8; the message names file and line.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected text in UTF-8, got another encoding, such as the UTF-16 of Windows ({error.reason})") from None
+    digests: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        match = _BSD.fullmatch(line.strip()) or _GNU.fullmatch(line.strip())
+        if match is None:
+            raise DataError(
+                f"{path}, line {number}: expected 64 hexadecimal digits and a file, or 'SHA256 (file) = digits', got {line.strip()[:100]!r}"
+            )
+        groups = match.groupdict()
+        file, digest = groups["file"] or groups["file2"], (groups["digest"] or groups["digest2"]).lower()
+        name = file.strip().replace("\\", "/").rpartition("/")[2]
+        if digests.setdefault(name, digest) != digest:
+            raise DataError(f"{path}, line {number}: {name!r} has another digest in an earlier line")
+    return digests
