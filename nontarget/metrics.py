@@ -16,7 +16,7 @@ from nontarget.segments import tiou
 METRICS_VERSION = 1
 """To be raised when a change of the code changes numbers."""
 
-Source: TypeAlias = Mapping[str, Any] | str | PathLike[str] | pd.DataFrame
+InstanceSource: TypeAlias = Mapping[str, Any] | str | PathLike[str] | pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class DetectionScores:
 
 
 def evaluate_detections(
-    ground_truth: Source,
-    detections: Source,
+    ground_truth: InstanceSource,
+    detections: InstanceSource,
     tiou_thresholds: Sequence[float],
     subset: str | None = None,
     *,
@@ -172,7 +172,7 @@ def match_detections(truth: pd.DataFrame, ranked: pd.DataFrame, tiou_thresholds:
     return matched
 
 
-def _ground_truth_frame(source: Source, subset: str | None, blocked: frozenset[str]) -> tuple[pd.DataFrame, int]:
+def _ground_truth_frame(source: InstanceSource, subset: str | None, blocked: frozenset[str]) -> tuple[pd.DataFrame, int]:
     if isinstance(source, pd.DataFrame):
         if subset is not None:
             raise ValueError("subset can be chosen only where ground_truth is an ActivityNet-style dictionary or file")
@@ -191,7 +191,7 @@ def _ground_truth_frame(source: Source, subset: str | None, blocked: frozenset[s
     return _checked(pd.DataFrame(rows, columns=["video_id", "label", "start_s", "end_s"]), "ground_truth", scored=False), videos
 
 
-def _detection_frame(source: Source) -> pd.DataFrame:
+def _detection_frame(source: InstanceSource) -> pd.DataFrame:
     if isinstance(source, pd.DataFrame):
         return _checked(source, "detections", scored=True)
     results = _mapping(source, "detections", "results")

@@ -12,7 +12,7 @@ from nontarget.losses import Activation, Term, distribution_of_scores, labelled_
 from nontarget.partition import LabelPartition, partition_label_space
 from nontarget.rules.non_target import NonTarget
 
-Normalization = Literal["sum", "mean"]
+SetReduction = Literal["sum", "mean"]
 Background = Literal["class", "outside", "apart"]
 _TERMS: tuple[Term, ...] = ("target", "negative", "positive")
 
@@ -29,7 +29,7 @@ class NonTargetVariant(NonTarget):
     target_in_sets: bool = False
     """Eqs. 8 and 10 to the letter, on unlabelled snippets: the target is counted as positive (where lambda is at most 1), and as
     negative too where ``max(p) = 1`` in float precision, whatever Eq. 4 says."""
-    normalization: Normalization = "sum"
+    normalization: SetReduction = "sum"
     """``sum`` over the classes of a set, as Eqs. 9 and 11 have it; ``mean``: each of l_neg and l_pos divided by the number of
     classes in its set, on labelled snippets too."""
     background: Background = "class"
@@ -40,7 +40,7 @@ class NonTargetVariant(NonTarget):
         super().__post_init__()
         if not isinstance(self.target_in_sets, bool):
             raise ValueError(f"target_in_sets must be True or False, got {self.target_in_sets!r}")
-        check_choice("normalization", self.normalization, get_args(Normalization))
+        check_choice("normalization", self.normalization, get_args(SetReduction))
         check_choice("background", self.background, get_args(Background))
 
     def labeled_loss(self, detector: Detector, output: DetectorOutput, targets: Targets) -> Tensor:

@@ -92,7 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--missing", action="store_true", help="only what the committed table lacks, or has of other code or data")
     chosen = parser.parse_args(arguments)
     store = ResultStore()
-    kept = f"finished runs and epochs are kept in {store.runs}, committed ones in {store.folder}; the same command goes on from there"
+    kept = (
+        f"finished runs and epochs are kept in {store.runs_folder}, committed ones in {store.folder}; the same command goes on from there"
+    )
     with interruptible(kept):
         _reproduce(chosen, store)
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from nontarget.experiment import Experiment
 from nontarget.results import ResultStore
-from nontarget.study.claims.quantities import PAPER_DATASETS, Runs
+from nontarget.study.claims.quantities import PAPER_DATASETS, CommittedRuns
 from nontarget.study.claims.stated import Claim, Group, stated_claims
 from nontarget.study.claims.verdicts import NOT_ABOUT, SYMBOLS, Finding, judge
 from nontarget.study.systems import MODELLED_ON
@@ -146,7 +146,7 @@ def ledger(
         store: the store whose committed table is read; default: that in the default folder.
         groups: the claims; default: all.
     """
-    runs = Runs(seeds, store or ResultStore(), preset)
+    runs = CommittedRuns(seeds, store or ResultStore(), preset)
     kinds = {d: "simulated" if Experiment(d, preset=preset).identity()["dataset"]["simulated"] else "real" for d in datasets}
     findings = tuple(
         judge(group, claim, dataset, runs)
