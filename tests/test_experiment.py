@@ -403,3 +403,15 @@ def test_the_whole_video_is_a_way_to_detect(store):
     assert row["scores"] != run(plain, store, device="cpu")["scores"]
     with pytest.raises(ValueError, match="whole_video must be True or False, got 1"):
         replace(plain, inference_settings={"whole_video": 1}).identity()
+
+
+def test_fully_supervised_trains_as_supervised_only_with_all_labels(tmp_path):
+    """Two names of one training; the record of each is its own."""
+    settings = TINY | {"label_ratio": 1.0}
+    records = [
+        run(Experiment(**settings, rule=rule), ResultStore(tmp_path / rule), device="cpu", progress=False)
+        for rule in ("supervised only", "fully supervised")
+    ]
+    assert records[0]["curves"] == records[1]["curves"]
+    assert records[0]["scores"] == records[1]["scores"]
+    assert records[0]["scored"] == records[1]["scored"]

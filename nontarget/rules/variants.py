@@ -1,4 +1,4 @@
-"""The paper's rule, with its equations read otherwise where they leave a choice."""
+"""The paper's method with other interpretations of its equations, where they leave a choice."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
@@ -19,7 +19,7 @@ _TERMS: tuple[Term, ...] = ("target", "negative", "positive")
 
 @dataclass(frozen=True, kw_only=True)
 class NonTargetVariant(NonTarget):
-    """The paper's method; each setting takes another reading of an equation. The defaults are the readings of ``non-target``.
+    """The paper's method, where each setting interprets an equation differently. The defaults are those of ``non-target``.
 
     A detector of independent classes (sigmoid) takes its labelled loss from itself, as with every rule.
     """
@@ -69,14 +69,14 @@ class NonTargetVariant(NonTarget):
         return sets._replace(positive=positive, negative=sets.negative | (sets.target & (everything <= top)))
 
     def pretraining_settings(self) -> dict[str, Any]:
-        """Those of ``non-target`` unless the loss of labelled snippets differs, so that equal pre-trainings are one."""
+        """The settings of ``non-target``, unless the loss of labelled snippets differs, so that equal pre-training is shared."""
         changed: dict[str, Any] = {} if self.normalization == "sum" else {"normalization": self.normalization}
         if self.background != "class":
             changed["background_may_be_negative"] = False
         return super().pretraining_settings() | changed
 
     def _without_background(self, sets: LabelPartition) -> LabelPartition:
-        """Background taken out of the positive and negative sets, if that is the reading."""
+        """The sets with background removed from the positive and negative classes, if the interpretation asks for it."""
         if self.background == "class":
             return sets
         target, positive, negative, ambiguous = (mask.clone() for mask in sets)
