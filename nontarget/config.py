@@ -206,20 +206,19 @@ TRAINING_PRESETS = {
     "full": TrainingConfig(),
 }
 """Training by preset, on which :func:`training_preset` builds. The twins and the detectors have their own presets of these names."""
-_SMALL_STEPS = {"activitynet-sim": 25, "salads50": 25, "nips4b": 100}  # of an epoch, where fewer are enough or 50 too few
 _THUMOS14_LEARNING_RATE = 1e-5  # Sec. 4.2, read so: of self-training with the preset ``full`` on sliding windows
 
 
-def training_preset(preset: str, dataset: str, protocol: Protocol, changes: Mapping[str, Any]) -> TrainingConfig:
-    """The training settings of a preset on a data set under a protocol.
+def training_preset(preset: str, steps_per_epoch: int | None, protocol: Protocol, changes: Mapping[str, Any]) -> TrainingConfig:
+    """The training settings of a preset for a data set.
 
     Args:
         preset: ``small`` or ``full``.
-        dataset: its name.
+        steps_per_epoch: of the data set with the preset ``small``; None: as many as the preset has.
         protocol: of the data set.
         changes: fields in which the detector differs (``Detector.training_changes``).
     """
     training = dataclasses.replace(TRAINING_PRESETS[preset], **changes)
     if preset == "small":
-        return dataclasses.replace(training, steps_per_epoch=_SMALL_STEPS.get(dataset, training.steps_per_epoch))
+        return dataclasses.replace(training, steps_per_epoch=steps_per_epoch or training.steps_per_epoch)
     return dataclasses.replace(training, learning_rate=_THUMOS14_LEARNING_RATE) if protocol.windowing == "sliding" else training

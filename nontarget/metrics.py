@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from nontarget.scoring_input import Source, check_they_match, detection_table, ground_truth_table, names_of, warn_of_blocked
+from nontarget.scoring_input import InstanceSource, check_they_match, detection_table, ground_truth_table, names_of, warn_of_blocked
 from nontarget.segments import tiou
 
 METRICS_VERSION = 1
@@ -36,8 +36,8 @@ class DetectionScores:
 
 
 def evaluate_detections(
-    ground_truth: Source,
-    detections: Source,
+    ground_truth: InstanceSource,
+    detections: InstanceSource,
     tiou_thresholds: Sequence[float],
     subset: str | None = None,
     *,

@@ -41,7 +41,7 @@ def run_all(
         store.prepare()
     workers = min(workers or cpu_count(), len(todo)) if resolve_device(device).type == "cpu" else 1
     options: dict[str, Any] = {"store": store, "device": device, "recompute": recompute}
-    kept = f"finished runs and epochs are kept in {store.runs}; the same call or command goes on from there"
+    kept = f"finished runs and epochs are kept in {store.runs_folder}; the same call or command goes on from there"
     with interruptible(kept), progress_bar(len(todo), "experiments", "run", progress and len(todo) > 0) as bar:
         _check_splits(todo.values())
         if workers <= 1:

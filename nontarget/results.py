@@ -52,12 +52,12 @@ class ResultStore:
 
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = Path(folder) if folder is not None else default_results_folder()
-        self.runs = self.folder / "runs"
+        self.runs_folder = self.folder / "runs"
         self.metrics_path = self.folder / "metrics.csv"
 
     def prepare(self) -> None:
         """Make the folder of records, and raise OSError now if nothing can be written there."""
-        check_writable(self.runs)
+        check_writable(self.runs_folder)
 
     def prepare_commit(self) -> None:
         """The same for the committed table; ValueError where its rows have no digests yet, so that none could be added."""
@@ -77,7 +77,7 @@ class ResultStore:
 
     def record_path(self, key: str) -> Path:
         """Where the record of a run is, or would be."""
-        return self.runs / f"{key}.json"
+        return self.runs_folder / f"{key}.json"
 
     def write(self, record: Record) -> None:
         """Add a record: whole, or on an error (OSError) not at all."""
@@ -87,7 +87,7 @@ class ResultStore:
 
     def records(self) -> Iterator[Record]:
         """All records."""
-        for path in sorted(self.runs.glob("*.json")):
+        for path in sorted(self.runs_folder.glob("*.json")):
             record = self.read(path.stem)
             if record is not None:
                 yield record

@@ -11,13 +11,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-Source: TypeAlias = Mapping[Any, Any] | str | PathLike[str] | pd.DataFrame
+InstanceSource: TypeAlias = Mapping[Any, Any] | str | PathLike[str] | pd.DataFrame
 
 TRUTH_COLUMNS = ("video_id", "label", "start_s", "end_s")
 _EXAMPLES = 5
 
 
-def ground_truth_table(source: Source, subset: str | None, blocked: Collection[Any]) -> tuple[pd.DataFrame, int, set[Any]]:
+def ground_truth_table(source: InstanceSource, subset: str | None, blocked: Collection[Any]) -> tuple[pd.DataFrame, int, set[Any]]:
     """Instances that are scored, the number of videos that they are scored in, and every video that the source names.
 
     Raises:
@@ -44,7 +44,7 @@ def ground_truth_table(source: Source, subset: str | None, blocked: Collection[A
     return _checked(pd.DataFrame(rows, columns=list(TRUTH_COLUMNS), dtype=object), name, TRUTH_COLUMNS), videos, set(database)
 
 
-def detection_table(source: Source) -> pd.DataFrame:
+def detection_table(source: InstanceSource) -> pd.DataFrame:
     """Detections with their scores, in the order that they are listed in.
 
     Raises:

@@ -11,7 +11,7 @@ from nontarget.plotting.claims import differences
 from nontarget.results import ResultStore, identity_key
 from nontarget.study.claims import RULE, ledger
 from nontarget.study.claims.ledger import paper_cell
-from nontarget.study.claims.quantities import Fading, Gap, LargerSpace, NoGain, RarelyTrue, Runs, TruthShare
+from nontarget.study.claims.quantities import CommittedRuns, Fading, Gap, LargerSpace, NoGain, RarelyTrue, TruthShare
 from nontarget.study.claims.stated import SMALLER_SPACE, Claim, Group, stated_claims
 from nontarget.study.claims.verdicts import judge, seeds_to_part_from_zero
 from nontarget.study.systems import FIRST_SEED, TABLES, reported_map
@@ -56,7 +56,7 @@ def commit(store, averages, dataset=THUMOS, table="table1", ratio=0.1, **options
 
 
 def finding(store, *quantities, dataset=THUMOS, seeds=3):
-    return judge(Group("g", "Group", "", ()), Claim("claim", quantities), dataset, Runs(seeds, store))
+    return judge(Group("g", "Group", "", ()), Claim("claim", quantities), dataset, CommittedRuns(seeds, store))
 
 
 BASELINE = [30.0, 33.0, 31.0]
@@ -150,7 +150,7 @@ def test_no_gain_on_a_small_set(store):
 def test_where_the_truth_lies_against_chance(store):
     """21 classes: chance is 1 / 21 for the positive set, and 17 / 21 for the negative one."""
     commit(store, {"non-target": [30.0]})
-    runs = Runs(1, store)
+    runs = CommittedRuns(1, store)
     for quantity, expected in (
         (TruthShare("positive"), 10 - 100 / 21),
         (TruthShare("negative"), 1700 / 21 - 5),

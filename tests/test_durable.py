@@ -262,7 +262,7 @@ def test_more_threads_are_another_run_and_are_not_committed(store):
     assert one["key"] != two["key"]
     assert (one["provenance"]["threads"], two["provenance"]["threads"]) == (1, 2)
     assert "threads" not in one["identity"], "the keys of committed runs stay as they are"
-    assert len(list(store.runs.glob("weights-*"))) == 4, "nor do they share weights"
+    assert len(list(store.runs_folder.glob("weights-*"))) == 4, "nor do they share weights"
     with pytest.raises(ValueError, match="committed runs have 1 CPU thread, got 2"):
         store.commit([two])
 
@@ -368,7 +368,7 @@ if __name__ == "__main__":
 def test_an_interrupt_says_in_a_line_what_is_kept(store, signum, code, runs):
     process = subprocess.Popen([sys.executable, "-c", PARENT, str(store.folder), str(runs)], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while len(list(store.runs.glob("*.partial.safetensors"))) < runs:
+    while len(list(store.runs_folder.glob("*.partial.safetensors"))) < runs:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -376,7 +376,7 @@ def test_an_interrupt_says_in_a_line_what_is_kept(store, signum, code, runs):
     _, said = process.communicate(timeout=30)
     assert process.returncode == code
     assert said.strip().splitlines() == [
-        f"interrupted: finished runs and epochs are kept in {store.runs}; the same call or command goes on from there"
+        f"interrupted: finished runs and epochs are kept in {store.runs_folder}; the same call or command goes on from there"
     ]
 
 

@@ -96,7 +96,7 @@ def test_workers_end_with_their_parent(store):
     process = subprocess.Popen([sys.executable, "-c", script, str(store.folder)])
 
     def written():
-        return {p.name: p.stat().st_mtime_ns for p in store.runs.glob("*.partial.safetensors")} if store.runs.exists() else {}
+        return {p.name: p.stat().st_mtime_ns for p in store.runs_folder.glob("*.partial.safetensors")} if store.runs_folder.exists() else {}
 
     deadline = time.monotonic() + 120
     while len(written()) < 2:
@@ -122,18 +122,18 @@ def test_killed_and_run_again(store, tmp_path):
     script += f"run(Experiment(**{long!r}), ResultStore(sys.argv[1]), device='cpu', progress=False)"
     process = subprocess.Popen([sys.executable, "-c", script, str(store.folder)])
     deadline = time.monotonic() + 60
-    while not list(store.runs.glob("*.partial.safetensors")):
+    while not list(store.runs_folder.glob("*.partial.safetensors")):
         assert time.monotonic() < deadline
         assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert not list(store.runs.glob("*.json")), "there is no record of what was not finished"
+    assert not list(store.runs_folder.glob("*.json")), "there is no record of what was not finished"
     resumed = run(Experiment(**long), store, device="cpu")
     plain = run(Experiment(**long), ResultStore(tmp_path / "plain"), device="cpu")
     assert resumed["scores"] == plain["scores"]
     assert resumed["curves"] == plain["curves"]
-    assert not list(store.runs.glob("*.partial.safetensors"))
+    assert not list(store.runs_folder.glob("*.partial.safetensors"))
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_recompute_forgets_half_finished_work(store):
         patch.setattr("nontarget.training.clip_grad_norm_", Counted(interrupt, at=5))  # in the second epoch
         with pytest.raises(KeyboardInterrupt):
             run(e, store, device="cpu", recompute=True)
-    (partial,) = store.runs.glob("*.partial.safetensors")
+    (partial,) = store.runs_folder.glob("*.partial.safetensors")
     tensors = load_file(partial)
     with safe_open(partial, framework="pt") as file:
         metadata = file.metadata()
@@ -271,7 +271,7 @@ def test_damaged_weights_are_set_aside_and_trained_again(store, damage):
     e = Experiment(**TINY)
     clean = run(e, store, device="cpu")
     store.record_path(clean["key"]).unlink()
-    paths = sorted(store.runs.glob("weights-*"))
+    paths = sorted(store.runs_folder.glob("weights-*"))
     for weights in paths:
         damage(weights)
     with pytest.warns(UserWarning, match=r"weights-\w+\.safetensors: not used, .*set-aside-1") as warned:
@@ -279,7 +279,7 @@ def test_damaged_weights_are_set_aside_and_trained_again(store, damage):
     assert len([w for w in warned if "not weights of this library, or cut off or changed" in str(w.message)]) == len(paths) == 2
     assert again["scores"] == clean["scores"]
     assert again["curves"] == clean["curves"]
-    assert len(list(store.runs.glob("*.set-aside-1"))) == 2, "nothing is deleted"
+    assert len(list(store.runs_folder.glob("*.set-aside-1"))) == 2, "nothing is deleted"
 
 
 @pytest.mark.parametrize(
@@ -403,3 +403,15 @@ def test_the_whole_video_is_a_way_to_detect(store):
     assert row["scores"] != run(plain, store, device="cpu")["scores"]
     with pytest.raises(ValueError, match="whole_video must be True or False, got 1"):
         replace(plain, inference_settings={"whole_video": 1}).identity()
+
+
+def test_fully_supervised_trains_as_supervised_only_with_all_labels(tmp_path):
+    """Two names of one training; the record of each is its own."""
+    settings = TINY | {"label_ratio": 1.0}
+    records = [
+        run(Experiment(**settings, rule=rule), ResultStore(tmp_path / rule), device="cpu", progress=False)
+        for rule in ("supervised only", "fully supervised")
+    ]
+    assert records[0]["curves"] == records[1]["curves"]
+    assert records[0]["scores"] == records[1]["scores"]
+    assert records[0]["scored"] == records[1]["scored"]

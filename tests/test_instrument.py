@@ -174,10 +174,10 @@ def test_test_annotations_have_no_effect_on_development_data(folder, tmp_path, d
 def test_development_data_share_no_weights_with_results(folder, store):
     """The same folder, seed and ratio: what was trained on two thirds of the training videos is not taken for all of them."""
     first = run(held_out(folder), store, device="cpu")
-    weights = set(store.runs.glob("weights-*"))
+    weights = set(store.runs_folder.glob("weights-*"))
     after = run(held_out(folder, held_out=False), store, device="cpu")
     assert first["curves"] != after["curves"]
-    assert len(set(store.runs.glob("weights-*")) - weights) == 2
+    assert len(set(store.runs_folder.glob("weights-*")) - weights) == 2
     assert after["curves"] == run(held_out(folder, held_out=False), ResultStore(store.folder / "alone"), device="cpu")["curves"]
 
 
@@ -202,7 +202,7 @@ def test_a_ratio_too_small_for_development_data_is_said_at_once(folder, store):
     bad = replace(good, label_ratio=ratios[0])
     with pytest.raises(ValueError, match="without a label"):
         run_all([bad, replace(bad, held_out=True)], store, device="cpu", workers=1)
-    assert not list(store.runs.glob("*"))
+    assert not list(store.runs_folder.glob("*"))
 
 
 def _fails(experiment):
@@ -241,9 +241,9 @@ def test_every_rule_and_ratio_takes_as_many_steps(budget):
 
 def test_pretrained_only_is_the_first_stage_that_others_share(store):
     baseline = train(Experiment(**TINY, rule="baseline"), store, device="cpu", progress=False)
-    files = set(store.runs.glob("weights-*"))
+    files = set(store.runs_folder.glob("weights-*"))
     first = train(Experiment(**TINY, rule="pre-trained only"), store, device="cpu", progress=False)
-    assert set(store.runs.glob("weights-*")) == files, "nothing was trained for it"
+    assert set(store.runs_folder.glob("weights-*")) == files, "nothing was trained for it"
     assert list(first.stages) == ["pretrain"]
     assert first.stages["pretrain"].curve == baseline.stages["pretrain"].curve
     weights = [load_file(path) for path in files]
@@ -254,7 +254,7 @@ def test_pretrained_only_is_the_first_stage_that_others_share(store):
     assert list(record["curves"]) == list(record["gradient_share"]) == ["pretrain"]
     longer = Experiment(**{**TINY, "training_settings": {**TINY_TRAINING, "selftrain_epochs": 5}}, rule="pre-trained only")
     train(longer, store, device="cpu", progress=False)
-    assert set(store.runs.glob("weights-*")) == files, "what concerns the second stage alone has no effect on it"
+    assert set(store.runs_folder.glob("weights-*")) == files, "what concerns the second stage alone has no effect on it"
 
 
 def test_noise_on_features_is_the_student_s_alone(dataset, monkeypatch):

@@ -112,7 +112,7 @@ def test_the_problems_are_what_they_say():
 
 
 @pytest.mark.parametrize(
-    ("problem", "baseline", "non-target"), [("truth positive", False, True), ("truth negative", True, False)], ids=["must win", "must lose"]
+    ("problem", "baseline", "non_target"), [("truth positive", False, True), ("truth negative", True, False)], ids=["must win", "must lose"]
 )
 def test_where_the_paper_s_rule_must_win_and_where_it_must_lose(problem, baseline, non_target):
     assert wins(problem, of_rule("baseline")) == baseline

@@ -70,7 +70,7 @@ def test_write_and_read(store):
 
 def test_a_record_that_is_not_its_own_is_set_aside(store):
     store.write(record())
-    path = store.runs / f"{record()['key']}.json"
+    path = store.runs_folder / f"{record()['key']}.json"
     good = path.read_text()
     changed = (
         good.replace('"seed": 0', '"seed": 1'),
@@ -191,7 +191,7 @@ def test_disk_full_while_a_record_is_written(tmp_path):
     assert str(tmp_path / "results") in done.stdout
     store = ResultStore(tmp_path / "results")
     assert store.read(record()["key"]) == record(), "the old record is whole"
-    assert [p.suffix for p in store.runs.iterdir()] == [".json"], "and nothing else is left"
+    assert [p.suffix for p in store.runs_folder.iterdir()] == [".json"], "and nothing else is left"
 
 
 def test_kill_9_while_records_are_written(tmp_path):

@@ -199,10 +199,10 @@ def test_an_experiment_calibrates_and_records_it(tmp_path):
     # The same numbers as with that temperature given; the weights of the folds are kept for the next rule.
     given = replace(plain, rule_settings={"teacher_temperature": found["temperature"]})
     assert run(given, store, progress=False)["scores"] == record["scores"]
-    before = {p.name for p in store.runs.glob("weights-*")}
+    before = {p.name for p in store.runs_folder.glob("weights-*")}
     again = train(replace(calibrated, rule="candidate labels", rule_settings={}), store, progress=False)
     assert again.calibration.temperature == pytest.approx(found["temperature"], rel=1e-9)
-    assert len({p.name for p in store.runs.glob("weights-*")} - before) == 1, "its self-training alone"
+    assert len({p.name for p in store.runs_folder.glob("weights-*")} - before) == 1, "its self-training alone"
     assert run(replace(plain, rule="supervised only", rule_settings={"teacher_temperature": "calibrated"}), store, progress=False)
 
 

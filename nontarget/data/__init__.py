@@ -2,6 +2,7 @@
 
 from nontarget.data.annotations import AnnotationFile, read_annotations, read_thumos14_text
 from nontarget.data.clips import Clips, LabeledClips, Normalization, make_clips, make_labeled_clips, random_crop, with_instances
+from nontarget.data.defaults import DatasetDefaults, book_datasets, defaults_of, register
 from nontarget.data.external import read_external_scores
 from nontarget.data.folder import read_feature_folder, write_feature_folder
 from nontarget.data.registry import available, dataset_identity, load_dataset
@@ -14,6 +15,7 @@ __all__ = [
     "Clips",
     "DataError",
     "Dataset",
+    "DatasetDefaults",
     "LabeledClips",
     "LabeledVideo",
     "Normalization",
@@ -21,7 +23,9 @@ __all__ = [
     "Video",
     "available",
     "balanced_order",
+    "book_datasets",
     "dataset_identity",
+    "defaults_of",
     "load_dataset",
     "make_clips",
     "make_labeled_clips",
@@ -30,6 +34,7 @@ __all__ = [
     "read_external_scores",
     "read_feature_folder",
     "read_thumos14_text",
+    "register",
     "split_dataset",
     "split_record",
     "with_instances",

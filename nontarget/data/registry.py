@@ -6,27 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from nontarget.config import Protocol, check_choice, from_mapping
+from nontarget.data.defaults import defaults_of
 from nontarget.data.folder import FILES, folder_checksum, folder_settings, read_feature_folder
 from nontarget.data.simulate import TWINS, TwinConfig, simulate_twin, twin_checksum
 from nontarget.data.splits import held_out_part
 from nontarget.data.videos import DataError, Dataset
 
 DATA_VARIABLE = "NONTARGET_DATA"
-
-FOLDER_PROTOCOLS: dict[str, Protocol] = {
-    # Activities of 3 to 30 s at 5 Hz: at 1.25 Hz a window of 64 snippets spans 51 s.
-    "hapt": Protocol(pool=4, num_snippets=64, stride=32),
-    # Bird calls of 0.03 to 3 s at 50 Hz, in recordings of 5 s: at 25 Hz a window spans half of one.
-    "nips4b": Protocol(pool=2, num_snippets=64, stride=32),
-    # Gestures of about 1 s at 30 Hz, in recordings of 5 to 17 s: at 15 Hz a window spans 4 s.
-    "precog16": Protocol(pool=2, num_snippets=64, stride=32),
-    # Hand gestures of 0.3 to 4 s at 12.5 Hz: at 6.25 Hz a window spans 10 s.
-    "shrec21": Protocol(pool=2, num_snippets=64, stride=32),
-    # Steps of a recipe, 3 to 47 s at 1 Hz: at 0.5 Hz a window spans 128 s.
-    "salads50": Protocol(pool=2, num_snippets=64, stride=32),
-}
-"""Protocols of feature folders that are known by name and do not state their own (assumed). At twice the rate and with windows of 128
-snippets full supervision is within 2 points on development data, at twice the cost (results/choices.csv)."""
 
 
 def available(root: str | Path | None = None) -> tuple[str, ...]:
@@ -104,16 +90,17 @@ def dataset_identity(
     try:
         folder = folder or _folder_of(name, None)
     except (ValueError, FileNotFoundError):
-        if name not in FOLDER_PROTOCOLS:
+        protocol = defaults_of(name).protocol
+        if protocol is None:
             raise
-        return {"name": str(name), "checksum": None, "simulated": False}, FOLDER_PROTOCOLS[name]
+        return {"name": str(name), "checksum": None, "simulated": False}, protocol
     checksum = folder_checksum(folder)
     protocol, simulated = _settings_of(folder)
     return {"name": folder.resolve().name, "checksum": checksum, "simulated": simulated}, protocol
 
 
 def _settings_of(folder: Path) -> tuple[Protocol, bool]:
-    return folder_settings(folder, FOLDER_PROTOCOLS.get(folder.resolve().name))
+    return folder_settings(folder, defaults_of(folder.resolve().name).protocol)
 
 
 def _is_feature_folder(path: Path) -> bool:

@@ -99,7 +99,7 @@ def run(
     if record is not None:
         return record
     store.prepare()
-    with interruptible(KEPT.format(store.runs)), cpu_threads(threads):
+    with interruptible(KEPT.format(store.runs_folder)), cpu_threads(threads):
         training = train(experiment, store, device=device, recompute=recompute, progress=progress, threads=threads)
         before = time.perf_counter()
         scores, _ = evaluate(training)
@@ -176,7 +176,7 @@ def train(
     def weights_of(depends_on: Mapping[str, Any]) -> Path | None:
         if on_epoch is not None:
             return None
-        weights = store.runs / f"weights-{identity_key(with_threads({**depends_on, 'device': target.type}, threads))}.safetensors"
+        weights = store.runs_folder / f"weights-{identity_key(with_threads({**depends_on, 'device': target.type}, threads))}.safetensors"
         if recompute:
             weights.unlink(missing_ok=True)
             partial_of(weights).unlink(missing_ok=True)
@@ -188,7 +188,7 @@ def train(
     epochs = sum(epochs_of(name, config) for name in depends_on) + FOLDS * calibrates * config.pretrain_epochs
     steps = steps_per_epoch(data, config) * epochs
     with (
-        interruptible(KEPT.format(store.runs)),
+        interruptible(KEPT.format(store.runs_folder)),
         cpu_threads(threads),
         progress_bar(steps, f"{rule.name}, {dataset.name}", "step", progress) as bar,
     ):

@@ -19,7 +19,7 @@ from nontarget.config import (
     from_mapping,
     training_preset,
 )
-from nontarget.data import Dataset, dataset_identity, load_dataset
+from nontarget.data import Dataset, dataset_identity, defaults_of, load_dataset
 from nontarget.data.clips import CLIPS_VERSION
 from nontarget.inference import INFERENCE_VERSION
 from nontarget.metrics import METRICS_VERSION
@@ -86,7 +86,7 @@ class Experiment:
         dataset, protocol = dataset_identity(self.dataset, self.preset, self.features, self.twin_settings, self.held_out)
         protocol = from_mapping(Protocol, asdict(protocol) | dict(self.protocol_settings), "protocol_settings")
         changes = detectors.detector_class(self.detector).training_changes.get(self.preset, {})
-        training = training_preset(self.preset, str(dataset["name"]), protocol, changes)
+        training = training_preset(self.preset, defaults_of(str(dataset["name"])).steps_per_epoch, protocol, changes)
         training = from_mapping(TrainingConfig, asdict(training) | dict(self.training_settings), "training_settings")
         inference = from_mapping(InferenceConfig, dict(self.inference_settings), "inference_settings")
         changed: dict[str, Any] = {name: dict(value) for name, value in vars(self).items() if name.endswith("_settings") and value}

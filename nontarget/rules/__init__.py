@@ -1,4 +1,4 @@
-"""Learning rules by name. A new rule is one file in this folder and one line in ``_RULES``."""
+"""Learning rules by name, one file per family. A new rule is one class, decorated with :func:`register`."""
 
 import warnings
 from typing import Any

@@ -19,27 +19,27 @@ Temperature = float | Literal["calibrated"]
 
 @dataclass(frozen=True)
 class View:
-    """What the student is shown of unlabelled clips, in place of their features."""
+    """The augmented clips that the student sees in place of the unlabelled clips."""
 
     features: Float[Tensor, "clips snippets dim"]
     follow: Callable[[Any], Any] = lambda output: output
-    """Turns the teacher's output on the clips into what it says of the view. Which snippets are real is the same in both."""
+    """Maps the teacher's output on the clips to its output on the view. The same snippets are real in both."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearningRule(ABC):
     """A learning rule; its fields are its settings and become part of a result's identity.
 
-    Subclass it in one file of this folder and add one line to :mod:`nontarget.rules`. Only :meth:`unlabeled_loss` has to be written.
+    A subclass is made known by :func:`nontarget.rules.register`. Only :meth:`unlabeled_loss` has to be written.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
-    """To be raised when a change of the code changes numbers: results of another version are stale."""
+    """Raise it when a change of the code changes numbers: results of another version are stale."""
     uses_unlabeled: ClassVar[bool] = True
     """Whether unlabelled videos take part in training at all."""
     self_trains: ClassVar[bool] = True
-    """Whether there is a second stage; else the pre-trained detector is the result."""
+    """Whether there is a second stage; without one, the pre-trained detector is the result."""
     labels_all: ClassVar[bool] = False
     """Whether every training video is labelled, whatever the label ratio (full supervision)."""
     whole_video: ClassVar[bool] = False
@@ -47,7 +47,7 @@ class LearningRule(ABC):
     uses_truth: ClassVar[bool] = False
     """Whether the rule is an oracle, which is told the hidden labels of unlabelled videos. Its name then begins with "oracle"."""
     needs: ClassVar[frozenset[str]] = frozenset()
-    """What the detector must be able to do beyond the common: names out of ``Detector.abilities``."""
+    """What the rule requires of the detector beyond what every detector can do: names from ``Detector.abilities``."""
     labeled_terms: ClassVar[tuple[Term, ...]] = ("target",)
     """Terms of the loss on labelled snippets; ``("target",)`` is the detector's own class loss (Eq. 2)."""
 
@@ -56,8 +56,8 @@ class LearningRule(ABC):
     several generations: as the last one left it); ``epochs``, the same, renewed every epoch; ``online``, the student's own prediction,
     without gradient; ``average``, the running average of the student's weights (mean teacher)."""
     teacher_temperature: Temperature = 1.0
-    """What the teacher's class logits are divided by before anything is made of them; no pseudo label changes with it, but sets and
-    confidences do. 1: as they are (the paper). ``calibrated``: the temperature of lowest log loss on held-out labelled videos
+    """Divisor of the teacher's class logits. It changes no pseudo label, but it changes the sets and the confidences. 1: the logits
+    as they are (the paper). ``calibrated``: the temperature of lowest log loss on held-out labelled videos
     (:func:`nontarget.calibration.fold_temperature`)."""
 
     def __post_init__(self) -> None:
@@ -122,7 +122,7 @@ class LearningRule(ABC):
         return {"class": loss, **detector.localization_loss(output, detector.pseudo_targets(pseudo))}
 
     def view(self, detector: Detector, features: Float[Tensor, "clips snippets dim"], valid: Bool[Tensor, "clips snippets"]) -> View | None:
-        """What the student is shown of unlabelled clips, at random; None: the clips as they are."""
+        """A random view of unlabelled clips for the student; None: the clips as they are."""
         return None
 
     def epoch_statistics(self, detector: Detector, labels: Int[Tensor, " n"], outputs: Iterable[DetectorOutput]) -> Any:
@@ -136,7 +136,7 @@ class LearningRule(ABC):
         return None
 
     def pretext_head(self, width: int) -> nn.Module | None:
-        """A module of the rule's own on snippet embeddings of that width: ``detector.pretext`` during training."""
+        """A head of the rule's own on snippet embeddings of that width, which is ``detector.pretext`` during training; None: no head."""
         return None
 
     def pretext_losses(
@@ -150,9 +150,9 @@ class LearningRule(ABC):
         return {}
 
     def training_settings(self) -> dict[str, Any]:
-        """What training depends on, apart from the version: rules that agree here share their weights."""
+        """The settings that training depends on, apart from the version: rules that agree in them share their weights."""
         return {"name": self.name, **asdict(self)}
 
     def pretraining_settings(self) -> dict[str, Any]:
-        """What pre-training depends on: rules that agree here share it."""
+        """The settings that pre-training depends on: rules that agree in them share the pre-trained weights."""
         return {"labeled_terms": self.labeled_terms, "uses_unlabeled": self.uses_unlabeled}

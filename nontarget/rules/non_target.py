@@ -12,7 +12,7 @@ from nontarget.rules.base import LearningRule, Teacher, Temperature
 
 @dataclass(frozen=True, kw_only=True)
 class NonTarget(LearningRule):
-    """l_tgt + l_neg + l_pos on unlabelled snippets, l_tgt + l_neg on labelled ones."""
+    """``l_tgt + l_neg + l_pos`` on unlabelled snippets and ``l_tgt + l_neg`` on labelled ones (Sec. 3.6)."""
 
     name: ClassVar[str] = "non-target"
     labeled_terms: ClassVar[tuple[Term, ...]] = ("target", "negative")
@@ -34,7 +34,7 @@ class NonTarget(LearningRule):
 
 @dataclass(frozen=True, kw_only=True)
 class NonTargetAmbiguous(NonTarget):
-    """Non-target, and the classes that are not negative share all the probability mass: ``-log sum p_c`` over them.
+    """Non-target with one more term, which lets the classes that are not negative share all the probability mass: ``-log sum p_c``.
 
     The paper leaves ambiguous classes to future work (Sec. 5). They take part here without being told apart.
     """
@@ -50,7 +50,7 @@ class NonTargetAmbiguous(NonTarget):
 
 @dataclass(frozen=True, kw_only=True)
 class MeanTeacherNonTarget(NonTarget):
-    """Non-target, with the running average of the weights as teacher and as result."""
+    """Non-target with the running average of the weights both as the teacher and as the trained detector."""
 
     name: ClassVar[str] = "mean teacher + non-target"
 

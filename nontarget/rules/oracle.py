@@ -1,6 +1,6 @@
-"""Oracles: rules that are told the hidden labels of unlabelled videos, to measure the instrument; they compete with no other rule.
+"""Oracles: rules that are told the hidden labels of unlabelled videos. They measure the instrument and compete with no other rule.
 
-They answer what ordinary rules cannot: how far self-training could go with pseudo labels that are right, and what the paper's rule would
+They answer what ordinary rules cannot: how far self-training could go with pseudo labels that are right, and what the paper's method would
 gain if the true class were never pushed away, or always pulled.
 """
 
@@ -21,9 +21,9 @@ from nontarget.rules.non_target import NonTarget
 
 @dataclass(frozen=True, kw_only=True)
 class Oracle(LearningRule):
-    """The truth as pseudo labels, of classes and of localisation: the baseline with a teacher that is always right.
+    """The true classes and segments as pseudo labels: the baseline with a teacher that is always right.
 
-    What is left between it and full supervision at equal budget is due to self-training itself.
+    What separates it from full supervision at equal budget is due to self-training itself.
     """
 
     name: ClassVar[str] = "oracle"
@@ -56,7 +56,7 @@ class OracleTruthNotNegative(NonTarget):
         return {"class": mean_where(loss, output.valid), **detector.localization_loss(output, detector.pseudo_targets(pseudo))}
 
     def corrected(self, sets: LabelPartition, true_class: Bool[Tensor, "*snippets classes"]) -> LabelPartition:
-        """The sets, with the true class where the oracle wants it; still disjoint and exhaustive."""
+        """The sets with the true class moved to where the oracle wants it; they stay disjoint and exhaustive."""
         wronged = sets.negative & true_class
         return sets._replace(negative=sets.negative & ~wronged, ambiguous=sets.ambiguous | wronged)
 

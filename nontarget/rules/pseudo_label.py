@@ -42,7 +42,7 @@ class SelectedTargets(Baseline):
     def epoch_statistics(
         self, detector: Detector, labels: Int[Tensor, " n"], outputs: Iterable[DetectorOutput]
     ) -> Float[Tensor, " classes"]:
-        """Thresholds, one a class, background last."""
+        """One threshold per class, background last."""
         scores, predicted = [], []
         for output in outputs:
             scores.append(self.scores(detector, output)[output.valid])
@@ -84,7 +84,7 @@ class NoisyPseudoLabels(SelectedTargets):
         return detector.agreement(pseudo)
 
     def thresholds(self, scores: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
-        """The score of the last snippet of each class that is kept; infinite for a class that nothing was taken for."""
+        """The score of the last snippet of each class that is kept; infinite for a class that was never predicted."""
         order = scores.argsort(descending=True)
         order = order[predicted[order].argsort(stable=True)]  # by class, best first
         counts = predicted.bincount(minlength=num_classes)
@@ -119,7 +119,7 @@ class FixMatch(SelectedTargets):
 
 @dataclass(frozen=True, kw_only=True)
 class FlexMatch(FixMatch):
-    """FixMatch with a lower confidence for classes of which little is learnt: few snippets reach the confidence."""
+    """FixMatch with a lower threshold for classes that are learnt slowly, of which few snippets reach the confidence."""
 
     name: ClassVar[str] = "FlexMatch-style"
 
@@ -136,7 +136,7 @@ class FlexMatch(FixMatch):
 
 @dataclass(frozen=True, kw_only=True)
 class SoftPseudoLabel(LearningRule):
-    """Cross-entropy with the whole distribution on mixed clips; a prior over classes against collapse, low entropy for sureness."""
+    """Cross-entropy with the whole distribution on mixed clips, a class prior that prevents collapse, and an entropy penalty."""
 
     name: ClassVar[str] = "soft pseudo label"
     needs: ClassVar[frozenset[str]] = frozenset({"views"})
@@ -144,9 +144,9 @@ class SoftPseudoLabel(LearningRule):
     mixup: float = 4.0
     """Parameter of the beta distribution that shares are drawn from (Arazo et al.)."""
     prior_weight: float = 0.8
-    """Of the divergence between the class prior and the mean prediction (Arazo et al.)."""
+    """Weight of the divergence between the class prior and the mean prediction (Arazo et al.)."""
     entropy_weight: float = 0.4
-    """Of the mean entropy (Arazo et al.)."""
+    """Weight of the mean entropy (Arazo et al.)."""
 
     def view(self, detector: Detector, features: Tensor, valid: Tensor) -> View:
         order = torch.randperm(len(features)).to(features.device)

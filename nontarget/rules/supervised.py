@@ -1,4 +1,4 @@
-"""The floor, the ceiling, and the sanity row: no learning from unlabelled videos."""
+"""The floor and the ceiling of the comparison, and a sanity check: rules that do not learn from pseudo labels."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,7 +11,7 @@ from nontarget.rules.base import LearningRule
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisedOnly(LearningRule):
-    """Labelled videos alone (Eq. 2)."""
+    """The detector is trained on the labelled videos alone (Eq. 2)."""
 
     name: ClassVar[str] = "supervised only"
     uses_unlabeled: ClassVar[bool] = False
@@ -33,7 +33,10 @@ class PreTrainedOnly(LearningRule):
 
 @dataclass(frozen=True, kw_only=True)
 class FullySupervised(SupervisedOnly):
-    """Every training video labelled, whatever the label ratio: what there is to gain."""
+    """``supervised only`` with every training video labelled, whatever the label ratio: the most that there is to gain.
+
+    It trains as ``supervised only`` does at a label ratio of 1, and gives the same numbers.
+    """
 
     name: ClassVar[str] = "fully supervised"
     labels_all: ClassVar[bool] = True

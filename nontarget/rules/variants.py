@@ -1,4 +1,4 @@
-"""The paper's rule, with its equations read otherwise where they leave a choice."""
+"""The paper's method with other interpretations of its equations, where they leave a choice."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
@@ -12,14 +12,14 @@ from nontarget.losses import Activation, Term, distribution_of_scores, labelled_
 from nontarget.partition import LabelPartition, partition_label_space
 from nontarget.rules.non_target import NonTarget
 
-Normalization = Literal["sum", "mean"]
+SetReduction = Literal["sum", "mean"]
 Background = Literal["class", "outside", "apart"]
 _TERMS: tuple[Term, ...] = ("target", "negative", "positive")
 
 
 @dataclass(frozen=True, kw_only=True)
 class NonTargetVariant(NonTarget):
-    """The paper's method; each setting takes another reading of an equation. The defaults are the readings of ``non-target``.
+    """The paper's method, where each setting interprets an equation differently. The defaults are those of ``non-target``.
 
     A detector of independent classes (sigmoid) takes its labelled loss from itself, as with every rule.
     """
@@ -29,7 +29,7 @@ class NonTargetVariant(NonTarget):
     target_in_sets: bool = False
     """Eqs. 8 and 10 to the letter, on unlabelled snippets: the target is counted as positive (where lambda is at most 1), and as
     negative too where ``max(p) = 1`` in float precision, whatever Eq. 4 says."""
-    normalization: Normalization = "sum"
+    normalization: SetReduction = "sum"
     """``sum`` over the classes of a set, as Eqs. 9 and 11 have it; ``mean``: each of l_neg and l_pos divided by the number of
     classes in its set, on labelled snippets too."""
     background: Background = "class"
@@ -40,7 +40,7 @@ class NonTargetVariant(NonTarget):
         super().__post_init__()
         if not isinstance(self.target_in_sets, bool):
             raise ValueError(f"target_in_sets must be True or False, got {self.target_in_sets!r}")
-        check_choice("normalization", self.normalization, get_args(Normalization))
+        check_choice("normalization", self.normalization, get_args(SetReduction))
         check_choice("background", self.background, get_args(Background))
 
     def labeled_loss(self, detector: Detector, output: DetectorOutput, targets: Targets) -> Tensor:
@@ -69,14 +69,14 @@ class NonTargetVariant(NonTarget):
         return sets._replace(positive=positive, negative=sets.negative | (sets.target & (everything <= top)))
 
     def pretraining_settings(self) -> dict[str, Any]:
-        """Those of ``non-target`` unless the loss of labelled snippets differs, so that equal pre-trainings are one."""
+        """The settings of ``non-target``, unless the loss of labelled snippets differs, so that equal pre-training is shared."""
         changed: dict[str, Any] = {} if self.normalization == "sum" else {"normalization": self.normalization}
         if self.background != "class":
             changed["background_may_be_negative"] = False
         return super().pretraining_settings() | changed
 
     def _without_background(self, sets: LabelPartition) -> LabelPartition:
-        """Background taken out of the positive and negative sets, if that is the reading."""
+        """The sets with background removed from the positive and negative classes, if the interpretation asks for it."""
         if self.background == "class":
             return sets
         target, positive, negative, ambiguous = (mask.clone() for mask in sets)

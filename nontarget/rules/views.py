@@ -1,4 +1,4 @@
-"""Changed clips for the student: what a learning rule asks it to see through."""
+"""Augmentations of the clips that the student sees."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -52,5 +52,5 @@ def shift_channels(
 
 
 def coin(count: int, like: Tensor) -> Bool[Tensor, " count"]:
-    """Heads or tails for each clip."""
+    """A fair coin flip for each clip."""
     return torch.rand(count, device=like.device) < 0.5

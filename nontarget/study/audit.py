@@ -48,7 +48,7 @@ AUDIT_VERSION = 1
 """To be raised when a change of the code changes numbers."""
 VERSION = f"audit {AUDIT_VERSION}, metrics {METRICS_VERSION}"
 
-Protocol: TypeAlias = tuple[str, str, Truth, pd.DataFrame]
+AuditProtocol: TypeAlias = tuple[str, str, Truth, pd.DataFrame]
 """Name, setting, and what is scored: a ground truth and detections."""
 
 REFERENCE = "every video"
@@ -115,7 +115,7 @@ def audit(dataset: str, root: str | Path | None = None, seeds: int = 5) -> pd.Da
     return pd.DataFrame(rows, columns=COLUMNS[: -len(made)]).astype({"seed": "Int64"}).assign(**made)
 
 
-def _activitynet(path: Path, score_path: Path, seeds: int) -> Iterator[tuple[str, int | None, Protocol]]:
+def _activitynet(path: Path, score_path: Path, seeds: int) -> Iterator[tuple[str, int | None, AuditProtocol]]:
     annotations = read_annotations(path, invalid="repair")
     truth = _subset(annotations, annotations.subsets()[1])
     given = read_external_scores(score_path, list(load_json(score_path)), annotations.classes)
@@ -133,7 +133,7 @@ def _activitynet(path: Path, score_path: Path, seeds: int) -> Iterator[tuple[str
         yield from ((name, seed, protocol) for protocol in activitynet_protocols(truth, found))
 
 
-def activitynet_protocols(truth: Truth, found: pd.DataFrame) -> Iterator[Protocol]:
+def activitynet_protocols(truth: Truth, found: pd.DataFrame) -> Iterator[AuditProtocol]:
     """The protocols of the audit on ActivityNet, the reference first."""
     inside, predicted = of_videos(found, truth), predicted_videos(truth, found)
     yield REFERENCE, "", truth, inside
@@ -149,7 +149,7 @@ def activitynet_protocols(truth: Truth, found: pd.DataFrame) -> Iterator[Protoco
         yield "long last instance, its predicted videos", f"{share:g}", both, of_videos(found, both)
 
 
-def _thumos14(path: Path, score_path: Path, seeds: int) -> Iterator[tuple[str, int | None, Protocol]]:
+def _thumos14(path: Path, score_path: Path, seeds: int) -> Iterator[tuple[str, int | None, AuditProtocol]]:
     annotations = read_annotations(path)
     train, test = annotations.subsets()
     training, truth = _subset(annotations, train), _subset(annotations, test)
@@ -167,7 +167,7 @@ def _thumos14(path: Path, score_path: Path, seeds: int) -> Iterator[tuple[str, i
             yield name, seed, ("test and validation videos", "", everything, found)
 
 
-def thumos14_protocols(truth: Truth, found: pd.DataFrame) -> Iterator[Protocol]:
+def thumos14_protocols(truth: Truth, found: pd.DataFrame) -> Iterator[AuditProtocol]:
     """The protocols of the audit on THUMOS14's test videos, the reference first."""
     inside = of_videos(found, truth)
     yield REFERENCE, "", truth, inside

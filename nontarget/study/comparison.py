@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from nontarget.data import defaults_of
 from nontarget.results import Record
-from nontarget.study.systems import MODELLED_ON, TABLES, reported_map
+from nontarget.study.systems import TABLES, reported_map
 from nontarget.study.texttable import BETTER, SINGLE, VERDICTS, WORSE, TextTable, interval_text, paired_interval, verdict
 
 
@@ -117,7 +118,7 @@ class Comparison:
         if self.tious != self._shown_tious:
             text += f"Avg.: over all {len(self.tious)} thresholds from {self.tious[0]} to {self.tious[-1]}. "
         if len(self.paper()):
-            text += f"In italics: the paper's numbers, on {MODELLED_ON[self.dataset]} itself and with its own features."
+            text += f"In italics: the paper's numbers, on {defaults_of(self.dataset).paper_dataset} itself and with its own features."
         return text.strip()
 
     @property
@@ -163,7 +164,7 @@ class Comparison:
         if "whole-video" in average:
             lines.append(f"- Without any localisation, one segment per video, mAP is {average['whole-video'].mean():.1f}.")
         if self.simulated:
-            lines.append(f"- The data are simulated: nothing here is a result on {MODELLED_ON.get(self.dataset, 'real data')}.")
+            lines.append(f"- The data are simulated: nothing here is a result on {defaults_of(self.dataset).paper_dataset or 'real data'}.")
         return "\n".join(lines)
 
     def frame(self) -> pd.DataFrame:

@@ -21,12 +21,12 @@ from nontarget.metrics import evaluate_detections
 from nontarget.results import ResultStore, identity_key
 from nontarget.segments import tiou
 from nontarget.study.analysis.snippets import Snippets, snippets_of
-from nontarget.study.trivial import Runs, runs_by_contrast, runs_by_mean, whole_video
+from nontarget.study.trivial import TrivialSegments, runs_by_contrast, runs_by_mean, whole_video
 from nontarget.trained import TrainedDetector
 
 AS_IS = "as is"
 ORACLES = ("oracle classes", "oracle masks", "oracle classes and masks", "oracle ranking")
-TRIVIAL: dict[str, Callable[[Tensor, InferenceConfig], Runs]] = {
+TRIVIAL: dict[str, Callable[[Tensor, InferenceConfig], TrivialSegments]] = {
     "whole video": lambda probs, config: whole_video(probs),
     "runs above 0.5": lambda probs, config: runs_by_mean(probs, (0.5,)),
     "runs, mean probability": lambda probs, config: runs_by_mean(probs, config.class_thresholds),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from nontarget.config import check_choice
-from nontarget.data import available
+from nontarget.data import available, book_datasets, defaults_of
 from nontarget.data.simulate import TWINS
 from nontarget.experiment import Experiment
 from nontarget.parallel import run_all
@@ -18,10 +18,8 @@ from nontarget.study.open_questions import readings_experiments
 from nontarget.study.report import REPORTS
 from nontarget.study.systems import EXTRA, seeds_of, table_experiments
 
-DATASETS = (*TWINS, "salads50", "shrec21", "nips4b", "hapt")
-"""Those of the book; the real ones are computed where they are at hand."""
-FULL_TABLES = (*TWINS, "hapt", "shrec21")
-"""Data sets that have every table; the others have Table 1."""
+DATASETS = book_datasets()
+"""The data sets of the book; the real ones are computed where they are at hand."""
 PARTS = (
     "table1", "gates", "decomposition", "why", "table2", "table3", "table4", "table5", "calibration", "map",
     *(name for name in EXTRA if name != "why"), "readings",
@@ -34,7 +32,7 @@ _SEEDS = {"table1": 10}  # else 3
 
 def main_ratio(dataset: str) -> float:
     """The label ratio of the book's tables: 10 %, or 20 % where at 10 % some classes have no label."""
-    return 0.2 if dataset == "nips4b" else 0.1
+    return defaults_of(dataset).label_ratio
 
 
 def part_experiments(part: str, dataset: str, ratios: Sequence[float] | None = None, seeds: int | None = None) -> list[Experiment]:
@@ -56,7 +54,7 @@ def part_experiments(part: str, dataset: str, ratios: Sequence[float] | None = N
         return [e for ratio in report_ratios(part, dataset, ratios) for e in REPORTS[part].experiments(dataset, ratio)]
     if part == "map":
         return [e for ratio in chosen for e in REPORTS[part].experiments(dataset, ratio)]
-    if (part not in ("table1", "why") and dataset not in FULL_TABLES) or (part == "external" and dataset not in TWINS):
+    if (part not in ("table1", "why") and defaults_of(dataset).book_tables != "all") or (part == "external" and dataset not in TWINS):
         return []  # of the real sets none has external scores
     seeds = seeds or _SEEDS.get(part, 3)
     plain = [Experiment(dataset, label_ratio=ratio) for ratio in chosen]
@@ -85,14 +83,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m nontarget.reproduce", description=__doc__)
     parser.add_argument("datasets", nargs="*", default=at_hand, help=f"default: those that are at hand ({', '.join(at_hand)})")
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS, help="default: all")
-    parser.add_argument("--ratios", nargs="+", type=float, help="default: 0.1 (nips4b 0.2), as the book")
+    parser.add_argument("--ratios", nargs="+", type=float, help="default: each data set's own, as the book")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int, help="processes; default: one per CPU core")
     parser.add_argument("--recompute", action="store_true", help="also what has been computed on this machine already")
     parser.add_argument("--missing", action="store_true", help="only what the committed table lacks, or has of other code or data")
     chosen = parser.parse_args(arguments)
     store = ResultStore()
-    kept = f"finished runs and epochs are kept in {store.runs}, committed ones in {store.folder}; the same command goes on from there"
+    kept = (
+        f"finished runs and epochs are kept in {store.runs_folder}, committed ones in {store.folder}; the same command goes on from there"
+    )
     with interruptible(kept):
         _reproduce(chosen, store)
 

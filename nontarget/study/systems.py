@@ -13,6 +13,7 @@ from typing import TypedDict
 import pandas as pd
 
 from nontarget.config import check_choice
+from nontarget.data import defaults_of
 from nontarget.experiment import Experiment, Settings
 from nontarget.rules import PAPER_NAMES
 
@@ -22,9 +23,6 @@ FIRST_SEED = 100
 """The first seed of results. Lower ones were used on development data, when settings were chosen."""
 OTHER_SEEDS = 5
 """The largest number of seeds for a system outside ``MAIN_SYSTEMS``."""
-
-MODELLED_ON = {"thumos14-sim": "thumos14", "thumos14": "thumos14", "activitynet-sim": "activitynet", "activitynet": "activitynet"}
-"""Data set -> the data set of the paper that it is, or is modelled on."""
 
 
 class FurtherFields(TypedDict, total=False):
@@ -246,7 +244,8 @@ def reported_map(table: str, dataset: str, label_ratio: float) -> pd.DataFrame:
     """
     with files("nontarget").joinpath("paper_reported.csv").open(encoding="utf-8") as file:
         rows = pd.read_csv(file, dtype={"tiou": str}, keep_default_na=False)
-    chosen = rows[(rows["table"] == table) & (rows["dataset"] == MODELLED_ON.get(dataset)) & (rows["label_ratio"] == label_ratio)]
+    of_dataset = rows["dataset"] == defaults_of(dataset).paper_dataset
+    chosen = rows[(rows["table"] == table) & of_dataset & (rows["label_ratio"] == label_ratio)]
     varied = chosen["setting"].where(chosen["setting"] != "", chosen["method"])
     wide = chosen.assign(row=varied).pivot_table(index="row", columns="tiou", values="map_percent", sort=False)
     return wide.rename_axis(index=None, columns=None)

@@ -9,7 +9,7 @@ from torch import Tensor
 from nontarget.segments import runs_above, sum_over
 
 
-class Runs(NamedTuple):
+class TrivialSegments(NamedTuple):
     """Scored segments of one video, in snippets."""
 
     labels: Int[Tensor, " n"]
@@ -17,13 +17,13 @@ class Runs(NamedTuple):
     scores: Float[Tensor, " n"]
 
 
-def whole_video(class_probs: Float[Tensor, "snippets classes"]) -> Runs:
+def whole_video(class_probs: Float[Tensor, "snippets classes"]) -> TrivialSegments:
     """One segment, all of the video, as the class of the highest mean probability, which is its score."""
     score, label = class_probs.mean(dim=0).max(dim=0)
-    return Runs(label[None], class_probs.new_tensor([[0.0, len(class_probs)]]), score[None])
+    return TrivialSegments(label[None], class_probs.new_tensor([[0.0, len(class_probs)]]), score[None])
 
 
-def runs_by_mean(class_probs: Float[Tensor, "snippets classes"], thresholds: tuple[float, ...]) -> Runs:
+def runs_by_mean(class_probs: Float[Tensor, "snippets classes"], thresholds: tuple[float, ...]) -> TrivialSegments:
     """Every run of snippets of a class above a threshold, scored by its mean probability.
 
     Args:
@@ -32,10 +32,12 @@ def runs_by_mean(class_probs: Float[Tensor, "snippets classes"], thresholds: tup
     """
     label, start, end = runs_above(class_probs.T, thresholds)
     scores = sum_over(class_probs.T, label, start, end) / (end - start)
-    return Runs(label, torch.stack((start, end), dim=1).to(class_probs.dtype), scores)
+    return TrivialSegments(label, torch.stack((start, end), dim=1).to(class_probs.dtype), scores)
 
 
-def runs_by_contrast(class_probs: Float[Tensor, "snippets classes"], thresholds: tuple[float, ...], margin: float = 0.25) -> Runs:
+def runs_by_contrast(
+    class_probs: Float[Tensor, "snippets classes"], thresholds: tuple[float, ...], margin: float = 0.25
+) -> TrivialSegments:
     """Every run of snippets of a class above a threshold, scored by its mean probability minus that of its surroundings.
 
     The surroundings are ``margin`` of its length, at least one snippet, on either side, as far as the video goes; where there are none,
@@ -53,4 +55,4 @@ def runs_by_contrast(class_probs: Float[Tensor, "snippets classes"], thresholds:
     outer = sum_over(class_probs.T, label, before, after) - inner
     beside = (after - before) - (end - start)
     scores = inner / (end - start) - outer / beside.clamp(min=1)
-    return Runs(label, torch.stack((start, end), dim=1).to(class_probs.dtype), scores)
+    return TrivialSegments(label, torch.stack((start, end), dim=1).to(class_probs.dtype), scores)

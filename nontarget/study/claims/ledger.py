@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from nontarget.data import defaults_of
 from nontarget.experiment import Experiment
 from nontarget.results import ResultStore
-from nontarget.study.claims.quantities import PAPER_DATASETS, Runs
+from nontarget.study.claims.quantities import PAPER_DATASETS, CommittedRuns
 from nontarget.study.claims.stated import Claim, Group, stated_claims
 from nontarget.study.claims.verdicts import NOT_ABOUT, SYMBOLS, Finding, judge
-from nontarget.study.systems import MODELLED_ON
 from nontarget.study.texttable import TextTable
 
 DATASETS = ("thumos14-sim", "activitynet-sim", "hapt", "nips4b")
@@ -40,7 +40,7 @@ class Ledger:
         cells = {self._heading(f.dataset): f.cell for f in found if f.claim == claim}
         if set(cells.values()) <= {NOT_ABOUT}:
             return {}
-        modelled = any(f.dataset in MODELLED_ON for f in found)
+        modelled = any(defaults_of(f.dataset).paper_dataset for f in found)
         return {"Claim": claim.text, **({_PAPER: paper_cell(claim)} if modelled else {}), **cells}
 
     @property
@@ -90,7 +90,7 @@ class Ledger:
                     "about": e.quantity.about,
                     "dataset": f.dataset,
                     "kind": self.kinds[f.dataset],
-                    "paper": e.quantity.paper(MODELLED_ON.get(f.dataset, "")),
+                    "paper": e.quantity.paper(defaults_of(f.dataset).paper_dataset or ""),
                     "mean": e.mean,
                     "low": e.low,
                     "high": e.high,
@@ -146,7 +146,7 @@ def ledger(
         store: the store whose committed table is read; default: that in the default folder.
         groups: the claims; default: all.
     """
-    runs = Runs(seeds, store or ResultStore(), preset)
+    runs = CommittedRuns(seeds, store or ResultStore(), preset)
     kinds = {d: "simulated" if Experiment(d, preset=preset).identity()["dataset"]["simulated"] else "real" for d in datasets}
     findings = tuple(
         judge(group, claim, dataset, runs)

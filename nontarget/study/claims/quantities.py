@@ -25,7 +25,7 @@ class MissingRunError(LookupError):
 
 
 @dataclass
-class Runs:
+class CommittedRuns:
     """Committed runs, each looked up once; results of older code or other data are not used."""
 
     seeds: int | Sequence[int] = 3
@@ -89,7 +89,7 @@ class Quantity(ABC):
         return None
 
     @abstractmethod
-    def values(self, runs: Runs, dataset: str) -> pd.Series | None:
+    def values(self, runs: CommittedRuns, dataset: str) -> pd.Series | None:
         """The measured value for each seed; None if the claim does not apply to this data set.
 
         Raises:
@@ -121,7 +121,7 @@ class Gap(Quantity):
             return None
         return float(rows.loc[methods[self.better], "avg"] - rows.loc[methods[self.worse], "avg"])
 
-    def values(self, runs: Runs, dataset: str) -> pd.Series:
+    def values(self, runs: CommittedRuns, dataset: str) -> pd.Series:
         better, worse = (runs.average_map(dataset, self.table, self.ratio, system) for system in (self.better, self.worse))
         return better - worse
 
@@ -151,7 +151,7 @@ class Fading(Quantity):
         gains = [gap.paper(dataset) for gap in self.gaps.values()]
         return None if None in gains else float(self._fall(np.array([gains], dtype=float))[0])
 
-    def values(self, runs: Runs, dataset: str) -> pd.Series:
+    def values(self, runs: CommittedRuns, dataset: str) -> pd.Series:
         gains = pd.DataFrame({ratio: gap.values(runs, dataset) for ratio, gap in self.gaps.items()})
         return pd.Series(self._fall(gains.to_numpy()), gains.index)
 
@@ -185,7 +185,7 @@ class LargerSpace(Quantity):
         few, many = self.gap.paper("thumos14"), self.gap.paper("activitynet")
         return None if dataset != "activitynet" or few is None or many is None else many - few
 
-    def values(self, runs: Runs, dataset: str) -> pd.Series | None:
+    def values(self, runs: CommittedRuns, dataset: str) -> pd.Series | None:
         if dataset not in self.smaller:
             return None
         return self.gap.values(runs, dataset) - self.gap.values(runs, self.smaller[dataset])
@@ -213,7 +213,7 @@ class NoGain(Quantity):
         reported = [Gap(self.gap.better, self.gap.worse, ratio=ratio).paper(d) for d in PAPER_DATASETS for ratio in RATIOS]
         return min(gain for gain in reported if gain is not None)
 
-    def values(self, runs: Runs, dataset: str) -> pd.Series | None:
+    def values(self, runs: CommittedRuns, dataset: str) -> pd.Series | None:
         return self.margin - self.gap.values(runs, dataset) if dataset in self.datasets else None
 
 
@@ -245,7 +245,7 @@ class TruthShare(TruthQuantity):
     def about(self) -> str:
         return f"truth in {self.subspace} classes against chance"
 
-    def values(self, runs: Runs, dataset: str) -> pd.Series:
+    def values(self, runs: CommittedRuns, dataset: str) -> pd.Series:
         shares = runs.occupancy(dataset, self.ratio)
         sizes = shares[["size_positive", "size_negative", "size_ambiguous"]]
         chance = shares[f"size_{self.subspace}"] / (1 + sizes.sum(axis=1))  # 1 for the target class
@@ -267,7 +267,7 @@ class RarelyTrue(TruthQuantity):
     def about(self) -> str:
         return f"{self.margin:.0f} minus share with the truth in negative classes"
 
-    def values(self, runs: Runs, dataset: str) -> pd.Series:
+    def values(self, runs: CommittedRuns, dataset: str) -> pd.Series:
         return self.margin - 100 * runs.occupancy(dataset, self.ratio)[f"{self.snippets}_negative"]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nontarget.study.claims.quantities import MissingRunError, Quantity, Runs
+from nontarget.study.claims.quantities import CommittedRuns, MissingRunError, Quantity
 from nontarget.study.claims.stated import Claim, Group
 from nontarget.study.texttable import interval_text, paired_interval
 
@@ -101,7 +101,7 @@ class Finding:
         return f"{text}: {interval_text(e.mean, e.low, e.high)}"
 
 
-def judge(group: Group, claim: Claim, dataset: str, runs: Runs) -> Finding:
+def judge(group: Group, claim: Claim, dataset: str, runs: CommittedRuns) -> Finding:
     """The evidence for a claim on one data set."""
     evidence = (_evidence(quantity, runs, dataset) for quantity in claim.quantities)
     return Finding(group, claim, dataset, tuple(e for e in evidence if e is not None))
@@ -115,7 +115,7 @@ def seeds_to_part_from_zero(values: pd.Series) -> int | None:
     return int(enough[0]) if len(enough) else None
 
 
-def _evidence(quantity: Quantity, runs: Runs, dataset: str) -> Evidence | None:
+def _evidence(quantity: Quantity, runs: CommittedRuns, dataset: str) -> Evidence | None:
     try:
         values = quantity.values(runs, dataset)
     except MissingRunError as error:
