@@ -26,11 +26,9 @@ from nontarget.runtime.weights import read_weights, write_weights
 from nontarget.teacher import Teacher
 
 TRAINING_VERSION = 2
-
 AVERAGE_MOMENTUM = 0.999
 
 StageName = Literal["pretrain", "selftrain"]
-
 EpochCallback = Callable[[StageName, int, Detector], object]
 
 

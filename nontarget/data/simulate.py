@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nontarget.config import ACTIVITYNET_PROTOCOL, THUMOS14_PROTOCOL, Protocol
+from nontarget.data.twin_evidence import correlated_noise, evidence, without_gap
 from nontarget.data.twin_layout import Layout, cut, distinct, load_statistics, sample_layouts, second_labels, shorten_background
 from nontarget.data.videos import Annotations, Dataset, LabeledVideo, Video
 from nontarget.runtime.progress import progress_bar
@@ -236,9 +237,9 @@ class _World:
         evident += _distractors(visible, duration, config.distractors, rng)
         for c, segment in evident:
             start, end = TimeGrid(fps).to_snippets(segment).tolist()
-            evidence = _evidence(start, end, snippets, config.border_evidence) * _without_gap(start, end, snippets, config.dropouts, rng)
-            features += evidence[:, None] * self._look(c, rng)
-        features += config.noise * _correlated_noise(snippets, config.feature_dim, config.correlation, rng)
+            clarity = evidence(start, end, snippets, config.border_evidence) * without_gap(start, end, snippets, config.dropouts, rng)
+            features += clarity[:, None] * self._look(c, rng)
+        features += config.noise * correlated_noise(snippets, config.feature_dim, config.correlation, rng)
         video = Video(video_id, features.astype(np.float32), fps, float(duration))
         return LabeledVideo(video, Annotations(labels.astype(np.int64), segments))
 
@@ -292,28 +293,3 @@ def _distractors(
         begin = start + rng.random() * (end - start - length)
         distractors.append((c, np.array([begin, begin + length])))
     return distractors
-
-
-def _without_gap(start: float, end: float, snippets: int, share: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """1, and less in the snippets that a gap within the segment covers."""
-    length = 2 * share * rng.random() * (end - start)
-    begin = start + rng.random() * (end - start - length)
-    left = np.arange(snippets)
-    return 1 - np.clip(np.minimum(left + 1, begin + length) - np.maximum(left, begin), 0, 1)
-
-
-def _evidence(start: float, end: float, snippets: int, at_border: float) -> NDArray[np.float64]:
-    """Evidence of an instance in each snippet: the part of the snippet that it covers, times how clear it is there."""
-    left, right = np.arange(snippets), np.arange(1, snippets + 1)
-    covered = np.clip(np.minimum(right, end) - np.maximum(left, start), 0, 1)
-    inside = np.minimum(left + 0.5 - start, end - left - 0.5) / (0.25 * (end - start))
-    return covered * np.clip(at_border + (1 - at_border) * inside, at_border, 1)
-
-
-def _correlated_noise(snippets: int, dim: int, correlation: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """First-order autoregressive noise with unit variance."""
-    noise = rng.normal(size=(snippets, dim))
-    noise[1:] *= np.sqrt(1 - correlation**2)
-    for t in range(1, snippets):
-        noise[t] += correlation * noise[t - 1]
-    return noise
