@@ -190,4 +190,6 @@ def test_samples_are_read_as_expected(name, made, request):
         assert list(report.release.classes) == expected["classes"]
     text = str(report)
     for said in SAID[name]:
-        assert said in text or any(said in i.label or said == f"{i.end_s:g}" for v in report.release.videos.values() for i in v.instances), said
+        assert said in text or any(
+            said in i.label or said == f"{i.end_s:g}" for v in report.release.videos.values() for i in v.instances
+        ), said

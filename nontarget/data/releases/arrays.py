@@ -58,7 +58,9 @@ def oriented(
         raise DataError(f"{root}: {shapes} do not tell which axis is time; give {option}='TD' (time first) or {option}='DT' (time last)")
     notes = []
     if told and order != told:
-        raise DataError(f"{root}: {option}={order!r} contradicts the files: it is axis {kept['TD'.index(told[1])]} that has one size in all")
+        raise DataError(
+            f"{root}: {option}={order!r} contradicts the files: it is axis {kept['TD'.index(told[1])]} that has one size in all"
+        )
     if order == "DT":
         dim = min(sizes[0])
         square = [v for v, s in sources.items() if s.shape[kept[0]] == s.shape[kept[1]]]

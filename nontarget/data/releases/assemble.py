@@ -8,8 +8,8 @@ from nontarget.data import DataError
 from nontarget.data.annotations import raise_problems
 from nontarget.data.releases.arrays import oriented
 from nontarget.data.releases.files import Files, lines_of, listed
-from nontarget.data.releases.labels import label_kind, read_label_file
-from nontarget.data.releases.records import Entry, Options, Release, ReleaseVideo, Seen, Source, Table
+from nontarget.data.releases.labels import LABEL_KINDS, label_kind, read_label_file
+from nontarget.data.releases.records import ANNOTATIONS_ALONE, Entry, Options, Release, ReleaseVideo, Seen, Source, Table
 from nontarget.data.releases.tables import kind_of, read_table
 from nontarget.data.releases.texts import THUMOS_FILE, is_class_file, read_thumos_text
 from nontarget.data.releases.timing import Clock
@@ -51,11 +51,15 @@ def release_of(
     full, notes = oriented(files.root, {v: s for v, s in sources.items() if v not in hollow}, options.axes, axes)
     entries = table.entries if table else {v: Entry(subset=(subsets or {}).get(v)) for v in sources}
     matched = match_ids(files.root, list(entries), list(sources))
+    bare = sorted(set(sources) - set(matched.values())) if table and table.kind in LABEL_KINDS else []
+    if bare:  # a tool's file names the videos with instances alone
+        notes.append(f"{len(bare)} video(s) have features and no row in the annotations: {listed(bare)}")
+        entries, matched = entries | {v: Entry() for v in bare}, matched | {v: v for v in bare}
     videos = {}
     for video, entry in entries.items():
         name = matched.get(video)
         source = full.get(name) if name else None
-        without = None if source else (empty if name in hollow else "no feature file" if sources else "no features in this release")
+        without = None if source else (empty if name in hollow else "no feature file" if sources else ANNOTATIONS_ALONE)
         details = dict(entry.details)
         record = ReleaseVideo(video, entry.subset, entry.duration_s, tuple(entry.instances), source, without=without, details=details)
         if source and clock:

@@ -76,7 +76,9 @@ def read_boris_table(path: Path) -> Table:
     aggregated = {"Start (s)", "Stop (s)"} <= columns
     status = next((c for c in ("Status", "Behavior type") if c in columns), None)
     if rows and (media is None or status is None and not aggregated):
-        raise DataError(f"{path}: expected the columns 'Media file name', and 'Start (s)' and 'Stop (s)' or 'Time' and 'Status', got {sorted(columns)}")
+        raise DataError(
+            f"{path}: expected the columns 'Media file name', and 'Start (s)' and 'Stop (s)' or 'Time' and 'Status', got {sorted(columns)}"
+        )
     entries: dict[str, Entry] = {}
     events: dict[str, list[Event]] = {}
     points = 0

@@ -71,7 +71,9 @@ def _chosen(release: Release) -> dict[str, ReleaseVideo]:
     """Videos with features and a role; where nothing says any, all of them, unlabelled."""
     usable = {name: v for name, v in release.videos.items() if v.source}
     if not usable:
-        raise DataError(f"{release.root}: {release.layout} holds no features to convert; give the folder of features, and these as annotations=")
+        raise DataError(
+            f"{release.root}: {release.layout} holds no features to convert; give the folder of features, and these as annotations="
+        )
     raise_problems(
         release.root,
         [f"{name}: its time axis is not known" for name, v in usable.items() if v.time is None],

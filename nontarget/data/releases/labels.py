@@ -17,6 +17,7 @@ from nontarget.data.releases.records import Entry, Instance, Table
 from nontarget.data.releases.tables import seconds
 
 Rows = Iterator[tuple[str, Instance]]
+LABEL_KINDS = ("ELAN", "SubRip", "BORIS project", "BORIS table", "VIA project", "VIA table", "table", "Audacity")
 
 
 def label_kind(path: Path) -> str | None:
@@ -161,7 +162,9 @@ def _elan(path: Path, task: str | None, notes: list[str]) -> Rows:
         for a in tier.iter("ALIGNABLE_ANNOTATION"):
             start, end = (times[a.attrib[f"TIME_SLOT_REF{k}"]] for k in (1, 2))
             tiers.setdefault(tier.attrib["TIER_ID"], {})[a.attrib["ANNOTATION_ID"]] = (start, end, a.findtext("ANNOTATION_VALUE") or "")
-    chosen = _elan_reference_tier(root, task, tiers) if task and task not in tiers else tiers.get(choose_task(path, "tier", tiers, task), {})
+    chosen = (
+        _elan_reference_tier(root, task, tiers) if task and task not in tiers else tiers.get(choose_task(path, "tier", tiers, task), {})
+    )
     others = sorted(t.attrib["TIER_ID"] for t in root.iter("TIER") if t.attrib["TIER_ID"] not in tiers and t.attrib["TIER_ID"] != task)
     if others:
         notes.append(f"{path.name}: the tier(s) {', '.join(others)} refer to others and are left out")
@@ -214,7 +217,9 @@ def choose_task(path: Path, what: str, choices: Any, task: str | None) -> str:
         return task
     if task is None and len(names) <= 1:
         return names[0] if names else ""
-    raise DataError(f"{path}: has the {what}s {names}; give task=NAME to say which one holds the labels" + (f", got {task!r}" if task else ""))
+    raise DataError(
+        f"{path}: has the {what}s {names}; give task=NAME to say which one holds the labels" + (f", got {task!r}" if task else "")
+    )
 
 
 def _via_label(path: Path, attributes: dict[str, Any], values: dict[str, Any], task: str | None) -> str:
@@ -253,6 +258,9 @@ def _via_table(path: Path, task: str | None, notes: list[str]) -> Rows:
         if len(z) != 2:
             left_out += 1
             continue
-        yield video_of(json.loads(row["file_list"])[0]), Instance(_via_label(path, attributes, json.loads(row["metadata"]), task), *seconds(z))
+        yield (
+            video_of(json.loads(row["file_list"])[0]),
+            Instance(_via_label(path, attributes, json.loads(row["metadata"]), task), *seconds(z)),
+        )
     if left_out:
         notes.append(f"{path.name}: {left_out} row(s) without a start and an end left out")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Role = Literal["train", "test", "unlabeled"]
 Number = int | float | Fraction
+ANNOTATIONS_ALONE = "no features in this release"
 
 
 @dataclass(frozen=True)

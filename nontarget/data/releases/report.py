@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from nontarget.data.releases.files import listed
-from nontarget.data.releases.records import Release, ReleaseVideo
+from nontarget.data.releases.records import ANNOTATIONS_ALONE, Release, ReleaseVideo
 from nontarget.data.releases.segments import AMBIGUOUS, DROPPED, counted, flags_of, screen, shared_segments
 
 LENGTH_OFF = 0.05
@@ -22,7 +22,7 @@ def report_lines(release: Release, next_lines: tuple[str, str]) -> list[str]:
     if any(v.source for v in release.videos.values()):
         problem = cannot_convert(release)
         lines += [f"  conversion {problem}"] if problem else []
-        lines += ["  next", *(f"    {line}" for line in next_lines)]
+        lines += ["  next", *(f"    {line}" for line in (next_lines[:1] if problem else next_lines))]
     else:
         lines += ["  next       give these annotations to the features: nontarget convert FEATURES OUT --annotations " + str(release.root)]
     return lines
@@ -96,13 +96,20 @@ def _lengths(timed: list[tuple[str, ReleaseVideo]]) -> list[str]:
     median = float(np.median([t / e for t, e in ratios.values()]))
     off = {name: (t, e) for name, (t, e) in ratios.items() if abs(t / e - 1) > LENGTH_OFF and abs(t - e) > 2}
     lines = [f"    T against duration x fps / stride: median {median:.3f}"]
-    whole_window = all(t <= e for t, e in off.values()) and abs(np.median([t - e for t, e in ratios.values()])) <= 8
-    if abs(median - 1) > LENGTH_OFF and not (whole_window and max(t for t, _ in ratios.values()) < 100):
-        lines.append(f"    !! T is off by {abs(median - 1):.0%} in the median: fps, stride or durations may be wrong")
+    if abs(median - 1) > LENGTH_OFF:
+        short = float(np.median([t / max(1.0, _whole_windows(v)) for _, v in timed if v.duration_s and (t := v.num_snippets)]))
+        why = "as short videos without padding give" if abs(short - 1) <= LENGTH_OFF else "fps, stride, window or durations may be wrong"
+        lines.append(f"    !! T is off by {abs(median - 1):.0%} in the median; against whole windows it is {short:.3f}: {why}")
     if off:
         some = [f"{name} ({_covers(dict(timed)[name])}, T {t} for {e:.0f})" for name, (t, e) in off.items()]
         lines.append(f"    {len(off)} video(s) are off by more than {LENGTH_OFF:.0%}: {listed(some, 3)}")
     return lines
+
+
+def _whole_windows(video: ReleaseVideo) -> float:
+    """How many windows fit, where the first is centred on half of itself and none is padded."""
+    assert video.time and video.duration_s
+    return float((video.duration_s * float(video.time.fps) - 2 * float(video.time.offset)) // float(video.time.stride)) + 1
 
 
 def _covers(video: ReleaseVideo) -> str:
@@ -113,7 +120,7 @@ def _covers(video: ReleaseVideo) -> str:
 def _missing(release: Release) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for name, video in release.videos.items():
-        if video.source is None and any(v.source for v in release.videos.values()):
+        if video.source is None and video.without != ANNOTATIONS_ALONE:
             by_reason.setdefault(video.without or "missing", []).append(name)
     lines = [f"  missing    {len(names)} annotated, {reason}: {listed(names)}" for reason, names in by_reason.items()]
     if release.extra:

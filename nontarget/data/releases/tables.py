@@ -41,7 +41,9 @@ def _kind_of_database(content: dict[str, Any]) -> str:
         return "har"
     if any("frame" in e for e in entries):
         return "opentad"
-    if any("fps" in e for e in entries) and any("label_id" in a for e in entries for a in e.get("annotations") or () if isinstance(a, dict)):
+    if any("fps" in e for e in entries) and any(
+        "label_id" in a for e in entries for a in e.get("annotations") or () if isinstance(a, dict)
+    ):
         return "actionformer"
     if any(isinstance(e.get("duration"), str) for e in entries):
         return "hacs"

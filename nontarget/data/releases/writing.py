@@ -81,7 +81,9 @@ def write_folder(
     plan = _plan(videos, dtype)
     _begin(partial, plan)
     digests, problems = {}, []
-    for number, video in enumerate(tqdm(videos, desc=f"converting to {out.name}", unit="video", delay=2, leave=False, disable=not progress or None)):
+    for number, video in enumerate(
+        tqdm(videos, desc=f"converting to {out.name}", unit="video", delay=2, leave=False, disable=not progress or None)
+    ):
         path = partial / f"{number:06d}.npy"
         try:
             digests[video.video_id] = _digest(path, video, dtype) or _store(path, video, dtype)
@@ -157,7 +159,9 @@ def _digest(path: Path, video: WrittenVideo, dtype: str) -> str | None:
     return stated if whole else None
 
 
-def _content(videos: Sequence[WrittenVideo], classes: Sequence[str], subsets: Mapping[str, str], provenance: Mapping[str, Any]) -> dict[str, Any]:
+def _content(
+    videos: Sequence[WrittenVideo], classes: Sequence[str], subsets: Mapping[str, str], provenance: Mapping[str, Any]
+) -> dict[str, Any]:
     rates = {v.feature_fps for v in videos}
     same = len(rates) == 1 and all(v.feature_duration_s is None and abs(v.feature_offset_s * v.feature_fps - 0.5) < 1e-9 for v in videos)
     database = {}

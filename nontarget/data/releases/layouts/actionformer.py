@@ -74,7 +74,9 @@ def read(files: Files, options: Options) -> Release:
     rates = {e.fps for e in table.entries.values() if e.fps}
     if not isinstance(stated.fps, str) and stated.fps and rates != {stated.fps} and options.fps is None:
         some = ", ".join(f"{float(r):g}" for r in sorted(rates)[:4])
-        release.notes.append(f"the fps in the json ({some}) is that of the videos; that of the features, {float(stated.fps):g}, is in no file")
+        release.notes.append(
+            f"the fps in the json ({some}) is that of the videos; that of the features, {float(stated.fps):g}, is in no file"
+        )
     return release
 
 

@@ -78,7 +78,9 @@ def _label_table(files: Files, options: Options) -> Table:
     if table is None:
         raise DataError(f"{files.root}: no file of a labelling tool")
     if all(e.duration_s is None for e in table.entries.values()):
-        table.notes.append("the file does not say how long the videos are (only BORIS's do): durations come from features, or from durations=")
+        table.notes.append(
+            "the file does not say how long the videos are (only BORIS's do): durations come from features, or from durations="
+        )
     return table
 
 
@@ -129,4 +131,9 @@ _add(
     _when(lambda files: has_json(files, *DATABASES), "a json with a 'database', and no features"),
     _json_table,
 )
-_add("label-tools", "files of ELAN, VIA 3, BORIS, Audacity, subtitles, or a table", lambda f: None if folders_of(f) else _has_labels(f), _label_table)
+_add(
+    "label-tools",
+    "files of ELAN, VIA 3, BORIS, Audacity, subtitles, or a table",
+    lambda f: None if folders_of(f) else _has_labels(f),
+    _label_table,
+)

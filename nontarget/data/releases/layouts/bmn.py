@@ -44,11 +44,15 @@ def _annotations(files: Files) -> Table:
     """One flat file, or mmaction2's several, where the subset is the file."""
     tables = [read_table(p, content) for p, content in files.jsons if kind_of(content) == "bmn"]
     if not tables:
-        raise DataError(f"{files.root}: no annotations with duration_second and feature_frame; give annotations=FILE (anet_anno_action.json)")
+        raise DataError(
+            f"{files.root}: no annotations with duration_second and feature_frame; give annotations=FILE (anet_anno_action.json)"
+        )
     parts = {m["subset"]: t for t in tables if (m := re.fullmatch(SUBSET_FILE, t.paths[0].name))}
     whole = [t for t in tables if not re.fullmatch(SUBSET_FILE, t.paths[0].name)]
     if len(whole) > 1:
-        raise DataError(f"{files.root}: {len(whole)} files hold whole annotations ({listed([t.paths[0].name for t in whole])}); give annotations=FILE")
+        raise DataError(
+            f"{files.root}: {len(whole)} files hold whole annotations ({listed([t.paths[0].name for t in whole])}); give annotations=FILE"
+        )
     merged = whole[0] if whole else Table("bmn", (), {})
     twice = [v for k, (_, t) in enumerate(parts.items()) for v in t.entries if any(v in o.entries for o in list(parts.values())[:k])]
     raise_problems(files.root, [f"{v}: is in two of the files {', '.join(sorted(parts))}" for v in twice])
@@ -108,4 +112,11 @@ def _zero_rows(video: ReleaseVideo) -> int:
     return count
 
 
-register(Layout("bmn-csv", "v_<id>.csv of 100 rows, or flat json with duration_second and feature_frame (BSN, BMN, SPOT, mmaction2)", recognise, read))
+register(
+    Layout(
+        "bmn-csv",
+        "v_<id>.csv of 100 rows, or flat json with duration_second and feature_frame (BSN, BMN, SPOT, mmaction2)",
+        recognise,
+        read,
+    )
+)

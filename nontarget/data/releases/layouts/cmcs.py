@@ -57,7 +57,9 @@ def read(files: Files, options: Options) -> Release:
     rated = table is not None and any(e.fps for e in table.entries.values())
     fitting = [s for s in STRIDES if counts and all(_fits(counts[v], sources[v].shape[0], s) for v in counts)]
     stride = 4 if not counts else fitting[0] if len(fitting) == 1 else None
-    says = f"stride {stride} and window {WINDOW} fit frame_cnt and T of all files; THUMOS14 was cut at its videos' own fps, ActivityNet at 25"
+    says = (
+        f"stride {stride} and window {WINDOW} fit frame_cnt and T of all files; THUMOS14 was cut at its videos' own fps, ActivityNet at 25"
+    )
     published = Published(FROM_ANNOTATIONS if rated else None, stride, WINDOW, says=says)
     clock, timing = clock_of(files.root, published, options)
     release = release_of("cmcs", files, I3D, table, sources, clock, options)

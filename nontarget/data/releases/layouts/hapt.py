@@ -54,7 +54,9 @@ def window_features(samples: NDArray[np.float64]) -> NDArray[np.float32]:
 def recognise(files: Files) -> str | None:
     """``acc_expXX_userYY.txt`` and ``gyro_...`` are called so in HAPT alone."""
     found = {m["sensor"] for _, m in files.matching(RAW)}
-    return "RawData/ holds acc_expXX_userYY.txt and gyro_expXX_userYY.txt, as HAPT (UCI 341) is published" if found == set(SENSORS) else None
+    return (
+        "RawData/ holds acc_expXX_userYY.txt and gyro_expXX_userYY.txt, as HAPT (UCI 341) is published" if found == set(SENSORS) else None
+    )
 
 
 def read(files: Files, options: Options) -> Release:
@@ -72,14 +74,22 @@ def read(files: Files, options: Options) -> Release:
     raise_problems(files.root, problems, "expected one acc_ and one gyro_ file of equal length for each experiment")
     table = _table(files, {v: lengths["acc"][v] / HZ for v in names})
     sources = {
-        v: Source((lengths["acc"][v] // HOP, 8 * (4 + len(BANDS_HZ))), "float32", lambda v=v: _load([raw[s][v] for s in SENSORS]), (raw["acc"][v],))
+        v: Source(
+            (lengths["acc"][v] // HOP, 8 * (4 + len(BANDS_HZ))),
+            "float32",
+            lambda v=v: _load([raw[s][v] for s in SENSORS]),
+            (raw["acc"][v],),
+        )
         for v in names
     }
     clock, timing = clock_of(files.root, Published(HZ, HOP, offset=HOP / 2, says=f"{HZ} Hz, a row every {HOP} samples"), options)
     if any(value is not None for value in (options.fps, options.stride, options.window, options.offset)):
         raise DataError(f"{files.root}: the features are computed here, at 5 rows a second; fps, stride, window and offset cannot be given")
     release = release_of("hapt", files, Seen("none: statistics of windows, computed here", False), table, sources, clock, options)
-    release.notes += [f"timing: {timing}", f"features: 64 statistics of windows of {WINDOW / HZ:g} s, see nontarget.data.releases.layouts.hapt"]
+    release.notes += [
+        f"timing: {timing}",
+        f"features: 64 statistics of windows of {WINDOW / HZ:g} s, see nontarget.data.releases.layouts.hapt",
+    ]
     return release
 
 
@@ -95,7 +105,9 @@ def _table(files: Files, durations_s: dict[str, float]) -> Table:
     named = {p.name: p for p in files.annotation_paths}
     for name in ("labels.txt", "activity_labels.txt"):
         if name not in named:
-            raise DataError(f"{files.root}: no {name}; expected HAPT's folder with RawData/labels.txt and activity_labels.txt, or annotations=FOLDER")
+            raise DataError(
+                f"{files.root}: no {name}; expected HAPT's folder with RawData/labels.txt and activity_labels.txt, or annotations=FOLDER"
+            )
     classes = {}
     for line in lines_of(named["activity_labels.txt"]):
         number, label = line.split(maxsplit=1)

@@ -99,7 +99,9 @@ def read_tsp(files: Files, options: Options) -> Release:
         raise DataError(f"{files.root}: files of {len(sets)} data sets ({', '.join(sorted(sets))}); give the path of one")
     name = sets.pop()
     stride = TSP_STRIDE.get(name)
-    published = Published(15, stride, 16, says=f"15 fps, window 16, stride {stride} of TSP's extractor; the last window that is not full is left out")
+    published = Published(
+        15, stride, 16, says=f"15 fps, window 16, stride {stride} of TSP's extractor; the last window that is not full is left out"
+    )
     clock, timing = clock_of(files.root, published, options)
     seen = Seen("TSP, R(2+1)D-34", True, f"trained on the localisation labels of {name}")
     table = the_table(files, options) if files.given or files.jsons else None

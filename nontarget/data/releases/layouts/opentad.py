@@ -108,4 +108,6 @@ def _notes(entries: dict[str, Entry]) -> list[str]:
     return notes
 
 
-register(Layout("opentad", "a json 'database' with frame and duration (or the official one), and features/<release>/<id>.npy", recognise, read))
+register(
+    Layout("opentad", "a json 'database' with frame and duration (or the official one), and features/<release>/<id>.npy", recognise, read)
+)

@@ -92,7 +92,9 @@ def _published(network: str, says: str) -> Published:
     return Published(1 / 0.96, 1, 1, says="0.96 s a row") if network == "vggish" else Published(says=says)
 
 
-def _stamped(files: Files, sources: dict[str, Source], network: str, options: Options) -> tuple[dict[str, TimeAxis], dict[str, float], str, list[str]]:
+def _stamped(
+    files: Files, sources: dict[str, Source], network: str, options: Options
+) -> tuple[dict[str, TimeAxis], dict[str, float], str, list[str]]:
     """Time axes from ``_fps`` and ``_timestamps_ms``: where a frame begins, or, for stacks of frames (I3D), where a stack ENDS."""
     times = {m["id"]: p for p, m in files.matching(FILE.format("timestamps_ms"))}
     rates = {m["id"]: p for p, m in files.matching(FILE.format("fps"))}
@@ -132,4 +134,6 @@ def _stamped(files: Files, sources: dict[str, Source], network: str, options: Op
     return found, ends, "timestamps are where a frame begins: centre = timestamp + half a frame", notes
 
 
-register(Layout("video-features", "<video>_<key>.npy with _fps.npy and _timestamps_ms.npy, or _r21d / _s3d / _vggish alone", recognise, read))
+register(
+    Layout("video-features", "<video>_<key>.npy with _fps.npy and _timestamps_ms.npy, or _r21d / _s3d / _vggish alone", recognise, read)
+)

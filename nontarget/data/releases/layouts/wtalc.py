@@ -61,7 +61,11 @@ def read(files: Files, options: Options) -> Release:
 
 
 def _table(columns: dict[str, Path], count: int, allow_pickle: bool) -> tuple[Table, list[str]]:
-    read_columns = {k: _column(p, allow_pickle) for k, p in columns.items() if k in ("videoname", "subset", "segments", "labels", "labels_all", "duration", "url", "extracted_fps")}
+    read_columns = {
+        k: _column(p, allow_pickle)
+        for k, p in columns.items()
+        if k in ("videoname", "subset", "segments", "labels", "labels_all", "duration", "url", "extracted_fps")
+    }
     folder = columns["videoname"].parent
     lengths = {k: len(v) for k, v in read_columns.items()}
     if set(lengths.values()) != {count}:
