@@ -133,7 +133,7 @@ def the_table(files: Files, options: Options, kinds: Sequence[str] = DATABASES) 
     """The annotations of a release: the JSON file of one of the given kinds, or what the user's ``annotations`` hold.
 
     Raises:
-        DataError: there are several, and neither ``task`` nor ``fold`` nor ``annotations`` says which; or there is none of the task or fold.
+        DataError: there are several, and neither ``task`` nor ``fold`` nor ``annotations`` says which; or none has that name.
     """
     found = [p for p, content in files.jsons if kind_of(content) in kinds]
     if not found:
@@ -205,7 +205,9 @@ def label_tables(files: Files, options: Options) -> Table | None:
     if len(kinds) > 1:
         names = "; ".join(f"{kind}: {listed([files.shown(p) for p in paths], 3)}" for kind, paths in kinds.items())
         raise DataError(f"{files.root}: annotations of several tools ({names}); give annotations=FILE to say which to use")
-    (kind, paths), entries, notes = next(iter(kinds.items())), {}, []
+    kind, paths = next(iter(kinds.items()))
+    entries: dict[str, Entry] = {}
+    notes: list[str] = []
     for path in paths:
         table = read_label_file(path, options.task)
         notes += table.notes

@@ -75,7 +75,7 @@ def read_boris_table(path: Path) -> Table:
     length = next((c for c in ("Media duration (s)", "Total length") if c in columns), None)
     aggregated = {"Start (s)", "Stop (s)"} <= columns
     status = next((c for c in ("Status", "Behavior type") if c in columns), None)
-    if rows and (media is None or status is None and not aggregated):
+    if rows and (media is None or (status is None and not aggregated)):
         raise DataError(
             f"{path}: expected the columns 'Media file name', and 'Start (s)' and 'Stop (s)' or 'Time' and 'Status', got {sorted(columns)}"
         )

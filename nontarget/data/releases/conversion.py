@@ -53,8 +53,8 @@ def convert_release(
     release = report.release
     chosen = _chosen(release)
     screened = {name: screen(video) for name, video in chosen.items()}
-    subsets = {role: release.splits[role] for role in ("train", "test") if role in release.splits}
-    names = {**subsets, "unlabeled": UNLABELED}
+    subsets: dict[str, str] = {role: name for role, name in release.splits.items() if role != "unlabeled"}
+    names = subsets | {"unlabeled": UNLABELED}
     videos = [_written(release, name, video, screened[name], names[_role(release, video)]) for name, video in chosen.items()]
     if len(subsets) < 2 or len(set(subsets.values())) < 2:
         subsets = {}
@@ -90,7 +90,8 @@ def _only_ambiguous(video: ReleaseVideo) -> bool:
 
 
 def _written(release: Release, name: str, video: ReleaseVideo, screened: Screened, subset: str) -> WrittenVideo:
-    assert video.source is not None and video.time is not None
+    assert video.source is not None
+    assert video.time is not None
     kept = [] if subset == UNLABELED else screened.instances
     stamp = "; ".join(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in video.source.files)
     return WrittenVideo(

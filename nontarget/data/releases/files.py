@@ -5,7 +5,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -162,7 +162,7 @@ def h5_sources(path: Path) -> dict[str, Source]:
         with h5py.File(path, "r") as file:
             for name, item in file.items():
                 if isinstance(item, h5py.Dataset):
-                    found[name] = Source(tuple(item.shape), str(item.dtype), lambda name=name: loader(name), (path,))
+                    found[name] = Source(tuple(item.shape), str(item.dtype), partial(loader, name), (path,))
     except OSError as error:
         raise DataError(f"{path}: not a readable HDF5 file, perhaps an interrupted download ({error})") from None
     return found

@@ -72,7 +72,8 @@ def _time(release: Release) -> list[str]:
     if not timed:
         return []
     name, video = timed[0]
-    assert video.time and video.num_snippets
+    assert video.time
+    assert video.num_snippets
     first, last = (float(video.time.centre_s(i)) for i in (0, video.num_snippets - 1))
     lines = [f"  time       {video.time}, i = 0 ... T - 1"]
     lines.append(f"    of {name}: first centre {first:.6f} s, last centre {last:.6f} s (T = {video.num_snippets})")
@@ -108,12 +109,14 @@ def _lengths(timed: list[tuple[str, ReleaseVideo]]) -> list[str]:
 
 def _whole_windows(video: ReleaseVideo) -> float:
     """How many windows fit, where the first is centred on half of itself and none is padded."""
-    assert video.time and video.duration_s
+    assert video.time
+    assert video.duration_s
     return float((video.duration_s * float(video.time.fps) - 2 * float(video.time.offset)) // float(video.time.stride)) + 1
 
 
 def _covers(video: ReleaseVideo) -> str:
-    assert video.time and video.num_snippets
+    assert video.time
+    assert video.num_snippets
     return f"features cover {float(video.time.covered_s(video.num_snippets)):.1f} of {video.duration_s:g} s"
 
 

@@ -115,7 +115,7 @@ def apply_split(release: Release, files: Files, options: Options) -> None:
 
 def _split_path(split: str | float | Path, found: Mapping[str | None, Path]) -> Path:
     if isinstance(split, Path) or str(split).endswith(".csv"):
-        path = next((p for p in found.values() if p.name == str(split)), Path(split))
+        path = next((p for p in found.values() if p.name == str(split)), Path(str(split)))
         if path.is_file():
             return path
     else:

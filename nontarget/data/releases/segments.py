@@ -70,7 +70,8 @@ def screen(video: ReleaseVideo) -> Screened:
     A video of which the features cover less than nine tenths is cut to what they cover, and instances beyond are dropped; where they
     go on for a tenth longer than the video, the rows beyond its end are.
     """
-    assert video.source is not None and video.time is not None
+    assert video.source is not None
+    assert video.time is not None
     rows = video.source.shape[0]
     covered = float(video.covered_s or video.time.covered_s(rows))
     duration, notes = video.duration_s, []

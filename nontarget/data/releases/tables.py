@@ -13,8 +13,7 @@ from nontarget.data.releases.records import Entry, Instance, Table
 def kind_of(content: Any) -> str | None:
     """What a JSON file is, from its keys alone; None: none of those known.
 
-    ``har``: WEAR's family. ``opentad``, ``actionformer``, ``activitynet``, ``hacs``, ``database``: a ``database``, by what its entries
-    hold. ``bmn``, ``actions``, ``tadtr-info``: entries without a ``database``. ``ids``: a list of names. ``via``, ``boris``: labelling tools.
+    ``har``: WEAR's family. ``opentad``, ``actionformer``, ``activitynet``, ``hacs``, ``database``: a ``database``, by its entries. ``bmn``, ``actions``, ``tadtr-info``: entries without a ``database``. ``ids``: a list of names. ``via``, ``boris``: labelling tools.
     """
     if isinstance(content, list):
         return "ids" if content and all(isinstance(item, str) for item in content) else None
@@ -66,7 +65,7 @@ def read_table(path: Path, content: Any) -> Table:
     if kind in ("har", "opentad", "actionformer", "hacs", "activitynet", "database"):
         return _read_database(path, kind, content)
     raise DataError(
-        f"{path}: holds no annotations of a known kind; expected an object with a 'database', or entries with 'duration_second' or 'actions'"
+        f"{path}: no annotations of a known kind; expected an object with a 'database', or entries with 'duration_second' or 'actions'"
     )
 
 
@@ -127,7 +126,9 @@ def _database_entry(raw: dict[str, Any]) -> Entry:
 def _bmn_entry(raw: dict[str, Any]) -> Entry:
     duration, frames = _positive("duration_second", raw["duration_second"]), _positive("duration_frame", raw["duration_frame"])
     covered = _positive("feature_frame", raw["feature_frame"])
-    assert duration is not None and frames is not None and covered is not None
+    assert duration is not None
+    assert frames is not None
+    assert covered is not None
     instances = [Instance(str(a["label"]), *seconds(a["segment"])) for a in raw["annotations"]]
     details: dict[str, float | str] = {"corrected_duration_s": covered / frames * duration}
     return Entry(None, duration, instances, _positive("fps", raw.get("fps")), frames, covered, details)

@@ -121,7 +121,7 @@ def read_epic_csv(paths: Sequence[Path], task: str | None) -> Table:
 
 
 def read_gtad_tables(paths: Sequence[Path]) -> Table:
-    """``{val,test}_Annotation.csv`` (the rate of a video is in endFrame / end alone) and ``thumos14_test_groundtruth.csv`` (which states it).
+    """``{val,test}_Annotation.csv``, where a video's rate is in endFrame / end alone, and ``*_groundtruth.csv``, which states it.
 
     Raises:
         DataError: rows are wrong, or no known frame rate fits a video's rows.

@@ -59,7 +59,9 @@ def clock_of(root: Path, published: Published, options: Options) -> tuple[Clock,
     if missing:
         why = f"; {published.says}" if published.says else ""
         raise DataError(f"{root}: the times of the snippets are not in these files and are not guessed{why}; give " + ", ".join(missing))
-    assert fps is not None and stride is not None and offset is not None
+    assert fps is not None
+    assert stride is not None
+    assert offset is not None
     for name, value in (("fps", fps), ("stride", stride)):
         if not isinstance(value, str) and not value > 0:
             raise DataError(f"{name} must be positive, got {value!r}")

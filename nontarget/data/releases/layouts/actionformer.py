@@ -44,6 +44,7 @@ def published(table: Table, names: list[str], prefixed: bool, npz_feats: bool) -
 
 
 def read(files: Files, options: Options) -> Release:
+    """t(i) = (i * feat_stride + num_frames / 2) / fps, of the published configurations or as the user says."""
     table = the_table(files, options, KINDS)
     if table is None:
         raise DataError(f"{files.root}: no annotations in ActionFormer's layout; give annotations=FILE")

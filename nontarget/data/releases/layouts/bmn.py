@@ -1,4 +1,4 @@
-"""BSN's and BMN's release for ActivityNet: ``v_<id>.csv`` of 100 rows, and flat annotations with ``feature_frame``; mmaction2's copy of them."""
+"""BSN's and BMN's release for ActivityNet (also mmaction2's): ``v_<id>.csv`` of 100 rows, flat annotations with ``feature_frame``."""
 
 import re
 from fractions import Fraction
@@ -37,7 +37,7 @@ def recognise(files: Files) -> str | None:
         beside = f", and {files.shown(path)} has their feature_frame" if path else ""
         return f"{tables[0][0].parent.name}/ holds one csv of {len(header_of(tables[0][0]))} columns a video, as BSN published them{beside}"
     assert path is not None
-    return f"{files.shown(path)} has entries with duration_second, duration_frame and feature_frame, as BMN's and mmaction2's loaders read them"
+    return f"{files.shown(path)} has entries with duration_second and feature_frame, as BMN's and mmaction2's loaders read them"
 
 
 def _annotations(files: Files) -> Table:
@@ -70,6 +70,7 @@ def _annotations(files: Files) -> Table:
 
 
 def read(files: Files, options: Options) -> Release:
+    """t(i) = (i + 0.5) / 100 * feature_frame / duration_frame * duration_second."""
     table = _annotations(files)
     sources = by_stem(_csv_files(files), files.root, csv100)
     seen = SEEN if sources else Seen("no features in this release", None)
@@ -77,12 +78,12 @@ def read(files: Files, options: Options) -> Release:
     for name, video in release.videos.items():
         entry = table.entries[name]
         if video.source:
-            assert entry.feature_frames and entry.frames and entry.duration_s
+            assert entry.feature_frames
+            assert entry.frames
+            assert entry.duration_s
             covered = Fraction(entry.feature_frames) / Fraction(entry.frames) * Fraction(entry.duration_s)
             video.time, video.covered_s = TimeAxis.rescaled(ROWS, covered), float(covered)
-    release.notes.append(
-        f"timing: row i of {ROWS} is centred on (i + 0.5) / {ROWS} * feature_frame / duration_frame * duration_second, of each video its own"
-    )
+    release.notes.append(f"timing: row i of {ROWS} is centred on (i + 0.5) / {ROWS} * feature_frame / duration_frame * duration_second")
     release.notes += _rows(release, table)
     return release
 

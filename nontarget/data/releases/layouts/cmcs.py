@@ -44,6 +44,7 @@ def _crop(path: Path) -> Source:
 
 
 def read(files: Files, options: Options) -> Release:
+    """t(i) = (i * stride + 8) / fps; the stride is the one of those published that fits frame_cnt and T of all files."""
     streams = {s: by_stem(files.matching(rf"(?P<id>[^/]+)-{s}\.npz"), files.root, _crop) for s in STREAMS}
     streams = {s: found for s, found in streams.items() if found}
     if not streams:

@@ -48,6 +48,7 @@ def _shown(content: object) -> str:
 
 
 def read_slowfast(files: Files, options: Options) -> Release:
+    """t(i) = (i * 8 + 16) / 15."""
     found = files.matching(FILES.format("pkl"))
     frames: dict[str, float | None] = {}
 
@@ -77,6 +78,7 @@ def recognise_i3d(files: Files) -> str | None:
 
 
 def read_i3d(files: Files, options: Options) -> Release:
+    """t(i) = (i + 0.5) / 2."""
     sources = by_stem(files.matching(FILES.format("npy")), files.root, npy)
     table = the_table(files, options, ("hacs",))
     clock, timing = clock_of(files.root, Published(2, 1, 1, says="two rows a second, as the official I3D features have"), options)

@@ -1,5 +1,6 @@
 """HAPT (UCI repository 341): raw accelerometer and gyroscope samples with labels, from which window features are computed here."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,7 @@ def recognise(files: Files) -> str | None:
 
 
 def read(files: Files, options: Options) -> Release:
+    """t(i) = (10 i + 5) / 50; users are split as published, where Train/ and Test/ list them."""
     raw: dict[str, dict[str, Path]] = {s: {} for s in SENSORS}
     for path, match in files.matching(RAW):
         raw[match["sensor"]][match["id"]] = path
@@ -77,7 +79,7 @@ def read(files: Files, options: Options) -> Release:
         v: Source(
             (lengths["acc"][v] // HOP, 8 * (4 + len(BANDS_HZ))),
             "float32",
-            lambda v=v: _load([raw[s][v] for s in SENSORS]),
+            partial(_load, [raw[s][v] for s in SENSORS]),
             (raw["acc"][v],),
         )
         for v in names
@@ -110,8 +112,8 @@ def _table(files: Files, durations_s: dict[str, float]) -> Table:
             )
     classes = {}
     for line in lines_of(named["activity_labels.txt"]):
-        number, label = line.split(maxsplit=1)
-        classes[int(number)] = label.strip()
+        index, label = line.split(maxsplit=1)
+        classes[int(index)] = label.strip()
     subsets = _subsets(named)
     users = {v: int(v.rsplit("user", 1)[1]) for v in durations_s}
     entries = {v: Entry(subsets.get(users[v]), d) for v, d in durations_s.items()}

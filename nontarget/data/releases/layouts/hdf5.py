@@ -36,6 +36,7 @@ def _gtad_table(files: Files, options: Options) -> Table | None:
 
 
 def read_gtad(files: Files, options: Options) -> Release:
+    """t(i) = i / fps, a row a frame."""
     parts: dict[str, dict[str, Source]] = {s: {} for s in STREAMS}
     subsets: dict[str, str] = {}
     for path, match in files.matching(GTAD):
@@ -85,6 +86,7 @@ def recognise_tsp(files: Files) -> str | None:
 
 
 def read_tsp(files: Files, options: Options) -> Release:
+    """t(i) = (i * stride + 8) / 15; the stride is 16 for ActivityNet and 1 for THUMOS14."""
     sources: dict[str, Source] = {}
     subsets: dict[str, str] = {}
     sets = set()

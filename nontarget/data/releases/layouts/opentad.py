@@ -68,6 +68,7 @@ def _config_of(name: str) -> Config | None:
 
 
 def read(files: Files, options: Options) -> Release:
+    """t(i) = (i * feature_stride * sample_stride + window_start + offset_frames) / fps, by the feature folder's name."""
     table = the_table(files, options, KINDS)
     if table is None:
         raise DataError(f"{files.root}: no annotations in OpenTAD's layout; give annotations=FILE")

@@ -18,6 +18,7 @@ def recognise(files: Files) -> str | None:
 
 
 def read(files: Files, options: Options) -> Release:
+    """t(i) = (i * stride + offset) / fps, all of them as the user says."""
     members = folders_of(files)
     if not members:
         raise DataError(f"{files.root}: no array of features (.npy, .npz, .pt or .pkl)")

@@ -18,6 +18,7 @@ def recognise(files: Files) -> str | None:
 
 
 def read(files: Files, options: Options) -> Release:
+    """t(i) = (i + 0.5) / feature_fps of the second file."""
     path = has_json(files, "tadtr-info")
     assert path is not None
     info = files.json(path)

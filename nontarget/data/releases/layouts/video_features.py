@@ -1,7 +1,6 @@
 """video_features (v-iashin), with which users extract their own: ``<video>_<key>.npy``, ``_fps.npy``, ``_timestamps_ms.npy``."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +49,7 @@ def recognise(files: Files) -> str | None:
 
 
 def read(files: Files, options: Options) -> Release:
+    """t(i) from the timestamps, which are ends of stacks (I3D) or begins of frames (the others), or as the user says."""
     network = _network(files)
     if network is None:
         raise DataError(f"{files.root}: no <video>_timestamps_ms.npy, _r21d.npy, _s3d.npy or _vggish.npy")
@@ -63,7 +63,8 @@ def read(files: Files, options: Options) -> Release:
     sources = joined(files.root, {v: [s[v] for s in turned] for v in names if v not in hollow}, cut=0)
     table = the_table(files, options)
     seen = Seen(NETWORKS.get(network, network), False if network in NETWORKS else None, "made with video_features")
-    notes, axes, ends = [], {}, {}
+    notes: list[str] = []
+    ends: dict[str, float] = {}
     if network in WITHOUT_TIMES:
         says = f"{network} writes neither fps nor times"
         clock, timing = clock_of(files.root, _published(network, says), options)

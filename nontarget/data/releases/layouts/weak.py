@@ -35,10 +35,12 @@ def recognise_streams(files: Files) -> str | None:
 
 
 def read_joined(files: Files, options: Options) -> Release:
+    """t(i) = (16 i + 8) / 25."""
     return _read("acm-net", files, options, by_stem(files.matching(JOINED), files.root, npy))
 
 
 def read_streams(files: Files, options: Options) -> Release:
+    """t(i) = (16 i + 8) / 25; rgb and flow are joined."""
     streams = [by_stem(files.matching(STREAMS.format(stream=s)), files.root, npy) for s in ("rgb", "flow")]
     names = sorted(set(streams[0]) | set(streams[1]))
     lacking = [f"{v}: lacks its {s} file" for v in names for s, found in zip(("rgb", "flow"), streams, strict=True) if v not in found]

@@ -1,6 +1,7 @@
 """W-TALC and 3C-Net: ``<name>-JOINTFeatures.npy``, a pickled array of arrays, beside ``<name>-Annotations/*.npy``, one row a video."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def _text(value: Any) -> Any:
 
 
 def read(files: Files, options: Options) -> Release:
+    """t(i) = (16 i + 8) / 25; extracted_fps.npy is wrong and not used."""
     found = files.matching(FEATURES)
     if len(found) != 1:
         raise DataError(f"{files.root}: {len(found)} files *-JOINTFeatures.npy; give the folder that holds one and its Annotations")
@@ -51,7 +53,7 @@ def read(files: Files, options: Options) -> Release:
     features = list(read_object_array(path, allow_pickle=options.allow_pickle))
     table, notes = _table(columns, len(features), options.allow_pickle)
     sources = {
-        video: Source(np.shape(x), str(np.asarray(x).dtype), lambda x=x: np.asarray(x), (path,))
+        video: Source(np.shape(x), str(np.asarray(x).dtype), partial(np.asarray, x), (path,))
         for video, x in zip(table.entries, features, strict=True)
     }
     clock, timing = clock_of(files.root, TIMING, options)
