@@ -13,7 +13,8 @@ from nontarget.data.releases.records import Entry, Instance, Table
 def kind_of(content: Any) -> str | None:
     """What a JSON file is, from its keys alone; None: none of those known.
 
-    ``har``: WEAR's family. ``opentad``, ``actionformer``, ``activitynet``, ``hacs``, ``database``: a ``database``, by its entries. ``bmn``, ``actions``, ``tadtr-info``: entries without a ``database``. ``ids``: a list of names. ``via``, ``boris``: labelling tools.
+    ``har``: WEAR's family. ``opentad``, ``actionformer``, ``activitynet``, ``hacs``, ``database``: a ``database``, by its entries.
+    ``bmn``, ``actions``, ``tadtr-info``: entries without a ``database``. ``ids``: a list of names. ``via``, ``boris``: labelling tools.
     """
     if isinstance(content, list):
         return "ids" if content and all(isinstance(item, str) for item in content) else None
