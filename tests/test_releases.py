@@ -1,10 +1,8 @@
 """Releases on disk: every sample against its expected values, then small folders made here."""
 
 import hashlib
-import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nontarget.data import DataError
+from nontarget.data import DataError, read_annotations
 from nontarget.data.releases import convert_release, inspect_release
 from nontarget.data.releases.segments import flags_of
 
@@ -32,14 +30,40 @@ GIVEN = {
 ONE_BY_ONE = ("actions_json",)
 """Samples that hold two data sets, of which one is read at a time."""
 SAMPLES = (
-    "acmnet_thumos actionformer_anet_tsp actionformer_ego4d actionformer_epic actionformer_thumos actions_json bmn_csv100 cmcs_npz dt_order "
-    "epic_csv gtad_thumos_h5 hacs_json hacs_slowfast_pickle label_tools mmaction_anet_json multithumos_text opentad_anet opentad_thumos "
-    "tadtr_json tal_for_har thumos14_text tsp_anet_h5 video_features_clip video_features_i3d video_features_r21d wear wtal_streams "
-    "wtalc_thumos14reduced"
-).split()
+    "acmnet_thumos",
+    "actionformer_anet_tsp",
+    "actionformer_ego4d",
+    "actionformer_epic",
+    "actionformer_thumos",
+    "actions_json",
+    "bmn_csv100",
+    "cmcs_npz",
+    "dt_order",
+    "epic_csv",
+    "gtad_thumos_h5",
+    "hacs_json",
+    "hacs_slowfast_pickle",
+    "label_tools",
+    "mmaction_anet_json",
+    "multithumos_text",
+    "opentad_anet",
+    "opentad_thumos",
+    "tadtr_json",
+    "tal_for_har",
+    "thumos14_text",
+    "tsp_anet_h5",
+    "video_features_clip",
+    "video_features_i3d",
+    "video_features_r21d",
+    "wear",
+    "wtal_streams",
+    "wtalc_thumos14reduced",
+)
 SAID = {
-    "actionformer_thumos": ["video_test_0000006", "video_test_0001292", "CliffDiving and Diving", "one feature_fps for all videos would be wrong"],
-    "actionformer_anet_tsp": ["v_ is on one side", "the fps in the json (30)", "1 dropped: repeat", "1 dropped: end at or before", "missing_012",
+    "actionformer_thumos": ["video_test_0000006", "video_test_0001292",
+                            "CliffDiving and Diving", "one feature_fps for all videos would be wrong"],
+    "actionformer_anet_tsp": ["v_ is on one side", "the fps in the json (30)", "1 dropped: repeat",
+                              "1 dropped: end at or before", "missing_012",
                               "k0LmN1oP2qR (features cover 42.7 of 120 s", "k0LmN1oP2qR Sailing [100, 110]", "float64 on disk"],
     "actionformer_epic": ["2 annotation files for one set of features"],
     "actionformer_ego4d": ["slowfast_features, then egovlp_features"],
@@ -50,7 +74,8 @@ SAID = {
     "cmcs_npz": ["video_name in the files is a 0-d array of text", "frame_cnt / fps"],
     "acmnet_thumos": ["in no split file and without features: video_test_0001496", "'frames' counts the video's own frames"],
     "wtal_streams": ["segments are strings", "T * 16 / 25 s"],
-    "bmn_csv100": ["0.5 in its name is the share WITHOUT labels", "v_oNeSnIpPeT1: one snippet of 16 frames", "v_QaWsEdRfTgY (rows 97 to 99)",
+    "bmn_csv100": ["0.5 in its name is the share WITHOUT labels", "v_oNeSnIpPeT1: one snippet of 16 frames",
+                   "v_QaWsEdRfTgY (rows 97 to 99)",
                    "1 clipped: end after their video", "v_-hUjMiKoLpZ Dodgeball [12.6, 92.5]", "YES (TSN"],
     "mmaction_anet_json": ["the subset of a video is the file that it is in"],
     "gtad_thumos_h5": ["only in endFrame / end", "segments in thumos_gt.json are strings", "flow, then rgb"],
@@ -65,7 +90,8 @@ SAID = {
     "wear": ["3 folds for one set of features", "sbj_1: inertial_features has", "missing from the json: sbj_2 (jogging)", "20 ms later",
              "float64 on disk", "'Validation'"],
     "tal_for_har": ["2 folds for one set of features"],
-    "thumos14_text": ["durations are not in these files", "nothing but Ambiguous, which is no class: video_test_0001292", "are empty, which is normal"],
+    "thumos14_text": ["durations are not in these files", "nothing but Ambiguous, which is no class: video_test_0001292",
+                      "are empty, which is normal"],
     "multithumos_text": ["a video's subset is in its name", "1 dropped: end at or before"],
     "tadtr_json": ["TadTR's loader skips it", "no entry in th14_i3d2s_ft_info.json"],
     "hacs_json": ["durations are strings", "1 clipped"],
@@ -193,3 +219,60 @@ def test_samples_are_read_as_expected(name, made, request):
         assert said in text or any(
             said in i.label or said == f"{i.end_s:g}" for v in report.release.videos.values() for i in v.instances
         ), said
+
+
+WITHOUT_FEATURES = {
+    "actions_json",
+    "epic_csv",
+    "hacs_json",
+    "label_tools",
+    "mmaction_anet_json",
+    "multithumos_text",
+    "tadtr_json",
+    "thumos14_text",
+}
+
+
+@pytest.mark.parametrize("name", [n for n in SAMPLES if n not in WITHOUT_FEATURES])
+def test_samples_are_converted_without_a_change_to_their_features(name, reseeded, tmp_path):
+    expected = expected_of(reseeded, name)
+    convert_release(reseeded / expected["root"], tmp_path / "out", dtype="float32", **GIVEN.get(name, {}))
+    content = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    assert {"release", "network", "labels_seen", "instances_changed", "videos_left_out"} <= content["provenance"].keys()
+    with np.load(tmp_path / "out" / "features.npz") as archive:
+        wanted = {v: e for v, e in expected["videos"].items() if "sha256_f32" in e and v in archive.files}
+        assert set(archive.files) == set(wanted)
+        assert len(wanted) >= len([e for e in expected["videos"].values() if "sha256_f32" in e]) - 1
+        for video, e in wanted.items():
+            assert sha(archive[video]) == e["sha256_f32"]
+            entry = content["database"][video]
+            assert entry["feature_offset_s"] == pytest.approx(e["first_centre_s"], abs=1e-6)
+            last = entry["feature_offset_s"] + (len(archive[video]) - 1) / entry["feature_fps"]
+            assert last == pytest.approx(e["last_centre_s"], abs=1e-6)
+    folder = read_annotations(tmp_path / "out" / "annotations.json")
+    kept = {(v, i["label"]) for v, e in expected["videos"].items() for i in e["instances"] if not i.get("flags")}
+    stored = {(v, folder.classes[k]) for v, r in folder.videos.items() for k in r.annotations.labels.tolist()}
+    roles = content.get("subsets", {}).values()
+    assert all(
+        video not in folder.videos or folder.videos[video].subset not in roles or (video, c) in stored or is_cut(content, c)
+        for video, c in kept
+    )
+
+
+def is_cut(content, label):
+    """Whether an instance of the class lay where its features had ended."""
+    return any(f" {label} " in f" {line} " for line in content["provenance"]["instances_changed_list"].get("without_features", []))
+
+
+@pytest.mark.parametrize("name", ["actionformer_epic", "wear", "tal_for_har", "dt_order", "cmcs_npz", "video_features_r21d", "epic_csv"])
+def test_samples_that_leave_something_open_are_asked_about(name, formats):
+    option = {"dt_order": "fps=", "cmcs_npz": "fps=", "video_features_r21d": "window=", "tal_for_har": "fold="}.get(name, "task=")
+    given = {"features": GIVEN["wear"]["features"]} if name == "wear" else {}
+    with pytest.raises(DataError, match="fold=" if name == "wear" else option):
+        inspect_release(formats / expected_of(formats, name)["root"], **given)
+
+
+@pytest.mark.parametrize("name", ["wtalc_thumos14reduced", "hacs_slowfast_pickle"])
+def test_samples_in_pickles_are_refused_with_advice(name, formats):
+    with pytest.raises(DataError, match="allow_pickle=True"):
+        inspect_release(formats / expected_of(formats, name)["root"])

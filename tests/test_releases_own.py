@@ -195,6 +195,17 @@ def test_ids_with_v_on_one_side_and_with_a_dash_are_matched(tmp_path):
     assert float(report.release.videos["-x"].time.centre_s(0)) == pytest.approx(8 / 15)
 
 
+def test_a_release_is_read_from_within_its_folder_and_through_a_link(tmp_path, monkeypatch):
+    own_data(tmp_path / "release")
+    monkeypatch.chdir(tmp_path / "release")
+    assert inspect_release(".", **TIMES).layout == "actionformer"
+    assert inspect_release("my_features", "annotations/own.json", **TIMES).layout == "actionformer"
+    monkeypatch.chdir(tmp_path / "release" / "my_features")
+    assert inspect_release(".", "../annotations", **TIMES).subsets == {"training": 2, "validation": 1}
+    (tmp_path / "link").symlink_to(tmp_path / "release")
+    assert inspect_release(tmp_path / "link", **TIMES).layout == "actionformer"
+
+
 # --- pickles
 
 
@@ -224,14 +235,9 @@ def test_pickles_are_refused_and_read_when_allowed(tmp_path, make):
     assert video.duration_s == 64 / 15
 
 
-def _hidden_in_storage():
-    import torch.storage
-
-    return type("X", (), {"__reduce__": lambda self: (torch.storage._load_from_bytes, (pickle.dumps(Evil()),))})()
-
-
 @pytest.mark.parametrize(
-    ("content", "named"), [(Evil(), "system"), (features(lambda x: x) | {"feature_frames": Evil()}, "system"), (eval, "eval"), (pickle.loads, "loads")]
+    ("content", "named"),
+    [(Evil(), "system"), (features(lambda x: x) | {"feature_frames": Evil()}, "system"), (eval, "eval"), (pickle.loads, "loads")],
 )
 def test_malicious_pickles_do_not_run(tmp_path, content, named):
     slowfast(tmp_path, content)
@@ -286,7 +292,9 @@ def test_elan_times_shift_with_the_media_and_lie_between_neighbours(tmp_path):
         return f'<TIER TIER_ID="{name}">{inner}</TIER>'
 
     head = '<HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR MEDIA_URL="file:///x/clip.mp4" TIME_ORIGIN="500"/></HEADER>'
-    path = put(tmp_path / "a.eaf", f"<ANNOTATION_DOCUMENT>{head}<TIME_ORDER>{slots}</TIME_ORDER>{tier('p')}{tier('q')}</ANNOTATION_DOCUMENT>")
+    path = put(
+        tmp_path / "a.eaf", f"<ANNOTATION_DOCUMENT>{head}<TIME_ORDER>{slots}</TIME_ORDER>{tier('p')}{tier('q')}</ANNOTATION_DOCUMENT>"
+    )
     with pytest.raises(DataError, match=r"tiers \['p', 'q'\]; give task=NAME"):
         read_label_file(path)
     table = read_label_file(path, task="q")
@@ -415,7 +423,9 @@ def test_features_that_cannot_be_stored_are_listed_by_video(tmp_path):
         array = noise(99)
         array[7, 2] = value
         put(root / "my_features" / f"{v}.npy", array)
-    with pytest.raises(DataError, match=r"(?s)a: features must be finite, got nan at step 7, dimension 2.*b: features up to 1e\+06 do not fit float16"):
+    with pytest.raises(
+        DataError, match=r"(?s)a: features must be finite, got nan at step 7, dimension 2.*b: features up to 1e\+06 do not fit float16"
+    ):
         convert_release(root, tmp_path / "out", **TIMES)
     assert not (tmp_path / "out").exists()
     with pytest.raises(DataError, match="dtype must be one of float16, float32, got 'int8'"):

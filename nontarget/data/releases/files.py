@@ -5,7 +5,8 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,9 +35,15 @@ class Files:
     def matching(self, pattern: str) -> list[tuple[Path, re.Match[str]]]:
         """Files of the release whose path below its parent (with ``/``) ends in the pattern."""
         compiled = re.compile(rf"(?:^|/)(?:{pattern})$")
-        base = self.root.parent
-        found = ((p, compiled.search(p.relative_to(base).as_posix())) for p in self.paths)
+        found = ((p, compiled.search(name)) for p, name in self._names)
         return [(p, m) for p, m in found if m]
+
+    @cached_property
+    def _names(self) -> list[tuple[Path, str]]:
+        """Paths with the release's folder as their first part, however it was given."""
+        base = self.root if self.root.is_dir() else self.root.parent
+        first = base.resolve().name
+        return [(p, f"{first}/{os.path.relpath(p, base)}".replace(os.sep, "/")) for p in self.paths]
 
     def annotations_matching(self, pattern: str) -> list[Path]:
         """Annotation files whose name is the pattern."""
@@ -87,11 +94,20 @@ def header_of(path: Path, delimiter: str = ",") -> list[str]:
 def npy_header(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and type of an array in numpy's format."""
     try:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
+        start = file.read(12)
+        length = int.from_bytes(start[8:10] if start[6:7] == b"\x01" else start[8:12], "little")
+        return _parsed_header(start + file.read(length))
     except (ValueError, EOFError, OSError, SyntaxError) as error:
         raise DataError(f"{path}: not an array in numpy's format, perhaps an interrupted download ({error})") from None
+
+
+@lru_cache(maxsize=4096)
+def _parsed_header(header: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Files of one length have one header, so that it is parsed once."""
+    file = BytesIO(header)
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
     return shape, dtype
 
 
