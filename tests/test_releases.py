@@ -12,6 +12,8 @@ import pytest
 
 from nontarget.data import DataError, read_annotations
 from nontarget.data.releases import convert_release, inspect_release
+from nontarget.data.releases.files import rows_of
+from nontarget.data.releases.layouts.har import raw_segments
 from nontarget.data.releases.segments import flags_of
 
 # What the files do not say: an option of the user for each sample that needs one.
@@ -270,6 +272,13 @@ def test_samples_that_leave_something_open_are_asked_about(name, formats):
     given = {"features": GIVEN["wear"]["features"]} if name == "wear" else {}
     with pytest.raises(DataError, match="fold=" if name == "wear" else option):
         inspect_release(formats / expected_of(formats, name)["root"], **given)
+
+
+def test_segments_of_raw_samples_have_an_end_and_begin_on_time(reseeded):
+    expected = expected_of(reseeded, "wear")
+    for video, e in expected["videos"].items():
+        labels = [row["label"] for row in rows_of(reseeded / expected["root"] / "raw" / "inertial" / "50hz" / f"{video}.csv")]
+        assert rows(e["segments_from_raw_labels"]) == sorted((i.label, i.start_s, i.end_s) for i in raw_segments(labels))
 
 
 @pytest.mark.parametrize("name", ["wtalc_thumos14reduced", "hacs_slowfast_pickle"])

@@ -10,6 +10,7 @@ from nontarget.data.releases.arrays import oriented
 from nontarget.data.releases.files import Files, lines_of, listed
 from nontarget.data.releases.labels import LABEL_KINDS, label_kind, read_label_file
 from nontarget.data.releases.records import ANNOTATIONS_ALONE, Entry, Options, Release, ReleaseVideo, Seen, Source, Table
+from nontarget.data.releases.segments import AMBIGUOUS
 from nontarget.data.releases.tables import kind_of, read_table
 from nontarget.data.releases.texts import THUMOS_FILE, is_class_file, read_thumos_text
 from nontarget.data.releases.timing import Clock
@@ -81,9 +82,9 @@ def release_of(
 
 def _classes(table: Table | None, videos: Mapping[str, ReleaseVideo]) -> tuple[str, ...]:
     used = {i.label for v in videos.values() for i in v.instances}
-    if table and table.classes and used <= {*table.classes, "Ambiguous"}:
+    if table and table.classes and used <= {*table.classes, AMBIGUOUS}:
         return table.classes
-    return tuple(sorted(used - {"Ambiguous"}, key=_by_number))
+    return tuple(sorted(used - {AMBIGUOUS}, key=_by_number))
 
 
 def _by_number(name: str) -> tuple[str, int, str]:

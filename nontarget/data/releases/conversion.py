@@ -9,7 +9,7 @@ from nontarget.data import DataError
 from nontarget.data.annotations import UNLABELED, raise_problems
 from nontarget.data.releases.inspection import PathLike, ReleaseReport, inspect_release
 from nontarget.data.releases.records import Release, ReleaseVideo
-from nontarget.data.releases.segments import Screened, screen
+from nontarget.data.releases.segments import AMBIGUOUS, Screened, screen
 from nontarget.data.releases.writing import WrittenVideo, write_folder
 
 LISTED = 200
@@ -86,7 +86,7 @@ def _chosen(release: Release) -> dict[str, ReleaseVideo]:
 
 def _only_ambiguous(video: ReleaseVideo) -> bool:
     """Videos with nothing but the class that is none are left out: their labels are not known."""
-    return bool(video.instances) and {i.label for i in video.instances} == {"Ambiguous"}
+    return bool(video.instances) and {i.label for i in video.instances} == {AMBIGUOUS}
 
 
 def _written(release: Release, name: str, video: ReleaseVideo, screened: Screened, subset: str) -> WrittenVideo:
@@ -118,7 +118,10 @@ def _provenance(report: ReleaseReport, screened: Mapping[str, Screened], dtype: 
             counts[reason] += 1
             if counts[reason] <= LISTED:
                 changed.setdefault(reason, []).append(f"{name}: {shown}")
-    left_out = {n: v.without or "has no role" for n, v in release.videos.items() if n not in screened}
+    left_out = {}
+    for name, video in release.videos.items():
+        if name not in screened:
+            left_out[name] = video.without or (f"nothing but {AMBIGUOUS}" if _only_ambiguous(video) else "no role")
     return {
         "release": release.layout,
         "recognised": release.reason,
