@@ -114,10 +114,10 @@ def counted(reasons: Iterable[str]) -> list[str]:
     return lines + [f"{counts[r]} clipped: {text}" for r, text in CLIPPED.items() if counts[r]]
 
 
-def shared_segments(instances: Sequence[Instance]) -> set[tuple[str, str]]:
-    """Pairs of classes that share a segment, which are two instances and no duplicate."""
+def shared_segments(instances: Sequence[Instance]) -> list[tuple[str, str]]:
+    """Pairs of classes that share a segment, one for each segment, which are two instances and no duplicate."""
     by_segment: dict[tuple[float, float], set[str]] = {}
     for instance in instances:
         by_segment.setdefault((instance.start_s, instance.end_s), set()).add(instance.label)
     groups = (sorted(labels - {AMBIGUOUS}) for labels in by_segment.values())
-    return {(a, b) for labels in groups for i, a in enumerate(labels) for b in labels[i + 1 :]}
+    return [(a, b) for labels in groups for i, a in enumerate(labels) for b in labels[i + 1 :]]
