@@ -352,6 +352,15 @@ def test_annotations_of_unlabelled_videos_are_not_parsed(tmp_path):
 
 # --- interrupts, and the end of workers
 
+
+@pytest.fixture(autouse=True)
+def interrupts_arrive():
+    """A program that was started in the background ignores SIGINT, and so do its children; here they do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 LONG = {**TINY, "training_settings": {**TINY_TRAINING, "pretrain_epochs": 100_000}}
 PARENT = f"""
 import sys

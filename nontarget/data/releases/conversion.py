@@ -1,0 +1,141 @@
+"""Turning a release into a feature folder: instances are screened, videos get their roles' names, and what was changed is recorded."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nontarget.data import DataError
+from nontarget.data.annotations import UNLABELED, raise_problems
+from nontarget.data.releases.inspection import PathLike, ReleaseReport, inspect_release
+from nontarget.data.releases.records import Release, ReleaseVideo
+from nontarget.data.releases.segments import AMBIGUOUS, Screened, screen
+from nontarget.data.releases.writing import WrittenVideo, write_folder
+
+LISTED = 200
+"""Instances that the record of a folder lists one by one, of each reason; the counts are of all."""
+
+
+def convert_release(
+    path: PathLike,
+    out: PathLike,
+    annotations: PathLike | None = None,
+    *,
+    dtype: str = "float16",
+    progress: bool = True,
+    layout: str | None = None,
+    **options: Any,
+) -> ReleaseReport:
+    """Convert a release to a feature folder (see :func:`nontarget.data.read_feature_folder`), one video at a time.
+
+    Each video has its own ``feature_fps`` and ``feature_offset_s`` in ``annotations.json``, and rescaled features the duration that
+    they cover. Instances are clipped to their video; those without length, outside, repeated or of no class are dropped. Training
+    videos that a published split calls unlabelled, and videos of which nothing says a subset, become ``unlabeled``. A conversion that
+    was killed goes on where it was.
+
+    Args:
+        path: the release.
+        out: the folder to write; must not exist, or be empty.
+        annotations: see :func:`inspect_release`.
+        dtype: of the stored features, ``float16`` or ``float32``.
+        progress: show a bar.
+        layout: see :func:`inspect_release`.
+        options: the others of :func:`inspect_release`.
+
+    Returns:
+        The report of the release.
+
+    Raises:
+        FileNotFoundError, ValueError, DataError: as for :func:`inspect_release`; and there are no features, or
+            :func:`nontarget.data.releases.writing.write_folder` finds something wrong with them.
+    """
+    report = inspect_release(path, annotations, layout=layout, **options)
+    release = report.release
+    chosen = _chosen(release)
+    screened = {name: screen(video) for name, video in chosen.items()}
+    subsets: dict[str, str] = {role: name for role, name in release.splits.items() if role != "unlabeled"}
+    names = subsets | {"unlabeled": UNLABELED}
+    videos = [_written(release, name, video, screened[name], names[_role(release, video)]) for name, video in chosen.items()]
+    if len(subsets) < 2 or len(set(subsets.values())) < 2:
+        subsets = {}
+    provenance = _provenance(report, screened, dtype)
+    write_folder(Path(out), videos, release.classes, subsets, provenance, dtype, progress=progress)
+    return report
+
+
+def _role(release: Release, video: ReleaseVideo) -> str:
+    return video.role or UNLABELED
+
+
+def _chosen(release: Release) -> dict[str, ReleaseVideo]:
+    """Videos with features and a role; where nothing says any, all of them, unlabelled."""
+    usable = {name: v for name, v in release.videos.items() if v.source}
+    if not usable:
+        raise DataError(
+            f"{release.root}: {release.layout} holds no features to convert; give the folder of features, and these as annotations="
+        )
+    raise_problems(
+        release.root,
+        [f"{name}: its time axis is not known" for name, v in usable.items() if v.time is None],
+        "give fps=, stride= and window=",
+    )
+    if not any(v.role for v in usable.values()):
+        return usable
+    return {name: v for name, v in usable.items() if v.role and not _only_ambiguous(v)}
+
+
+def _only_ambiguous(video: ReleaseVideo) -> bool:
+    """Videos with nothing but the class that is none are left out: their labels are not known."""
+    return bool(video.instances) and {i.label for i in video.instances} == {AMBIGUOUS}
+
+
+def _written(release: Release, name: str, video: ReleaseVideo, screened: Screened, subset: str) -> WrittenVideo:
+    assert video.source is not None
+    assert video.time is not None
+    kept = [] if subset == UNLABELED else screened.instances
+    stamp = "; ".join(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in video.source.files)
+    return WrittenVideo(
+        name,
+        subset,
+        screened.duration_s,
+        [(i.label, i.start_s, i.end_s) for i in kept],
+        float(video.time.feature_fps),
+        float(video.time.feature_offset_s),
+        (screened.rows, video.source.shape[1]),
+        f"{release.layout}; {stamp}",
+        video.source.load,
+        video.covered_s,
+    )
+
+
+def _provenance(report: ReleaseReport, screened: Mapping[str, Screened], dtype: str) -> dict[str, Any]:
+    """Where a folder comes from and what was changed."""
+    release = report.release
+    counts: Counter[str] = Counter()
+    changed: dict[str, list[str]] = {}
+    for name, one in screened.items():
+        for reason, shown in one.changed:
+            counts[reason] += 1
+            if counts[reason] <= LISTED:
+                changed.setdefault(reason, []).append(f"{name}: {shown}")
+    left_out = {}
+    for name, video in release.videos.items():
+        if name not in screened:
+            left_out[name] = video.without or (f"nothing but {AMBIGUOUS}" if _only_ambiguous(video) else "no role")
+    return {
+        "release": release.layout,
+        "recognised": release.reason,
+        "folder": release.root.resolve().name,
+        "annotations": [p.name for p in release.annotations],
+        "options": {k: v for k, v in report.options.given().items() if k not in ("annotations", "durations")},
+        "network": release.seen.network,
+        "labels_seen": release.seen.labels,
+        "labels_seen_note": release.seen.note,
+        "dtype": dtype,
+        "instances_changed": dict(counts),
+        "instances_changed_list": changed,
+        "videos_cut": [f"{name}: {note}" for name, one in screened.items() for note in one.notes],
+        "videos_left_out": dict(Counter(left_out.values())),
+        "features_without_annotation": len(release.extra),
+        "notes": list(dict.fromkeys(release.notes)),
+    }

@@ -1,0 +1,163 @@
+"""Looking at a release: read its headers, recognise its layout, and say what is in it."""
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nontarget.data import DataError
+from nontarget.data.annotations import raise_problems
+from nontarget.data.releases.assemble import match_ids
+from nontarget.data.releases.files import Files, listed
+from nontarget.data.releases.layouts.common import float64_note
+from nontarget.data.releases.layouts.plain import durations_beside
+from nontarget.data.releases.records import Options, Release
+from nontarget.data.releases.registry import recognise
+from nontarget.data.releases.report import report_lines
+from nontarget.data.releases.roles import apply_split, assign_roles
+from nontarget.data.releases.texts import read_durations
+
+PathLike = str | Path
+
+
+@dataclass(frozen=True)
+class ReleaseReport:
+    """What :func:`inspect_release` found; ``str(report)`` is for a terminal."""
+
+    release: Release
+    options: Options
+
+    @property
+    def layout(self) -> str:
+        return self.release.layout
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self.release.notes)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Annotated videos without features."""
+        return tuple(v for v, record in self.release.videos.items() if record.source is None)
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Features without annotation."""
+        return self.release.extra
+
+    @property
+    def subsets(self) -> dict[str, int]:
+        """Videos by subset."""
+        return dict(Counter(str(v.subset) for v in self.release.videos.values()))
+
+    def next_lines(self) -> tuple[str, str]:
+        """What to type next: the conversion, and Table 1 on the result."""
+        out = f"{self.release.root.resolve().name}_folder"
+        words = ["nontarget", "convert", str(self.release.root), out]
+        for name, value in self.options.given().items():
+            text = ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
+            words += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", text]
+        return shlex.join(words), shlex.join(
+            ["papermill", "notebooks/table1.ipynb", "out.ipynb", "-p", "features", out, "-p", "ratio", "0.1"]
+        )
+
+    def __str__(self) -> str:
+        return "\n".join(report_lines(self.release, self.next_lines()))
+
+
+def inspect_release(
+    path: PathLike,
+    annotations: PathLike | None = None,
+    *,
+    fps: float | str | None = None,
+    stride: float | None = None,
+    window: float | None = None,
+    offset: float | None = None,
+    fold: str | int | None = None,
+    task: str | None = None,
+    split: str | float | Path | None = None,
+    subsets: Mapping[str, str] | PathLike | None = None,
+    features: str | None = None,
+    axes: str | None = None,
+    durations: Mapping[str, float] | PathLike | None = None,
+    allow_pickle: bool = False,
+    layout: str | None = None,
+) -> ReleaseReport:
+    """Say what a feature release on disk is and holds. Only headers of arrays are read, except of pickles, which have none.
+
+    Args:
+        path: the release's folder, or one file of it.
+        annotations: its annotations, a file or a folder, where they lie elsewhere or there are several.
+        fps: frames per second that the extractor saw; ``"annotations"``: each video's own, as the annotation file has it.
+        stride: frames from one snippet to the next.
+        window: frames that a snippet sees; the first is centred on half of it.
+        offset: frames to the centre of the first snippet, where that is not half the window.
+        fold: which of several annotation files, for releases with one a fold.
+        task: which of several annotation files (``verb``, ``noun``), tiers or attributes.
+        split: a published split: the share WITHOUT labels of a ``video_info_new_<share>.csv``, or its path.
+        subsets: names of the subsets to train and test on, as ``{"train": name, "test": name}`` or ``"train=name,test=name"``; or a
+            table ``video,subset``.
+        features: the feature folder, where there are several; several with commas are joined on channels in that order.
+        axes: ``TD`` (time first) or ``DT`` (time last), where the files do not tell.
+        durations: of the videos in seconds, a mapping or a table ``video,duration``, where the release has none.
+        allow_pickle: read pickles, through an unpickler that admits numpy arrays and torch tensors and nothing else.
+        layout: name of the layout, instead of recognising it.
+
+    Raises:
+        FileNotFoundError: a path does not exist.
+        ValueError: there is no layout of that name.
+        DataError: the layout is not known; times, axis order, fold or task are unclear, and the message names the option to give; or
+            places in the files are wrong, which are listed.
+    """
+    options = Options(
+        Path(annotations) if annotations is not None else None,
+        fps,
+        stride,
+        window,
+        offset,
+        fold,
+        task,
+        split,
+        subsets,
+        features,
+        axes,
+        durations,
+        allow_pickle,
+    )
+    return ReleaseReport(read_release(Path(path), options, layout), options)
+
+
+def read_release(path: Path, options: Options, layout: str | None = None) -> Release:
+    """A release with its roles, before anything in it is changed. Errors as for :func:`inspect_release`."""
+    for name in ("stride", "window", "offset"):
+        value = getattr(options, name)
+        if value is not None and not (isinstance(value, (int, float)) and np.isfinite(value) and value >= 0):
+            raise DataError(f"{name} must be a number of frames, got {value!r}")
+    files = Files(path, options.annotations)
+    if {"annotations.json", "features.npz"} <= {p.name for p in files.paths if p.parent == path}:
+        raise DataError(f"{path}: is a feature folder of this project already; use it as it is, features={str(path)!r}")
+    found, reason = recognise(files, layout)
+    release = found.read(files, options)
+    release.reason = reason
+    _fill_durations(release, files, options)
+    apply_split(release, files, options)
+    assign_roles(release, options)
+    release.notes += float64_note({v: r.source for v, r in release.videos.items() if r.source})
+    return release
+
+
+def _fill_durations(release: Release, files: Files, options: Options) -> None:
+    """Durations that the user gives, or a table in the release, for videos that have none."""
+    stated = read_durations(options.durations) if options.durations is not None else durations_beside(files)
+    matched = match_ids(release.root, list(release.videos), list(stated)) if stated else {}
+    for video, record in release.videos.items():
+        if video in matched and (record.duration_s is None or options.durations is not None):
+            record.duration_s = stated[matched[video]]
+    if options.durations is not None:
+        unknown = sorted(set(stated) - set(matched.values()))
+        raise_problems(release.root, [f"{v}: durations= names it, but it is not in the release" for v in unknown if not matched])
+        if unknown:
+            release.notes.append(f"durations= names {len(unknown)} video(s) that are not in the release: {listed(unknown)}")
