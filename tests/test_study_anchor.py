@@ -39,6 +39,7 @@ def frames(classes=("a", "b"), instances=(3, 3)):
     return truth, guesses.assign(score=rng.permutation(len(guesses)) / len(guesses))
 
 
+@pytest.mark.filterwarnings("ignore:[0-9]+ of the [0-9]+")
 def test_equal_classes_have_the_plain_map():
     truth, detections = frames()
     plain = evaluate_detections(truth, detections, (0.3, 0.5, 0.7)).mean_ap
@@ -46,6 +47,7 @@ def test_equal_classes_have_the_plain_map():
     assert mean_normalized_ap(truth, detections, (0.3, 0.5, 0.7)) == pytest.approx(plain)
 
 
+@pytest.mark.filterwarnings("ignore:[0-9]+ of the [0-9]+")
 def test_a_rare_class_is_not_blamed_for_being_rare():
     truth, detections = frames(instances=(8, 2))
     plain = evaluate_detections(truth, detections, (0.5,))

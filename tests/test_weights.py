@@ -8,7 +8,7 @@ def test_what_is_written_is_read(tmp_path):
     parts = {"model": {"layer.weight": torch.arange(6.0).reshape(2, 3).T, "bias": torch.ones(2)}, "optimizer": {"0.step": torch.tensor(3)}}
     write_weights(tmp_path / "w.safetensors", parts, {"about": "text"})
     found, header = read_weights(tmp_path / "w.safetensors")
-    assert header == {"about": "text"}
+    assert header == {"about": "text", "digest": header["digest"]}
     assert {part: list(named) for part, named in found.items()} == {"model": ["bias", "layer.weight"], "optimizer": ["0.step"]}
     for part, named in parts.items():
         for name, tensor in named.items():
