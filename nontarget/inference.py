@@ -17,6 +17,7 @@ from torch import Tensor
 from nontarget.config import InferenceConfig, Protocol, is_finite_number
 from nontarget.data import Clips, DataError, Video, make_clips
 from nontarget.data.folder import pooled
+from nontarget.data.videos import LENGTH_TOLERANCE, RATE_TOLERANCE, is_off
 from nontarget.detectors.base import Candidates, DetectorOutput, forward_batches
 from nontarget.nms import soft_nms
 from nontarget.runtime.progress import progress_bar
@@ -24,8 +25,6 @@ from nontarget.trained import TrainedDetector
 
 INFERENCE_VERSION = 2
 COLUMNS = ["video_id", "label", "start_s", "end_s", "score"]
-RATE_TOLERANCE = 0.02
-"""Share by which the feature rate may differ from that of training without a word."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def detect(
         duration = len(array) / feature_fps if durations_s is None else durations_s.get(video_id)
         if duration is None or not (is_finite_number(duration) and duration > 0):
             raise DataError(f"{video_id}: durations_s must give it a positive number of seconds, got {duration!r}")
-        if abs(len(array) - duration * feature_fps) > max(2, 0.1 * duration * feature_fps):
+        if is_off(len(array), duration * feature_fps, LENGTH_TOLERANCE):
             raise DataError(
                 f"{video_id}: {len(array)} feature steps at feature_fps {feature_fps:g} last {len(array) / feature_fps:g} s, and "
                 f"durations_s says {duration:g} s (seconds, not frames)"

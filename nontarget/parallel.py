@@ -60,9 +60,6 @@ def run_all(
                         "a worker process died: out of memory, or started by a script without `if __name__ == '__main__':` "
                         "(see multiprocessing, spawn); workers=1 needs no such line"
                     ) from error
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
     records = {key: store.read(key) for key in keys}
     if vanished := [str(store.record_path(key)) for key, record in records.items() if record is None]:
         raise FileNotFoundError(

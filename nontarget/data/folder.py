@@ -18,14 +18,11 @@ from nontarget.data.annotations import UNLABELED, AnnotationFile, load_json, rai
 from nontarget.data.checksums import read_checksums
 from nontarget.data.class_lists import stated_class_lists
 from nontarget.data.external import read_external_scores
-from nontarget.data.videos import DataError, Dataset, LabeledVideo, Video
+from nontarget.data.videos import LENGTH_TOLERANCE, RATE_TOLERANCE, DataError, Dataset, LabeledVideo, Video, is_off
 from nontarget.runtime.files import atomic_write
 
 FILES = ("annotations.json", "features.npz")
 EXTERNAL = "external_scores.json"
-
-RATE_TOLERANCE = 0.02
-"""Share by which the length of a video's features may differ from its duration without a word."""
 
 
 def read_feature_folder(folder: str | Path, name: str | None = None, protocol: Protocol | None = None) -> Dataset:
@@ -212,7 +209,7 @@ def _read_features(path: Path, wanted: list[str], annotations: AnnotationFile, f
     except (zipfile.BadZipFile, EOFError, ValueError, OSError) as error:
         raise DataError(f"{path}: not a readable npz archive, perhaps an interrupted download ({error})") from error
     ratios = [len(x) / (annotations.videos[v].duration_s * fps) for v, x in features.items() if len(x) >= 50]
-    if len(ratios) >= 5 and abs(float(np.median(ratios)) - 1) > 0.02:
+    if len(ratios) >= 5 and abs(float(np.median(ratios)) - 1) > RATE_TOLERANCE:
         problems.append(f"the features of most videos last {np.median(ratios):.3f} times as long as the videos at feature_fps {fps:g}")
     if len(dims) > 1:
         problems.append(f"all videos need one feature dimension, got {', '.join(f'{d} ({v})' for d, v in dims.items())}")
@@ -226,7 +223,7 @@ def _warn_of_rates(path: Path, features: Mapping[str, NDArray[np.float32]], anno
     odd = {}
     for video, array in features.items():
         expected = annotations.videos[video].duration_s * fps
-        if abs(len(array) - expected) > max(2, RATE_TOLERANCE * expected):
+        if is_off(len(array), expected, RATE_TOLERANCE):
             odd[video] = f"{video} ({len(array)} steps, about {expected:.0f} are expected)"
     if odd:
         named = ", ".join(list(odd.values())[:5]) + (", ..." if len(odd) > 5 else "")
@@ -255,7 +252,7 @@ def _feature_problem(array: NDArray[np.generic], duration_s: float, fps: float) 
         largest = np.finfo(np.float32).max
         return f"features must fit float32, at most {largest:.2g}, got {array[step, dim]:g} at step {step}, dimension {dim}"
     expected = duration_s * fps
-    if abs(len(array) - expected) > max(2, 0.1 * expected):
+    if is_off(len(array), expected, LENGTH_TOLERANCE):
         return f"{len(array)} feature steps for {duration_s:g} s; at feature_fps {fps:g} about {expected:.0f} are expected"
     return None
 

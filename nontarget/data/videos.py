@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 from nontarget.config import Protocol
 from nontarget.segments import TimeGrid
 
+RATE_TOLERANCE = 0.02
+"""Share by which a feature rate, or the length of a video's features, may be off without a word."""
+LENGTH_TOLERANCE = 0.1
+"""Share by which the length of a video's features may differ from its duration at all."""
+
 
 class DataError(ValueError):
     """Something is wrong with a file of the user; the message names the file, the value and what would be accepted."""
@@ -133,3 +138,8 @@ class Dataset:
                 for v in videos
             }
         }
+
+
+def is_off(steps: int, expected: float, tolerance: float) -> bool:
+    """Whether a video has more or fewer feature steps than expected, by more than two steps and more than a share of them."""
+    return abs(steps - expected) > max(2, tolerance * expected)
