@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from nontarget.runtime.digests import intact, with_digest, without_digest
-from nontarget.runtime.files import atomic_write, check_replaceable, check_writable
+from nontarget.runtime.digests import intact, read_record, write_record
+from nontarget.runtime.files import check_replaceable, check_writable
 from nontarget.runtime.locks import locked
 from nontarget.runtime.tables import check_signed, read_table, write_table
 
@@ -68,7 +68,7 @@ class ResultStore:
         """The record of a run, or None. A file that is not what was written (renamed, edited, cut off) is set aside with a warning."""
 
         def read(path: Path) -> Record:
-            record = without_digest(json.loads(path.read_text(encoding="utf-8")))
+            record = read_record(path)
             if not record["key"] == key == identity_key(record["identity"]):
                 raise ValueError("not the record that its name says")
             return record
@@ -81,9 +81,7 @@ class ResultStore:
 
     def write(self, record: Record) -> None:
         """Add a record: whole, or on an error (OSError) not at all."""
-        text = json.dumps(with_digest(record), indent=1, allow_nan=False)
-        with atomic_write(self.record_path(record["key"])) as file:
-            file.write(text.encode())
+        write_record(self.record_path(record["key"]), record)
 
     def records(self) -> Iterator[Record]:
         """All records."""

@@ -62,7 +62,7 @@ class TrainedDetector:
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such checkpoint")
         try:
-            parts, header = read_weights(path)
+            parts, header = read_weights(path, unsigned=True)
         except ValueError as error:
             raise DataError(f"{error}; take a copy that is whole, or train and save it again") from None
         if header.get("format") != FORMAT:

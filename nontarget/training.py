@@ -20,7 +20,7 @@ from nontarget.data import Clips, LabeledClips
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
 from nontarget.gradients import SHARE, Curve, gradient_shares
 from nontarget.rules.base import LearningRule
-from nontarget.runtime.digests import DIGEST, REMEDY, intact
+from nontarget.runtime.digests import intact
 from nontarget.runtime.provenance import code_version
 from nontarget.runtime.weights import read_weights, write_weights
 from nontarget.teacher import Teacher
@@ -282,8 +282,6 @@ def _read_stage(path: Path, models: dict[str, Detector], optimizer: torch.optim.
     try:
         parts, header = read_weights(path)  # FileNotFoundError, if there is none
         stage = Stage(**json.loads(header["stage"]))
-        if DIGEST not in header:
-            raise ValueError(f"it has no {DIGEST!r}; {REMEDY}")
     except FileNotFoundError:
         raise
     except (ValueError, KeyError, TypeError) as error:

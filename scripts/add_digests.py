@@ -14,7 +14,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from nontarget.runtime.digests import DIGEST, check_tensors, tensors_digest, with_digest, without_digest
+from nontarget.runtime.digests import DIGEST, check_tensors, tensors_digest, without_digest, write_record
 from nontarget.runtime.files import atomic_write
 from nontarget.runtime.locks import locked
 from nontarget.runtime.tables import signed_lines, unsigned_rows
@@ -50,11 +50,9 @@ def add_to_record(path: Path) -> tuple[int, list[str]]:
         if DIGEST in record:
             without_digest(record)
             return 0, []
-        text = json.dumps(with_digest(record), indent=1, allow_nan=False)
+        write_record(path, record)
     except (ValueError, TypeError) as error:
         return 0, [f"{path}: {error}"]
-    with atomic_write(path) as file:
-        file.write(text.encode())
     return 1, []
 
 

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from nontarget.runtime.files import atomic_write
+
 T = TypeVar("T")
 
 DIGEST = "digest"
@@ -95,9 +97,7 @@ def set_aside(path: Path, reason: object) -> None:
 
     Where the folder cannot be written, the file keeps its name and is left unused all the same.
     """
-    number = 1
-    while (aside := path.with_name(f"{path.name}.set-aside-{number}")).exists():
-        number += 1
+    aside = name_aside(path)
     try:
         os.rename(path, aside)
         where = f"it is kept as {aside.name}"
@@ -106,6 +106,31 @@ def set_aside(path: Path, reason: object) -> None:
     except OSError as error:
         where = f"it could not be renamed ({error.strerror})"
     warnings.warn(f"{path}: not used, and computed again where it is needed: {reason}; {where}", stacklevel=4)
+
+
+def name_aside(path: Path) -> Path:
+    """A free name beside a file, for what must not be used and is kept."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.set-aside-{number}")).exists():
+        number += 1
+    return aside
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a record as JSON with its digest: whole, or on an error (OSError, or ValueError for a number that is not finite) not at all."""
+    text = json.dumps(with_digest(record), indent=1, allow_nan=False)
+    with atomic_write(path) as file:
+        file.write(text.encode())
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read what :func:`write_record` wrote.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON, or see :func:`without_digest`.
+    """
+    return without_digest(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _canonical(content: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from nontarget.runtime.digests import DIGEST, REMEDY, digest_of
+from nontarget.runtime.digests import DIGEST, REMEDY, digest_of, name_aside
 from nontarget.runtime.files import atomic_write
 
 GROUP = "key"
@@ -82,10 +82,7 @@ def write_table(path: Path, frame: pd.DataFrame, **options: Any) -> None:
     if len(rows) != len(frame):
         raise ValueError(f"{path}: a cell of a committed table must not hold a line break")
     if old is not None and old.damaged:
-        number = 1
-        while (aside := path.with_name(f"{path.name}.set-aside-{number}")).exists():
-            number += 1
-        with atomic_write(aside) as file:
+        with atomic_write(name_aside(path)) as file:
             file.write(_encoded([old.header, *(text for _, text in old.damaged)]))
     with atomic_write(path) as file:
         file.write(_encoded(signed_lines(header, rows)))

@@ -27,13 +27,16 @@ def write_weights(path: str | Path, parts: Mapping[str, Mapping[str, Tensor]], h
         file.write(save(tensors, {**header, DIGEST: tensors_digest(tensors, header)}))
 
 
-def read_weights(path: str | Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str]]:
+def read_weights(path: str | Path, *, unsigned: bool = False) -> tuple[dict[str, dict[str, Tensor]], dict[str, str]]:
     """Read what :func:`write_weights` wrote: the parts, on the CPU, and the header.
+
+    Args:
+        path: of the file.
+        unsigned: read a file without a digest, too, as earlier versions wrote it; its header then has no ``digest``.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not in the safetensors format, it is cut off, or it was changed after it was written. A file without a
-            digest, as earlier versions wrote it, is read; its header then has no ``digest``.
+        ValueError: the file is not in the safetensors format, it is cut off, it has no digest, or it was changed after it was written.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -41,7 +44,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, dict[str, Tensor]], dict[s
             header = dict(file.metadata() or {})
     except SafetensorError as error:
         raise ValueError(f"{path}: not a readable safetensors file ({error})") from None
-    if DIGEST in header:
+    if DIGEST in header or not unsigned:
         try:
             check_tensors(tensors, header)
         except ValueError as error:

@@ -10,7 +10,6 @@ annotations, folds, thresholds and the normalised AP are the same.
 
 import argparse
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,8 +25,8 @@ from nontarget.experiment import evaluate, train
 from nontarget.metrics import match_detections, rank_detections
 from nontarget.results import ResultStore, default_results_folder, identity_key
 from nontarget.runtime.devices import resolve_device
-from nontarget.runtime.digests import intact, with_digest, without_digest
-from nontarget.runtime.files import atomic_write, check_writable
+from nontarget.runtime.digests import intact, read_record, write_record
+from nontarget.runtime.files import check_writable
 from nontarget.runtime.locks import locked
 from nontarget.runtime.provenance import provenance
 from nontarget.runtime.tables import read_table, write_table
@@ -200,7 +199,7 @@ def run_anchor(
     for subject, data in folds.items():
         experiment = anchor_experiment(data, **dict(settings or {}))
         path = folder / f"{subject}-{identity_key(experiment.identity())}.json"
-        record = _read_fold(path)
+        record = intact(path, read_record)
         if record is None and compute and subject in wanted:
             check_writable(folder)
             record = _write_fold(path, subject, experiment, ResultStore(folder), device, progress)
@@ -215,10 +214,6 @@ def read_anchor(path: Path | None = None) -> Anchor:
     path = path or default_results_folder() / "anchor.csv"
     scores = read_table(path, COLUMNS) if path.is_file() else pd.DataFrame(columns=COLUMNS)
     return Anchor(scores.set_index("subject"), SUBJECTS)
-
-
-def _read_fold(path: Path) -> dict[str, Any] | None:
-    return intact(path, lambda path: without_digest(json.loads(path.read_text(encoding="utf-8"))))
 
 
 def _write_fold(path: Path, subject: str, experiment: ExperimentOn, store: ResultStore, device: str, progress: bool) -> dict[str, Any]:
@@ -241,8 +236,7 @@ def _write_fold(path: Path, subject: str, experiment: ExperimentOn, store: Resul
         },
         "provenance": provenance(resolve_device(device), 1),
     }
-    with atomic_write(path) as file:
-        file.write(json.dumps(with_digest(record), indent=1, allow_nan=False).encode())
+    write_record(path, record)
     return record
 
 
