@@ -27,7 +27,7 @@ from nontarget.study.anchor import read_anchor
 from nontarget.study.failures import failures
 from nontarget.study.gate_checks import ORACLE_WITHIN, QUESTIONS
 from nontarget.study.gates import gate_states, summary
-from nontarget.study.pages import anywhere, gate_reports, gates_findings
+from nontarget.study.pages import gate_reports, gates_findings
 from nontarget.study.report import decompositions
 from nontarget.study.reproduce import DATASETS, GATE_RATIOS, main_ratio
 
@@ -80,7 +80,7 @@ for report in reports:
 # Self-training on the hidden truth, and the detector with a true class or a true mask, show what a failing gate is due to.
 
 # %%
-failures(reports, anywhere(), decompositions())
+failures(reports, decompositions())
 
 # %% [markdown]
 # ## An outside anchor

@@ -1,56 +1,50 @@
 """Why a gate fails, from the rows of the oracles: what would move the number, and what a comparison there can still show."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import pandas as pd
 
-from nontarget.experiment import Experiment
 from nontarget.results import Record
 from nontarget.study.decomposition import AS_IS
-from nontarget.study.gates import GateReport, Lookup, gate_seeds
+from nontarget.study.gate_checks import MIDDLE, MIDDLE_RATIO, is_label_free
+from nontarget.study.gates import GateReport
 from nontarget.study.texttable import TextTable, interval_text, paired_interval, percent
 
 
-def failures(reports: Sequence[GateReport], lookup: Lookup, decompositions: pd.DataFrame) -> TextTable:
+def failures(reports: Sequence[GateReport], decompositions: pd.DataFrame) -> TextTable:
     """A row for each failing gate of each data set and label ratio: what failed, and what the oracles say of it.
 
     Args:
-        reports: of :func:`nontarget.study.gates.gates`, with the default seeds.
-        lookup: of records, as for the gates.
+        reports: of :func:`nontarget.study.gates.gates`.
         decompositions: rows of ``decomposition.csv``.
     """
     rows = [
         {"Data": report.title, "Gate": f"({gate.name})", "Held-out data": gate.sentence, "What the oracles say": reason}
         for report in reports
         for gate in report.failing
-        if (reason := explanation(report, gate.name, lookup, decompositions))
+        if (reason := explanation(report, gate.name, decompositions))
     ]
     caption = "Gates that fail on held-out data, and why: differences in points of average mAP with 95 % intervals over seeds."
     return TextTable(pd.DataFrame(rows, columns=["Data", "Gate", "Held-out data", "What the oracles say"]), caption, "gate-failures")
 
 
-def explanation(report: GateReport, gate: str, lookup: Lookup, decompositions: pd.DataFrame) -> str:
+def explanation(report: GateReport, gate: str, decompositions: pd.DataFrame) -> str:
     """The explanation of one failing gate, in sentences; it says so where the runs behind it are missing.
 
     Args:
         report: of the data set and label ratio.
         gate: letter of the gate.
-        lookup: of records.
         decompositions: rows of ``decomposition.csv``.
     """
-    seeds = gate_seeds(report.dataset, report.label_ratio)
 
-    def records(rule: str, label_ratio: float = report.label_ratio) -> dict[int, Record]:
-        run = Experiment(report.dataset, rule, label_ratio, held_out=True)
-        looked_up = {seed: lookup(replace(run, seed=seed)) for seed in seeds}
-        return {seed: record for seed, record in looked_up.items() if record is not None}
+    def records(name: str) -> dict[int, Record]:
+        return {seed: record for seed, record in report.records.get(name, {}).items() if record is not None}
 
-    def maps(rule: str, label_ratio: float = report.label_ratio) -> pd.Series:
-        return pd.Series({seed: 100 * record["scores"]["avg"] for seed, record in records(rule, label_ratio).items()}, dtype=float)
+    def maps(name: str) -> pd.Series:
+        return pd.Series({seed: 100 * record["scores"]["avg"] for seed, record in records(name).items()}, dtype=float)
 
     if gate == "a":
-        return _saturation(maps("fully supervised"), maps("supervised only", 0.4), maps("supervised only"), report.label_ratio)
+        return _saturation(maps("fully supervised"), maps(MIDDLE), maps("supervised only"), report.label_ratio)
     if gate == "b":
         return _recovered(maps("oracle"), maps("pre-trained only"), maps("fully supervised"))
     if gate == "d":
@@ -69,9 +63,9 @@ def _saturation(full: pd.Series, middle: pd.Series, few: pd.Series, label_ratio:
         return "The runs with more labels are missing."
     spread = max(float(s.std()) for s in (full, middle))
     return (
-        f"{percent(0.4)} of the labels reach {100 * middle.mean() / full.mean():.0f} % of what all labels reach ({full.mean():.1f}), "
-        f"so that the rest is worth no more than the spread over seeds ({spread:.1f}). From {percent(label_ratio)} to all labels the gain "
-        f"is {interval_text(**paired_interval(full - few))} points: a rule that closes a good part of this gap would show."
+        f"{percent(MIDDLE_RATIO)} of the labels reach {100 * middle.mean() / full.mean():.0f} % of what all labels reach "
+        f"({full.mean():.1f}), so that the rest is worth no more than the spread over seeds ({spread:.1f}). "
+        f"From {percent(label_ratio)} to all labels the gain is {interval_text(**paired_interval(full - few))} points: a rule that closes a good part of this gap would show."
     )
 
 
@@ -94,7 +88,7 @@ def _label_free(supervised: Mapping[int, Record], baseline: Mapping[int, Record]
         if not stages:
             return "The shares of the gradient are missing."
         mean = pd.DataFrame(stages).mean()
-        shares[name] = 100 * mean[[c for c in mean.index if c != "labeled" and not c.startswith("unlabeled_")]].max()
+        shares[name] = 100 * mean[list(filter(is_label_free, mean.index))].max()
     return (
         f"In self-training the largest share of a label-free loss is {shares['supervised only']:.0f} % for *supervised only*, whose "
         f"few labelled clips are nearly fitted, and {shares['the baseline']:.0f} % for the baseline, which learns from "

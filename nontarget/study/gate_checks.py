@@ -129,6 +129,11 @@ def no_harm(runs: GateRuns) -> Gate:
     return _gate("c", _verdict(checks), " ".join(dict.fromkeys(sentences)), **numbers)
 
 
+def is_label_free(loss: str) -> bool:
+    """Whether a loss is the same whatever the learning rule: those of classes are the rules' own."""
+    return loss != "labeled" and not loss.startswith("unlabeled_")
+
+
 def gradient(runs: GateRuns) -> Gate:
     """Gate (d): gradient shares of the losses that are the same whatever the rule; those of classes are the rules' own."""
     largest: tuple[float, str] = (-1.0, "")
@@ -140,7 +145,7 @@ def gradient(runs: GateRuns) -> Gate:
             return _gate("d", None, f"The records of {rule} do not hold the shares of the gradient.")
         frame = pd.concat([pd.DataFrame(by_stage).unstack() for by_stage in shares], axis=1).T
         for (stage, loss), share in frame.mean().items():
-            if loss != "labeled" and not loss.startswith("unlabeled_"):
+            if is_label_free(loss):
                 largest = max(largest, (float(share), f"{loss} in the stage {stage} of {rule}"))
     share, where = largest
     if not where:

@@ -5,7 +5,7 @@ comparison of rules where a gate fails, or was not computed, is marked as such.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -48,6 +48,8 @@ class GateReport:
     label_ratio: float
     num_seeds: int
     gates: tuple[Gate, ...]
+    records: Mapping[str, Mapping[int, Record | None]] = field(default_factory=dict, repr=False)
+    """Behind the gates, by run and seed; None where there is none."""
 
     @property
     def failing(self) -> tuple[Gate, ...]:
@@ -162,7 +164,7 @@ def gates(
         caps_hold(runs, [name for name in cells if name.startswith(DOUBLED)]),
         trivial(runs, key_of, decompositions),
     )
-    return GateReport(about["name"], about["simulated"], label_ratio, len(seeds), found)
+    return GateReport(about["name"], about["simulated"], label_ratio, len(seeds), found, records)
 
 
 def records_in(store: ResultStore | None = None, source: str = "stored") -> Lookup:

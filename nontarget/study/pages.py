@@ -110,9 +110,8 @@ def gate_reports(
     return {cell: gates(*cell, lookup=lookup, decompositions=rows, **settings) for cell in cells}
 
 
-def anywhere(store: ResultStore | None = None) -> Lookup:
+def anywhere(store: ResultStore) -> Lookup:
     """Records of the committed table and, where it has none, of this machine."""
-    store = store or ResultStore()
     metrics = store.metrics()
 
     def lookup(experiment: Experiment) -> Record | None:
