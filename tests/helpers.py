@@ -12,6 +12,12 @@ from nontarget.data.simulate import TWINS, simulate_twin
 
 TINY_TWIN = {"num_train": 24, "num_test": 8, "num_classes": 4, "group_size": 2, "feature_dim": 8}
 TINY_TRAINING = {"pretrain_epochs": 2, "selftrain_epochs": 2, "batch_size": 8, "steps_per_epoch": 3}
+TINY = {
+    "label_ratio": 0.25,
+    "twin_settings": TINY_TWIN,
+    "training_settings": TINY_TRAINING,
+    "detector_settings": {"embed_dim": 16, "mask_dim": 8},
+}
 
 
 def tiny_dataset(**changes):

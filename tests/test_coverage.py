@@ -50,7 +50,7 @@ def test_the_bar_and_the_precedence_are_passed_on():
 
 
 def test_a_record_has_it_and_full_supervision_hides_nothing(tmp_path):
-    from test_experiment import TINY
+    from helpers import TINY
 
     store = ResultStore(tmp_path)
     training = train(Experiment(**TINY, rule="non-target"), store, device="cpu", progress=False)
@@ -61,7 +61,7 @@ def test_a_record_has_it_and_full_supervision_hides_nothing(tmp_path):
 
 
 def test_a_look_at_every_epoch(tmp_path):
-    from test_experiment import TINY
+    from helpers import TINY
 
     seen = []
     experiment = Experiment(**TINY, rule="non-target")

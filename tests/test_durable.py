@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import TINY_TRAINING, TINY_TWIN, tiny_dataset
+from helpers import TINY, TINY_TRAINING, tiny_dataset
 from test_results import IDENTITY, record
 
 from nontarget.data import Annotations, DataError, LabeledVideo, load_dataset, read_annotations, split_dataset, write_feature_folder
@@ -31,12 +31,6 @@ from nontarget.runtime.tables import read_table, table_lines, write_table
 from nontarget.runtime.workers import worker_pool
 
 ROOT = Path(__file__).resolve().parents[1]
-TINY = {
-    "label_ratio": 0.25,
-    "twin_settings": TINY_TWIN,
-    "training_settings": TINY_TRAINING,
-    "detector_settings": {"embed_dim": 16, "mask_dim": 8},
-}
 
 
 @pytest.fixture

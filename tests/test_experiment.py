@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import TINY_TRAINING, TINY_TWIN, tiny_dataset
+from helpers import TINY, TINY_TRAINING, tiny_dataset
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -20,13 +20,6 @@ from nontarget.results import ResultStore, identity_key
 from nontarget.runtime.devices import resolve_device
 from nontarget.runtime.digests import tensors_digest
 from nontarget.training import train_stage
-
-TINY = {
-    "label_ratio": 0.25,
-    "twin_settings": TINY_TWIN,
-    "training_settings": TINY_TRAINING,
-    "detector_settings": {"embed_dim": 16, "mask_dim": 8},
-}
 
 
 @pytest.fixture

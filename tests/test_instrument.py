@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import TINY_TRAINING, TINY_TWIN, as_trained, tiny_dataset, video
+from helpers import TINY, TINY_TRAINING, TINY_TWIN, as_trained, tiny_dataset, video
 from safetensors.torch import load_file
-from test_experiment import TINY
 from test_inference import Fixed
 from test_training import CONFIG, fresh, prepare, same_weights
 

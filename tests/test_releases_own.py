@@ -210,8 +210,17 @@ def test_a_release_is_read_from_within_its_folder_and_through_a_link(tmp_path, m
 
 
 class Evil:
+    """Makes a file in the folder where the test runs, if a pickle of it is run."""
+
     def __reduce__(self):
-        return os.system, ("touch /tmp/nontarget-was-here",)
+        return os.system, ("touch was-here",)
+
+
+@pytest.fixture
+def ran(tmp_path, monkeypatch):
+    """The file that :class:`Evil` would make."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "was-here"
 
 
 def slowfast(root, content):
@@ -239,14 +248,14 @@ def test_pickles_are_refused_and_read_when_allowed(tmp_path, make):
     ("content", "named"),
     [(Evil(), "system"), (features(lambda x: x) | {"feature_frames": Evil()}, "system"), (eval, "eval"), (pickle.loads, "loads")],
 )
-def test_malicious_pickles_do_not_run(tmp_path, content, named):
+def test_malicious_pickles_do_not_run(tmp_path, content, named, ran):
     slowfast(tmp_path, content)
     with pytest.raises(DataError, match=rf"asks for .*{named}, which is refused"):
         inspect_release(tmp_path, allow_pickle=True)
-    assert not os.path.exists("/tmp/nontarget-was-here")
+    assert not ran.exists()
 
 
-def test_a_program_inside_a_tensors_bytes_does_not_run(tmp_path):
+def test_a_program_inside_a_tensors_bytes_does_not_run(tmp_path, ran):
     class Hidden:
         def __reduce__(self):
             return torch.storage._load_from_bytes, (pickle.dumps(Evil()),)
@@ -257,7 +266,7 @@ def test_a_program_inside_a_tensors_bytes_does_not_run(tmp_path):
     torch.save(Evil(), tmp_path / "training" / "v.pkl")
     with pytest.raises(DataError, match="only tensors and plain containers"):
         inspect_release(tmp_path, allow_pickle=True)
-    assert not os.path.exists("/tmp/nontarget-was-here")
+    assert not ran.exists()
 
 
 def test_object_arrays_run_nothing_either(tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_experiment import TINY
+from helpers import TINY
 
 from nontarget.config import InferenceConfig, Protocol
 from nontarget.experiment import Experiment, evaluate, train

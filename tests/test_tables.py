@@ -4,9 +4,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import dataset_of, labeled
+from helpers import TINY, dataset_of, labeled
 from scipy import stats
-from test_experiment import TINY
 
 from nontarget import plotting
 from nontarget.experiment import Experiment
