@@ -65,7 +65,8 @@ def _saturation(full: pd.Series, middle: pd.Series, few: pd.Series, label_ratio:
     return (
         f"{percent(MIDDLE_RATIO)} of the labels reach {100 * middle.mean() / full.mean():.0f} % of what all labels reach "
         f"({full.mean():.1f}), so that the rest is worth no more than the spread over seeds ({spread:.1f}). "
-        f"From {percent(label_ratio)} to all labels the gain is {interval_text(**paired_interval(full - few))} points: a rule that closes a good part of this gap would show."
+        f"From {percent(label_ratio)} to all labels the gain is {interval_text(**paired_interval(full - few))} points: a rule that closes "
+        "a good part of this gap would show."
     )
 
 
