@@ -191,5 +191,5 @@ def test_the_run_button_leads_to_the_command(browser, book):
         assert not command.is_visible()
         link.evaluate("a => a.click()")
         command.wait_for(state="visible", timeout=5_000)
-        assert "papermill notebooks/tables.ipynb" in command.inner_text()
+        assert "papermill notebooks/table2.ipynb" in command.inner_text()
         assert len(visit.context.pages) == 1, "on the same page"
