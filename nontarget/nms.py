@@ -1,5 +1,6 @@
 """Soft non-maximum suppression of segments (Sec. 3.6; Bodla et al. 2017), of all classes and videos in one call."""
 
+from numbers import Integral, Real
 from typing import Literal, get_args
 
 import torch
@@ -157,8 +158,16 @@ def _check_nms_arguments(
     for name, tensor in (("scores", scores), ("labels", labels), ("videos", videos)):
         if tensor is not None and tensor.shape != segments.shape[:1]:
             raise ValueError(f"{name} must have shape {tuple(segments.shape[:1])} like segments, got {tuple(tensor.shape)}")
-    if method not in get_args(NmsMethod):
+    devices = {tensor.device for tensor in (segments, scores, labels, videos) if tensor is not None}
+    if len(devices) > 1:
+        raise ValueError(f"segments, scores, labels and videos must be on one device, got {sorted(map(str, devices))}")
+    if not (isinstance(method, str) and method in get_args(NmsMethod)):
         raise ValueError(f"method must be one of {get_args(NmsMethod)}, got {method!r}")
+    for name, value in (("iou_threshold", iou_threshold), ("sigma", sigma), ("min_score", min_score)):
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise TypeError(f"{name} must be a number, got {value!r}")
+    if max_detections is not None and (not isinstance(max_detections, Integral) or isinstance(max_detections, bool)):
+        raise TypeError(f"max_detections must be a whole number, or None for no limit, got {max_detections!r}")
     if not 0 <= iou_threshold <= 1:
         raise ValueError(f"iou_threshold must be in [0, 1], got {iou_threshold!r}")
     most = torch.finfo(torch.promote_types(segments.dtype, torch.float32)).max / 8  # sums of four bounds are finite

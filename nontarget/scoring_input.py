@@ -1,7 +1,6 @@
 """What :func:`nontarget.evaluate_detections` is given, as checked tables; and warnings where truth and detections do not fit."""
 
 import difflib
-import json
 import warnings
 from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
@@ -11,9 +10,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from nontarget.runtime.readers import read_json
+
 InstanceSource: TypeAlias = Mapping[Any, Any] | str | PathLike[str] | pd.DataFrame
 
 TRUTH_COLUMNS = ("video_id", "label", "start_s", "end_s")
+DETECTIONS_LIMIT = 2**29
+"""Bytes of a file: a thousand detections in each of ActivityNet's 4,700 validation videos take 420 MB."""
 _EXAMPLES = 5
 
 
@@ -165,26 +168,10 @@ def _mapping(source: Any, argument: str, key: str) -> tuple[str, Mapping[Any, An
     name = argument
     if isinstance(source, (str, PathLike)):
         name = f"{argument} ({source})"
-        source = _read_json(source, name)
+        source = read_json(source, DETECTIONS_LIMIT)
     if not isinstance(source, Mapping) or not isinstance(source.get(key), Mapping):
         raise ValueError(f"{name}: expected a mapping with the key {key!r} (ActivityNet style), or a DataFrame, got {_short(source)}")
     return name, source[key]
-
-
-def _read_json(path: str | PathLike[str], name: str) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            seen: set[str] = set()
-            twice = sorted({k for k, _ in pairs if k in seen or seen.add(k)})  # type: ignore[func-returns-value]
-            raise ValueError(f"{name}: {', '.join(map(repr, twice[:_EXAMPLES]))} is listed more than once in one object")
-        return found
-
-    with open(path, encoding="utf-8-sig") as file:
-        try:
-            return json.load(file, object_pairs_hook=unique)
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ValueError(f"{name}: not a JSON file ({error})") from None
 
 
 def _checked(frame: pd.DataFrame, name: str, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -15,14 +15,15 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from nontarget.batches import TrainingData, training_batches
-from nontarget.config import TRAINING_PRESETS, TrainingConfig
+from nontarget.config import TRAINING_PRESETS, TrainingConfig, is_finite_number
 from nontarget.data import Clips, LabeledClips
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
 from nontarget.gradients import SHARE, Curve, gradient_shares
 from nontarget.rules.base import LearningRule
 from nontarget.runtime.digests import DIGEST, REMEDY, intact
 from nontarget.runtime.provenance import code_version
-from nontarget.runtime.weights import read_weights, write_weights
+from nontarget.runtime.readers import foreign_errors, parse_json
+from nontarget.runtime.weights import check_state, read_weights, write_weights
 from nontarget.teacher import Teacher
 
 TRAINING_VERSION = 2
@@ -279,21 +280,25 @@ def _write_stage(path: Path, stage: Stage, models: dict[str, Detector], optimize
 
 
 def _read_stage(path: Path, models: dict[str, Detector], optimizer: torch.optim.Optimizer | None = None) -> Stage:
-    try:
+    with foreign_errors(path, "not weights of this library, or cut off or changed"):
         parts, header = read_weights(path)  # FileNotFoundError, if there is none
-        stage = Stage(**json.loads(header["stage"]))
+        stage = Stage(**parse_json(header["stage"], f"{path}: stage"))
         if DIGEST not in header:
             raise ValueError(f"it has no {DIGEST!r}; {REMEDY}")
-    except FileNotFoundError:
-        raise
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not weights of this library, or cut off or changed ({error})") from None
+        for name, model in models.items():
+            check_state(path, model, parts[name])
+        if not (isinstance(stage.epoch, int) and stage.epoch >= 0 and isinstance(stage.curve, list) and is_finite_number(stage.seconds)):
+            raise ValueError("it does not say how far training has come")
+        state: dict[int, dict[str, Tensor]] = {}
+        if optimizer is not None:
+            shapes = [parameter.shape for group in optimizer.param_groups for parameter in group["params"]]
+            for key, tensor in parts.get("optimizer", {}).items():
+                index, name = key.split(".")
+                if tensor.ndim and tensor.shape != shapes[int(index)]:
+                    raise ValueError(f"optimizer.{key} must have shape {tuple(shapes[int(index)])}, got {tuple(tensor.shape)}")
+                state.setdefault(int(index), {})[name] = tensor
     for name, model in models.items():
         model.load_state_dict(parts[name])
     if optimizer is not None:
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in parts.get("optimizer", {}).items():
-            index, name = key.split(".")
-            state.setdefault(int(index), {})[name] = tensor
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
     return stage

@@ -9,11 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nontarget.config import Protocol
+from nontarget.runtime.readers import DataError as DataError
 from nontarget.segments import TimeGrid
-
-
-class DataError(ValueError):
-    """Something is wrong with a file of the user; the message names the file, the value and what would be accepted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from nontarget.runtime.digests import DIGEST, check_tensors, tensors_digest
 from nontarget.runtime.files import atomic_write
+from nontarget.runtime.readers import DataError, foreign_errors, read_tensors
 
 
 def write_weights(path: str | Path, parts: Mapping[str, Mapping[str, Tensor]], header: Mapping[str, str]) -> None:
@@ -32,22 +32,33 @@ def read_weights(path: str | Path) -> tuple[dict[str, dict[str, Tensor]], dict[s
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not in the safetensors format, it is cut off, or it was changed after it was written. A file without a
+        DataError: the file is not in the safetensors format, it is cut off, or it was changed after it was written. A file without a
             digest, as earlier versions wrote it, is read; its header then has no ``digest``.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in list(file.keys())}
-            header = dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error})") from None
+    tensors, header = read_tensors(path)
     if DIGEST in header:
-        try:
+        with foreign_errors(path, "not what was written"):
             check_tensors(tensors, header)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
     parts: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         part, _, name = key.partition(".")
         parts.setdefault(part, {})[name] = tensor
     return parts, header
+
+
+def check_state(path: str | Path, module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Compare tensors of a file with those of a module, which ``load_state_dict`` would convert to another type in silence.
+
+    Raises:
+        DataError: names, shapes or types differ; ``path``, where the tensors come from, begins the message.
+    """
+    own = module.state_dict()
+    different = sorted(own.keys() ^ state.keys())
+    if different:
+        raise DataError(f"{path}: the detector's tensors have other names: {', '.join(different[:5])} is on one side alone")
+    for name, tensor in own.items():
+        stored = state[name]
+        if (stored.shape, stored.dtype) != (tensor.shape, tensor.dtype):
+            raise DataError(
+                f"{path}: {name} must have shape {tuple(tensor.shape)} and type {tensor.dtype}, got {tuple(stored.shape)}, {stored.dtype}"
+            )
