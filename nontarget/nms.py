@@ -55,7 +55,7 @@ def soft_nms(
     candidates = (scores >= min_score).nonzero().squeeze(1)
     if candidates.numel() == 0:
         return candidates, scores[:0]
-    limit = len(candidates) if max_detections is None else max_detections
+    limit = len(candidates) if max_detections is None else min(max_detections, len(candidates))
 
     key = videos[candidates] * (labels.max() + 1) + labels[candidates]
     _, group, sizes = key.unique(return_inverse=True, return_counts=True)
@@ -144,7 +144,7 @@ def _check_nms_arguments(
         ("labels", labels, "int"),
         ("videos", videos, "int"),
     ):
-        if tensor is None:
+        if tensor is None and name in ("labels", "videos"):
             continue
         if (
             not isinstance(tensor, Tensor)
@@ -153,6 +153,8 @@ def _check_nms_arguments(
             or tensor.is_complex()
         ):
             raise TypeError(f"{name} must be a tensor of {kind}s, got {getattr(tensor, 'dtype', type(tensor).__name__)}")
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+            raise TypeError(f"{name} must be a dense tensor with numbers, got layout {tensor.layout} on {tensor.device}")
     if segments.ndim != 2 or segments.shape[1] != 2:
         raise ValueError(f"segments must be [N, 2] (start, end), got shape {tuple(segments.shape)}")
     for name, tensor in (("scores", scores), ("labels", labels), ("videos", videos)):

@@ -121,7 +121,7 @@ class ResultStore:
             checksum = identity["dataset"]["checksum"] or rows["dataset_checksum"].iloc[0]
             if identity_key({**identity, "dataset": {**identity["dataset"], "checksum": checksum}}) == key:
                 with foreign_errors(self.metrics_path, f"the rows of {key} are not those of a run"):
-                    return Found("current", _record_of(rows))
+                    return Found("current", _record_of(rows, f"{self.metrics_path}: gradient_share of {key}"))
         return Found("stale" if len(same) else "missing")
 
     def commit(self, records: Iterable[Record]) -> int:
@@ -209,8 +209,8 @@ def _describe(identity: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _record_of(rows: pd.DataFrame) -> Record:
-    """A record as far as the committed table tells it."""
+def _record_of(rows: pd.DataFrame, place: str) -> Record:
+    """A record as far as the committed table tells it; ``place`` says in messages where its gradient shares stand."""
     first = rows.iloc[0]
     order = rows.set_index("tiou")["mean_ap"].astype(float)
     names = ("num_videos", "num_instances", "num_detections", "num_labeled", "num_unlabeled")
@@ -219,6 +219,6 @@ def _record_of(rows: pd.DataFrame) -> Record:
         "scores": {tiou: float(order[tiou]) for tiou in sorted(order.index)},
         "scored": {name.removeprefix("num_"): int(first[name]) for name in names},
         "occupancy": rows.loc[rows["tiou"] == "avg", COVERAGE_COLUMNS].iloc[0].dropna().to_dict(),
-        "gradient_share": parse_json(rows.loc[rows["tiou"] == "avg", "gradient_share"].iloc[0] or "{}", "gradient_share"),
+        "gradient_share": parse_json(rows.loc[rows["tiou"] == "avg", "gradient_share"].iloc[0] or "{}", place),
         "provenance": {c: first[c] for c in ("device", "torch", "commit", "date")} | {"seconds": {"total": float(first["seconds"])}},
     }

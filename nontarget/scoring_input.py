@@ -66,6 +66,11 @@ def detection_table(source: InstanceSource) -> pd.DataFrame:
     return _checked(pd.DataFrame(rows, columns=list(columns), dtype=object), name, columns)
 
 
+def argument_name(argument: str, source: InstanceSource) -> str:
+    """What messages call an argument: with the path, where it is a file."""
+    return f"{argument} ({source})" if isinstance(source, (str, PathLike)) else argument
+
+
 def names_of(argument: str, names: Iterable[Any]) -> frozenset[Any]:
     """A list of ids or labels; a bare string, whose letters would be taken for ids, is refused."""
     if isinstance(names, (str, bytes, Mapping)) or not isinstance(names, Iterable):
@@ -165,9 +170,8 @@ def _entries(given: Any, where: str) -> list[Mapping[str, Any]]:
 
 def _mapping(source: Any, argument: str, key: str) -> tuple[str, Mapping[Any, Any]]:
     """The mapping under ``key``, and the name of its source for messages."""
-    name = argument
+    name = argument_name(argument, source)
     if isinstance(source, (str, PathLike)):
-        name = f"{argument} ({source})"
         source = read_json(source, DETECTIONS_LIMIT)
     if not isinstance(source, Mapping) or not isinstance(source.get(key), Mapping):
         raise ValueError(f"{name}: expected a mapping with the key {key!r} (ActivityNet style), or a DataFrame, got {_short(source)}")

@@ -1,5 +1,6 @@
 """What all readers share: the error, which files are opened at all, which names are safe, and how much is read."""
 
+import errno
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,7 +88,10 @@ def open_file(path: str | PathLike[str], inside: Path | None = None) -> BinaryIO
     """
     path = Path(path)
     with foreign_errors(path, "cannot be read"):
-        status = path.stat()
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path)) from None
         kind = next((name for test, name in _KINDS.items() if test(status.st_mode)), None)
         if kind is not None:
             raise DataError(f"{path}: expected a file, got {kind}")

@@ -32,7 +32,8 @@ def parse_csv(
     if missing:
         raise DataError(f"{path}: lacks the column(s) {missing}; it has {shortened(list(table.columns))}")
     for column, (low, high) in (ranges or {}).items():
-        numbers = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        with foreign_errors(f"{path}: {column}", "must hold numbers"):
+            numbers = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         wrong = ~((numbers >= low) & (numbers <= high))
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
