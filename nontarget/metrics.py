@@ -9,7 +9,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from nontarget.config import is_finite_number
 from nontarget.scoring_input import (
     InstanceSource,
     argument_name,
@@ -186,6 +185,6 @@ def match_detections(truth: pd.DataFrame, ranked: pd.DataFrame, tiou_thresholds:
 
 def _thresholds(given: Sequence[float]) -> tuple[float, ...]:
     values = np.atleast_1d(np.asarray(given, dtype=object)).ravel().tolist()
-    if not values or not all(isinstance(t, Real) and not isinstance(t, bool) and is_finite_number(t) and 0 <= t <= 1 for t in values):
+    if not values or not all(isinstance(t, Real) and not isinstance(t, bool) and 0 <= t <= 1 for t in values):
         raise ValueError(f"tiou_thresholds must be one or more numbers in [0, 1], got {given!r}")
     return tuple(float(t) for t in values)

@@ -47,6 +47,7 @@ def soft_nms(
             ends before it starts, or a score is NaN.
     """
     _check_nms_arguments(segments, scores, labels, videos, method, sigma, iou_threshold, min_score, max_detections)
+    sigma, min_score = float(sigma), float(min_score)  # a whole number may be too large for a tensor's
     zeros = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
     # Dense int64 ids: neither their product nor their width can overflow. Spans that fit float16 have sums that do not.
     labels, videos = (zeros if ids is None else ids.long().unique(return_inverse=True)[1] for ids in (labels, videos))
@@ -168,6 +169,8 @@ def _check_nms_arguments(
     for name, value in (("iou_threshold", iou_threshold), ("sigma", sigma), ("min_score", min_score)):
         if not isinstance(value, Real) or isinstance(value, bool):
             raise TypeError(f"{name} must be a number, got {value!r}")
+        if not abs(value) <= torch.finfo(torch.float64).max:
+            raise ValueError(f"{name} must be a finite number, got {value!r}")
     if max_detections is not None and (not isinstance(max_detections, Integral) or isinstance(max_detections, bool)):
         raise TypeError(f"max_detections must be a whole number, or None for no limit, got {max_detections!r}")
     if not 0 <= iou_threshold <= 1:

@@ -10,17 +10,26 @@ import pytest
 import torch
 from fuzzing.runs import run
 from fuzzing.subjects import TRUTH, annotation_content, record, subjects
-from helpers import tiny_dataset
+from helpers import tiny_dataset, video
 
 from nontarget import evaluate_detections
 from nontarget.config import Protocol
-from nontarget.data import DataError, read_annotations, read_feature_folder, read_thumos14_text, write_feature_folder
+from nontarget.data import (
+    DataError,
+    Normalization,
+    make_clips,
+    read_annotations,
+    read_feature_folder,
+    read_thumos14_text,
+    write_feature_folder,
+)
 from nontarget.results import ResultStore
 from nontarget.runtime.readers import open_npz, parse_json, read_json, read_tensors
 from nontarget.trained import TrainedDetector
 
 
 @pytest.mark.parametrize("subject", subjects(), ids=lambda subject: subject.name)
+@pytest.mark.usefixtures("unchecked")
 def test_mutated_inputs_meet_the_library_s_own_error(subject):
     counts = run(subject, 300, seed=1)
     assert not counts.foreign, counts.examples
@@ -233,7 +242,11 @@ def test_a_protocol_cannot_ask_for_all_the_memory(folder):
     (folder / "annotations.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match="annotations.json: .*num_snippets must be at most 16384, got 1000000000"):
         read_feature_folder(folder)
-    assert Protocol(num_snippets=16_384).num_snippets == 16_384
+    videos = [video(str(i), snippets=10, dim=2048) for i in range(20)]
+    with pytest.raises(
+        ValueError, match=r"20 clips of num_snippets=16384 .* would take 2.5 GiB, more than 32 times the features of the 20"
+    ):
+        make_clips(videos, Protocol(num_snippets=16_384), Normalization.of(videos))
 
 
 def test_a_header_of_tensors_that_promises_too_much(tmp_path):

@@ -24,6 +24,8 @@ LEFT_OUT = ("testing", "background")
 _KEYS = ("classes", "database", "feature_fps", "protocol", "subsets", "simulated", "video_classes")
 _ENTRY_KEYS = ("subset", "duration", "annotations")
 _SHOWN = 10
+_ENOUGH = 1000
+"""Problems after which a file is not searched for more: near names are looked for in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
     repaired: list[str] = []
     videos = {}
     for video, entry in database.items():
+        if len(problems) > _ENOUGH:
+            break
         check_name(path, video)
         instances = _instances(entry)
         if instances is None:
@@ -207,7 +211,7 @@ def read_thumos14_text(
             except ValueError:
                 raise DataError(f"{file}, line {number}: expected 'video start_s end_s', got {quoted(line)}") from None
             if not is_finite_number(durations_s.get(video)):
-                raise DataError(f"{file}, line {number}: no duration given for {quoted(video)}")
+                raise DataError(f"{file}, line {number}: no duration given for {shortened(video)}")
             entry = database.setdefault(video, {"subset": names[subset], "duration": float(durations_s[video]), "annotations": []})
             if segment[0] < 0 or segment[1] > entry["duration"] or segment[0] >= segment[1]:
                 left_out.append(f"{video}: {label} {segment} in a video of {entry['duration']:g} s")

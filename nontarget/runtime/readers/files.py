@@ -90,7 +90,7 @@ def open_file(path: str | PathLike[str], inside: Path | None = None) -> BinaryIO
     with foreign_errors(path, "cannot be read"):
         try:
             status = path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path)) from None
         kind = next((name for test, name in _KINDS.items() if test(status.st_mode)), None)
         if kind is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from safetensors import safe_open
 from torch import Tensor
 
-from nontarget.runtime.readers.files import MIB, DataError, foreign_errors, open_file
+from nontarget.runtime.readers.files import MIB, DataError, foreign_errors, open_file, quoted
 from nontarget.runtime.readers.json_files import parse_json
 
 LARGEST_HEADER = 16 * MIB
@@ -39,7 +39,7 @@ def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, Tensor], dict[str
     if not (isinstance(about, dict) and all(isinstance(text, str) for text in about.values())):
         raise DataError(f"{path}: {_METADATA} must be texts by name, got {type(about).__name__}")
     for name, entry in header.items():
-        _check_entry(f"{path}: tensor {name!r}", entry, size - 8 - length)
+        _check_entry(f"{path}: not a readable safetensors file: tensor {quoted(name)}", entry, size - 8 - length)
     with foreign_errors(path, "not a readable safetensors file"), safe_open(path, framework="pt") as opened:
         return {name: opened.get_tensor(name) for name in list(opened.keys())}, about
 
