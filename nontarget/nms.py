@@ -152,6 +152,7 @@ def _check_nms_arguments(
             or tensor.is_floating_point() != (kind == "float")
             or tensor.dtype == torch.bool
             or tensor.is_complex()
+            or (kind == "float" and tensor.element_size() < 2)  # float8 has no arithmetic
         ):
             raise TypeError(f"{name} must be a tensor of {kind}s, got {getattr(tensor, 'dtype', type(tensor).__name__)}")
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:

@@ -82,8 +82,12 @@ def names_of(argument: str, names: Iterable[Any]) -> frozenset[Any]:
     return frozenset(found)
 
 
-def check_they_match(truth: pd.DataFrame, found: pd.DataFrame, known_videos: set[Any], known_labels: Collection[Any]) -> None:
+def check_they_match(
+    truth: pd.DataFrame, found: pd.DataFrame, known_videos: set[Any], known_labels: Collection[Any], sources: tuple[str, str]
+) -> None:
     """Warn about labels and videos of detections that the ground truth does not know: often another spelling, which scores 0.
+
+    ``sources`` is what messages call the two.
 
     Raises:
         ValueError: one side has names where the other has numbers.
@@ -95,7 +99,7 @@ def check_they_match(truth: pd.DataFrame, found: pd.DataFrame, known_videos: set
         if kinds[0] != kinds[1]:
             examples = [table[column].iloc[0] for table in (truth, found)]
             raise ValueError(
-                f"{column} holds {kinds[0]} in ground_truth (such as {examples[0]!r}) and {kinds[1]} in detections (such as "
+                f"{column} holds {kinds[0]} in {sources[0]} (such as {examples[0]!r}) and {kinds[1]} in {sources[1]} (such as "
                 f"{examples[1]!r}); they must be of one kind to be the same"
             )
     labels = set(truth["label"])

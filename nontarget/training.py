@@ -23,7 +23,7 @@ from nontarget.rules.base import LearningRule
 from nontarget.runtime.digests import DIGEST, REMEDY, intact
 from nontarget.runtime.provenance import code_version
 from nontarget.runtime.readers import DataError, foreign_errors, parse_json
-from nontarget.runtime.weights import check_state, read_weights, write_weights
+from nontarget.runtime.weights import check_state, optimizer_state, read_weights, write_weights
 from nontarget.teacher import Teacher
 
 TRAINING_VERSION = 2
@@ -280,29 +280,19 @@ def _write_stage(path: Path, stage: Stage, models: dict[str, Detector], optimize
 
 
 def _read_stage(path: Path, models: dict[str, Detector], optimizer: torch.optim.Optimizer | None = None) -> Stage:
-    problem = "not weights of this library, or cut off or changed"
     try:
-        with foreign_errors(path, problem):
+        with foreign_errors(path, "wrong content"):
             parts, header = read_weights(path)  # FileNotFoundError, if there is none
             stage = Stage(**parse_json(header["stage"], f"{path}: stage"))
             if DIGEST not in header:
                 raise ValueError(f"it has no {DIGEST!r}; {REMEDY}")
             for name, model in models.items():
                 check_state(path, model, parts[name])
-            if not (
-                isinstance(stage.epoch, int) and stage.epoch >= 0 and isinstance(stage.curve, list) and is_finite_number(stage.seconds)
-            ):
+            if not (type(stage.epoch) is int and stage.epoch >= 0 and type(stage.curve) is list and is_finite_number(stage.seconds)):
                 raise ValueError("it does not say how far training has come")
-            state: dict[int, dict[str, Tensor]] = {}
-            if optimizer is not None:
-                shapes = [parameter.shape for group in optimizer.param_groups for parameter in group["params"]]
-                for key, tensor in parts.get("optimizer", {}).items():
-                    index, name = key.split(".")
-                    if tensor.ndim and tensor.shape != shapes[int(index)]:
-                        raise ValueError(f"optimizer.{key} must have shape {tuple(shapes[int(index)])}, got {tuple(tensor.shape)}")
-                    state.setdefault(int(index), {})[name] = tensor
+            state = None if optimizer is None else optimizer_state(optimizer, parts.get("optimizer", {}))
     except DataError as error:
-        raise DataError(f"{path}: {problem} ({str(error).removeprefix(f'{path}: ')})") from None
+        raise DataError(f"{path}: not weights of this library, or cut off or changed ({str(error).removeprefix(f'{path}: ')})") from None
     for name, model in models.items():
         model.load_state_dict(parts[name])
     if optimizer is not None:

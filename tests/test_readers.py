@@ -243,9 +243,7 @@ def test_a_protocol_cannot_ask_for_all_the_memory(folder):
     with pytest.raises(DataError, match="annotations.json: .*num_snippets must be at most 16384, got 1000000000"):
         read_feature_folder(folder)
     videos = [video(str(i), snippets=10, dim=2048) for i in range(20)]
-    with pytest.raises(
-        ValueError, match=r"20 clips of num_snippets=16384 .* would take 2.5 GiB, more than 32 times the features of the 20"
-    ):
+    with pytest.raises(ValueError, match=r"20 clips of num_snippets=16384 .* would take 2.5 GiB, more than 32 times the features"):
         make_clips(videos, Protocol(num_snippets=16_384), Normalization.of(videos))
 
 
@@ -257,7 +255,7 @@ def test_a_header_of_tensors_that_promises_too_much(tmp_path):
     for shape, dtype, message in (([10**12], "F32", "does not fit its 4 bytes"), ([1], "F8_E4M3", "the type must be one of")):
         header = json.dumps({"a": {"dtype": dtype, "shape": shape, "data_offsets": [0, 4]}}).encode()
         path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
-        with pytest.raises(DataError, match=f"x.safetensors: tensor 'a': .*{message}"):
+        with pytest.raises(DataError, match=f"x.safetensors: .*tensor 'a': .*{message}"):
             read_tensors(path)
 
 

@@ -143,8 +143,8 @@ def _check_size(videos: Sequence[Video], protocol: Protocol) -> None:
     given = sum(v.features.nbytes for v in videos)
     if size > max(LARGEST_FREE, LARGEST_GROWTH * given):
         raise ValueError(
-            f"{windows} clips of num_snippets={protocol.num_snippets} (stride {protocol.stride}) would take {size / 2**30:.1f} GiB, more than "
-            f"{LARGEST_GROWTH} times the features of the {len(videos)} videos: fewer snippets, or a longer stride, would do"
+            f"{windows} clips of num_snippets={protocol.num_snippets} (stride {protocol.stride}) would take {size / 2**30:.1f} GiB, more "
+            f"than {LARGEST_GROWTH} times the features of the {len(videos)} videos: fewer snippets, or a longer stride, would do"
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -62,3 +63,19 @@ def check_state(path: str | Path, module: nn.Module, state: Mapping[str, Tensor]
             raise DataError(
                 f"{path}: {name} must have shape {tuple(tensor.shape)} and type {tensor.dtype}, got {tuple(stored.shape)}, {stored.dtype}"
             )
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer, stored: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """State of each parameter, from tensors called ``index.name``.
+
+    Raises:
+        ValueError: a tensor has another name, or another shape than its parameter.
+    """
+    shapes = [parameter.shape for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in stored.items():
+        index, name = key.split(".")
+        if not 0 <= int(index) < len(shapes) or (tensor.ndim and tensor.shape != shapes[int(index)]):
+            raise ValueError(f"optimizer.{key} has shape {tuple(tensor.shape)}, and no parameter of that number has")
+        state.setdefault(int(index), {})[name] = tensor
+    return state
