@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help book pdf test check chaos reproduce bench bench-gpu clean
+.PHONY: help book pdf test check chaos fuzz reproduce bench bench-gpu clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -37,6 +37,10 @@ check: $(READY)  ## lint and types
 KILLS ?= 50
 chaos: $(READY)  ## kill -9 at KILLS=50 random moments: the tables must be those of an uninterrupted run
 	python tests/chaos.py --kills $(KILLS)
+
+COUNT ?= 10000
+fuzz: $(READY)  ## COUNT=10000 mutated inputs for each reader: how many end in the library's own error, and in a foreign one
+	PYTHONPATH=tests python -m fuzzing --count $(COUNT)
 
 # Tensors of a step are given back to the system and asked for anew unless the allocator is told to keep them: 5 to 20 % of the time.
 reproduce: export MALLOC_MMAP_THRESHOLD_ := 2000000000

@@ -9,6 +9,9 @@ from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
 
+LONGEST_CLIP = 16_384
+"""Snippets of the longest clip, 64 times THUMOS14's; attention over more would not fit a machine."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -33,6 +36,9 @@ class Protocol:
             check_at_least_one(name, getattr(self, name))
         if self.windowing == "sliding" and self.stride > self.num_snippets:
             raise ValueError(f"stride must be at most num_snippets ({self.num_snippets}), or windows leave gaps; got {self.stride!r}")
+        for name in ("num_snippets", "pool"):
+            if getattr(self, name) > LONGEST_CLIP:
+                raise ValueError(f"{name} must be at most {LONGEST_CLIP}, got {getattr(self, name)!r}: a clip of that length does not fit")
         check_number("nms_sigma", self.nms_sigma, lambda value: value > 0, "a finite number > 0")
         _check_shares("tiou_thresholds", self.tiou_thresholds)
 

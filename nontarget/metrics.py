@@ -9,7 +9,15 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from nontarget.scoring_input import InstanceSource, check_they_match, detection_table, ground_truth_table, names_of, warn_of_blocked
+from nontarget.scoring_input import (
+    InstanceSource,
+    argument_name,
+    check_they_match,
+    detection_table,
+    ground_truth_table,
+    names_of,
+    warn_of_blocked,
+)
 from nontarget.segments import tiou
 
 METRICS_VERSION = 1
@@ -76,9 +84,10 @@ def evaluate_detections(
     warn_of_blocked(blocked, known_videos | set(found["video_id"]))
     if not len(truth):
         where = "" if subset is None else f" in subset {subset!r}"
-        raise ValueError(f"ground_truth has no instance{where}: there is nothing to score")
+        raise ValueError(f"{argument_name('ground_truth', ground_truth)} has no instance{where}: there is nothing to score")
     found = found[~found["video_id"].isin(list(blocked))]
-    check_they_match(truth, found, known_videos, expected)
+    sources = argument_name("ground_truth", ground_truth), argument_name("detections", detections)
+    check_they_match(truth, found, known_videos, expected, sources)
     classes = pd.Index(sorted(truth["label"].unique()), name="label")
     ranked = rank_detections(found[found["label"].isin(classes)])
     matched = match_detections(truth, ranked, thresholds) >= 0
@@ -177,6 +186,6 @@ def match_detections(truth: pd.DataFrame, ranked: pd.DataFrame, tiou_thresholds:
 
 def _thresholds(given: Sequence[float]) -> tuple[float, ...]:
     values = np.atleast_1d(np.asarray(given, dtype=object)).ravel().tolist()
-    if not values or not all(isinstance(t, Real) and not isinstance(t, bool) and 0 <= float(t) <= 1 for t in values):
+    if not values or not all(isinstance(t, Real) and not isinstance(t, bool) and 0 <= t <= 1 for t in values):  # type: ignore[operator]
         raise ValueError(f"tiou_thresholds must be one or more numbers in [0, 1], got {given!r}")
     return tuple(float(t) for t in values)

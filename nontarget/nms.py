@@ -1,5 +1,6 @@
 """Soft non-maximum suppression of segments (Sec. 3.6; Bodla et al. 2017), of all classes and videos in one call."""
 
+from numbers import Integral, Real
 from typing import Literal, get_args
 
 import torch
@@ -46,6 +47,7 @@ def soft_nms(
             ends before it starts, or a score is NaN.
     """
     _check_nms_arguments(segments, scores, labels, videos, method, sigma, iou_threshold, min_score, max_detections)
+    sigma, min_score = float(sigma), float(min_score)  # a whole number may be too large for a tensor's
     zeros = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
     # Dense int64 ids: neither their product nor their width can overflow. Spans that fit float16 have sums that do not.
     labels, videos = (zeros if ids is None else ids.long().unique(return_inverse=True)[1] for ids in (labels, videos))
@@ -54,7 +56,7 @@ def soft_nms(
     candidates = (scores >= min_score).nonzero().squeeze(1)
     if candidates.numel() == 0:
         return candidates, scores[:0]
-    limit = len(candidates) if max_detections is None else max_detections
+    limit = len(candidates) if max_detections is None else min(max_detections, len(candidates))
 
     key = videos[candidates] * (labels.max() + 1) + labels[candidates]
     _, group, sizes = key.unique(return_inverse=True, return_counts=True)
@@ -143,22 +145,35 @@ def _check_nms_arguments(
         ("labels", labels, "int"),
         ("videos", videos, "int"),
     ):
-        if tensor is None:
+        if tensor is None and name in ("labels", "videos"):
             continue
         if (
             not isinstance(tensor, Tensor)
             or tensor.is_floating_point() != (kind == "float")
             or tensor.dtype == torch.bool
             or tensor.is_complex()
+            or (kind == "float" and tensor.element_size() < 2)  # float8 has no arithmetic
         ):
             raise TypeError(f"{name} must be a tensor of {kind}s, got {getattr(tensor, 'dtype', type(tensor).__name__)}")
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+            raise TypeError(f"{name} must be a dense tensor with numbers, got layout {tensor.layout} on {tensor.device}")
     if segments.ndim != 2 or segments.shape[1] != 2:
         raise ValueError(f"segments must be [N, 2] (start, end), got shape {tuple(segments.shape)}")
     for name, tensor in (("scores", scores), ("labels", labels), ("videos", videos)):
         if tensor is not None and tensor.shape != segments.shape[:1]:
             raise ValueError(f"{name} must have shape {tuple(segments.shape[:1])} like segments, got {tuple(tensor.shape)}")
-    if method not in get_args(NmsMethod):
+    devices = {tensor.device for tensor in (segments, scores, labels, videos) if tensor is not None}
+    if len(devices) > 1:
+        raise ValueError(f"segments, scores, labels and videos must be on one device, got {sorted(map(str, devices))}")
+    if not (isinstance(method, str) and method in get_args(NmsMethod)):
         raise ValueError(f"method must be one of {get_args(NmsMethod)}, got {method!r}")
+    for name, value in (("iou_threshold", iou_threshold), ("sigma", sigma), ("min_score", min_score)):
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise TypeError(f"{name} must be a number, got {value!r}")
+        if not abs(value) <= torch.finfo(torch.float64).max:
+            raise ValueError(f"{name} must be a finite number, got {value!r}")
+    if max_detections is not None and (not isinstance(max_detections, Integral) or isinstance(max_detections, bool)):
+        raise TypeError(f"max_detections must be a whole number, or None for no limit, got {max_detections!r}")
     if not 0 <= iou_threshold <= 1:
         raise ValueError(f"iou_threshold must be in [0, 1], got {iou_threshold!r}")
     most = torch.finfo(torch.promote_types(segments.dtype, torch.float32)).max / 8  # sums of four bounds are finite

@@ -13,6 +13,7 @@ import pandas as pd
 from nontarget.runtime.digests import intact, read_record, write_record
 from nontarget.runtime.files import check_replaceable, check_writable
 from nontarget.runtime.locks import locked
+from nontarget.runtime.readers import check_name, foreign_errors, parse_json
 from nontarget.runtime.tables import check_signed, read_table, write_table
 
 RESULTS_VARIABLE = "NONTARGET_RESULTS"
@@ -68,15 +69,18 @@ class ResultStore:
         """The record of a run, or None. A file that is not what was written (renamed, edited, cut off) is set aside with a warning."""
 
         def read(path: Path) -> Record:
-            record = read_record(path)
-            if not record["key"] == key == identity_key(record["identity"]):
-                raise ValueError("not the record that its name says")
+            with foreign_errors(path, "not the record of a run"):
+                record = read_record(path, inside=self.runs_folder)
+                if not record["key"] == key == identity_key(record["identity"]):
+                    raise ValueError("not the record that its name says")
+                metric_rows(record)  # what a run leaves is all there
             return record
 
         return intact(self.record_path(key), read)
 
     def record_path(self, key: str) -> Path:
         """Where the record of a run is, or would be."""
+        check_name(self.runs_folder, key)
         return self.runs_folder / f"{key}.json"
 
     def write(self, record: Record) -> None:
@@ -92,11 +96,11 @@ class ResultStore:
 
     def metrics(self) -> pd.DataFrame:
         """The committed table, one row a run and tIoU; empty if there is none. Runs whose rows were changed are named and left out."""
-        if not self.metrics_path.is_file():
+        if not self.metrics_path.exists():
             return pd.DataFrame(columns=METRIC_COLUMNS)
         text = {"tiou": str, "key": str, "commit": str, "settings": str, "gradient_share": str}
         empty = {c: [""] for c in COVERAGE_COLUMNS}
-        table = read_table(self.metrics_path, METRIC_COLUMNS, dtype=text, keep_default_na=False, na_values=empty)
+        table = read_table(self.metrics_path, METRIC_COLUMNS, METRIC_RANGES, dtype=text, keep_default_na=False, na_values=empty)
         return table.assign(gradient_share=table["gradient_share"].astype(object).fillna(""))  # older tables lack the column
 
     def committed(self, identity: Mapping[str, Any], metrics: pd.DataFrame | None = None) -> Found:
@@ -113,7 +117,8 @@ class ResultStore:
         for key, rows in same.groupby("key", sort=False):
             checksum = identity["dataset"]["checksum"] or rows["dataset_checksum"].iloc[0]
             if identity_key({**identity, "dataset": {**identity["dataset"], "checksum": checksum}}) == key:
-                return Found("current", _record_of(rows))
+                with foreign_errors(self.metrics_path, f"the rows of {key} are not those of a run"):
+                    return Found("current", _record_of(rows, f"{self.metrics_path}: gradient_share of {key}"))
         return Found("stale" if len(same) else "missing")
 
     def commit(self, records: Iterable[Record]) -> int:
@@ -155,6 +160,15 @@ METRIC_COLUMNS = [
     "seconds", "device", "torch", "commit", "date", "dataset_checksum", "key", "gradient_share", *COVERAGE_COLUMNS,
 ]  # fmt: skip
 
+METRIC_RANGES = {
+    "label_ratio": (0.0, 1.0),
+    "seed": (0.0, 2.0**63),
+    "mean_ap": (0.0, 1.0),
+    "seconds": (0.0, 1e12),
+    **{f"num_{name}": (0.0, 1e12) for name in ("videos", "instances", "detections", "labeled", "unlabeled")},
+}
+"""Lowest and highest value of the columns that hold a number in every row."""
+
 
 def metric_rows(record: Record) -> list[dict[str, Any]]:
     """Rows of the committed table for one record."""
@@ -192,8 +206,8 @@ def _describe(identity: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _record_of(rows: pd.DataFrame) -> Record:
-    """A record as far as the committed table tells it."""
+def _record_of(rows: pd.DataFrame, place: str) -> Record:
+    """A record as far as the committed table tells it; ``place`` says in messages where its gradient shares stand."""
     first = rows.iloc[0]
     order = rows.set_index("tiou")["mean_ap"].astype(float)
     names = ("num_videos", "num_instances", "num_detections", "num_labeled", "num_unlabeled")
@@ -202,6 +216,6 @@ def _record_of(rows: pd.DataFrame) -> Record:
         "scores": {tiou: float(order[tiou]) for tiou in sorted(order.index)},
         "scored": {name.removeprefix("num_"): int(first[name]) for name in names},
         "occupancy": rows.loc[rows["tiou"] == "avg", COVERAGE_COLUMNS].iloc[0].dropna().to_dict(),
-        "gradient_share": json.loads(rows.loc[rows["tiou"] == "avg", "gradient_share"].iloc[0] or "{}"),
+        "gradient_share": parse_json(rows.loc[rows["tiou"] == "avg", "gradient_share"].iloc[0] or "{}", place),
         "provenance": {c: first[c] for c in ("device", "torch", "commit", "date")} | {"seconds": {"total": float(first["seconds"])}},
     }

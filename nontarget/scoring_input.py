@@ -1,7 +1,6 @@
 """What :func:`nontarget.evaluate_detections` is given, as checked tables; and warnings where truth and detections do not fit."""
 
 import difflib
-import json
 import warnings
 from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
@@ -11,9 +10,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from nontarget.runtime.readers import read_json
+
 InstanceSource: TypeAlias = Mapping[Any, Any] | str | PathLike[str] | pd.DataFrame
 
 TRUTH_COLUMNS = ("video_id", "label", "start_s", "end_s")
+DETECTIONS_LIMIT = 2**29
+"""Bytes of a file: a thousand detections in each of ActivityNet's 4,700 validation videos take 420 MB."""
 _EXAMPLES = 5
 
 
@@ -63,6 +66,11 @@ def detection_table(source: InstanceSource) -> pd.DataFrame:
     return _checked(pd.DataFrame(rows, columns=list(columns), dtype=object), name, columns)
 
 
+def argument_name(argument: str, source: InstanceSource) -> str:
+    """What messages call an argument: with the path, where it is a file."""
+    return f"{argument} ({source})" if isinstance(source, (str, PathLike)) else argument
+
+
 def names_of(argument: str, names: Iterable[Any]) -> frozenset[Any]:
     """A list of ids or labels; a bare string, whose letters would be taken for ids, is refused."""
     if isinstance(names, (str, bytes, Mapping)) or not isinstance(names, Iterable):
@@ -74,8 +82,12 @@ def names_of(argument: str, names: Iterable[Any]) -> frozenset[Any]:
     return frozenset(found)
 
 
-def check_they_match(truth: pd.DataFrame, found: pd.DataFrame, known_videos: set[Any], known_labels: Collection[Any]) -> None:
+def check_they_match(
+    truth: pd.DataFrame, found: pd.DataFrame, known_videos: set[Any], known_labels: Collection[Any], sources: tuple[str, str]
+) -> None:
     """Warn about labels and videos of detections that the ground truth does not know: often another spelling, which scores 0.
+
+    ``sources`` is what messages call the two.
 
     Raises:
         ValueError: one side has names where the other has numbers.
@@ -87,7 +99,7 @@ def check_they_match(truth: pd.DataFrame, found: pd.DataFrame, known_videos: set
         if kinds[0] != kinds[1]:
             examples = [table[column].iloc[0] for table in (truth, found)]
             raise ValueError(
-                f"{column} holds {kinds[0]} in ground_truth (such as {examples[0]!r}) and {kinds[1]} in detections (such as "
+                f"{column} holds {kinds[0]} in {sources[0]} (such as {examples[0]!r}) and {kinds[1]} in {sources[1]} (such as "
                 f"{examples[1]!r}); they must be of one kind to be the same"
             )
     labels = set(truth["label"])
@@ -162,29 +174,12 @@ def _entries(given: Any, where: str) -> list[Mapping[str, Any]]:
 
 def _mapping(source: Any, argument: str, key: str) -> tuple[str, Mapping[Any, Any]]:
     """The mapping under ``key``, and the name of its source for messages."""
-    name = argument
+    name = argument_name(argument, source)
     if isinstance(source, (str, PathLike)):
-        name = f"{argument} ({source})"
-        source = _read_json(source, name)
+        source = read_json(source, DETECTIONS_LIMIT)
     if not isinstance(source, Mapping) or not isinstance(source.get(key), Mapping):
         raise ValueError(f"{name}: expected a mapping with the key {key!r} (ActivityNet style), or a DataFrame, got {_short(source)}")
     return name, source[key]
-
-
-def _read_json(path: str | PathLike[str], name: str) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            seen: set[str] = set()
-            twice = sorted({k for k, _ in pairs if k in seen or seen.add(k)})  # type: ignore[func-returns-value]
-            raise ValueError(f"{name}: {', '.join(map(repr, twice[:_EXAMPLES]))} is listed more than once in one object")
-        return found
-
-    with open(path, encoding="utf-8-sig") as file:
-        try:
-            return json.load(file, object_pairs_hook=unique)
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ValueError(f"{name}: not a JSON file ({error})") from None
 
 
 def _checked(frame: pd.DataFrame, name: str, columns: tuple[str, ...]) -> pd.DataFrame:

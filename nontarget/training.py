@@ -15,14 +15,15 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from nontarget.batches import TrainingData, training_batches
-from nontarget.config import TRAINING_PRESETS, TrainingConfig
+from nontarget.config import TRAINING_PRESETS, TrainingConfig, is_finite_number
 from nontarget.data import Clips, LabeledClips
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
 from nontarget.gradients import SHARE, Curve, gradient_shares
 from nontarget.rules.base import LearningRule
 from nontarget.runtime.digests import intact
 from nontarget.runtime.provenance import code_version
-from nontarget.runtime.weights import read_weights, write_weights
+from nontarget.runtime.readers import DataError, foreign_errors, parse_json
+from nontarget.runtime.weights import check_state, optimizer_state, read_weights, write_weights
 from nontarget.teacher import Teacher
 
 TRAINING_VERSION = 2
@@ -280,18 +281,18 @@ def _write_stage(path: Path, stage: Stage, models: dict[str, Detector], optimize
 
 def _read_stage(path: Path, models: dict[str, Detector], optimizer: torch.optim.Optimizer | None = None) -> Stage:
     try:
-        parts, header = read_weights(path)  # FileNotFoundError, if there is none
-        stage = Stage(**json.loads(header["stage"]))
-    except FileNotFoundError:
-        raise
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not weights of this library, or cut off or changed ({error})") from None
+        with foreign_errors(path, "wrong content"):
+            parts, header = read_weights(path)  # FileNotFoundError, if there is none
+            stage = Stage(**parse_json(header["stage"], f"{path}: stage"))
+            for name, model in models.items():
+                check_state(path, model, parts[name])
+            if not (type(stage.epoch) is int and stage.epoch >= 0 and type(stage.curve) is list and is_finite_number(stage.seconds)):
+                raise ValueError("it does not say how far training has come")
+            state = None if optimizer is None else optimizer_state(optimizer, parts.get("optimizer", {}))
+    except DataError as error:
+        raise DataError(f"{path}: not weights of this library, or cut off or changed ({str(error).removeprefix(f'{path}: ')})") from None
     for name, model in models.items():
         model.load_state_dict(parts[name])
     if optimizer is not None:
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in parts.get("optimizer", {}).items():
-            index, name = key.split(".")
-            state.setdefault(int(index), {})[name] = tensor
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
     return stage

@@ -243,7 +243,7 @@ def instance(label="run", start=0.0, end=1.0):
         (edit("t1", **instance(start=-1.0)), None, r"segment \[-1, 1\] must lie within the video"),
         (edit("t1", **instance(start=2.0, end=2.0)), None, r"t1: segment \[2, 2\] must have end > start"),
         (edit("t1", **instance(start=3.0, end=2.0)), None, "must have end > start"),
-        (edit("t1", **instance(end=float("nan"))), None, "must have end > start"),
+        (edit("t1", **instance(end=float("nan"))), None, "numbers must be finite and fit 64 bits, got NaN"),
         (edit("t1", **instance(label="rum")), None, r"t1: unknown label 'rum'; did you mean 'run'\? \(known: 'run', 'jump'\)"),
         (edit("t1", annotations=[{"label": "run"}]), None, "t1: lacks 'segment'"),
         (edit("t1", duration=0), None, "t1: duration must be a positive number of seconds, got 0"),

@@ -78,7 +78,7 @@ def test_blocked_videos():
 def test_a_video_twice_in_a_file_is_an_error(tmp_path):
     path = tmp_path / "results.json"
     path.write_text('{"results": {"abc": [], "abc": []}}')
-    with pytest.raises(ValueError, match=r"results\.json.*'abc' is listed more than once"):
+    with pytest.raises(ValueError, match=r"results\.json.*\['abc'\] are listed more than once"):
         score(truth(), path)
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(results()).encode())
     assert score(truth(), path) == 1.0, "a byte order mark is no part of the file"

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nontarget.config import check_choice
-from nontarget.data.videos import Annotations, DataError
+from nontarget.config import check_choice, is_finite_number
+from nontarget.data.videos import Annotations
+from nontarget.runtime.readers import DataError, check_name, quoted, read_json, read_text, shortened
 
 AnnotationJson = dict[str, Any]
 UNLABELED = "unlabeled"
@@ -23,6 +24,8 @@ LEFT_OUT = ("testing", "background")
 _KEYS = ("classes", "database", "feature_fps", "protocol", "subsets", "simulated", "video_classes")
 _ENTRY_KEYS = ("subset", "duration", "annotations")
 _SHOWN = 10
+_ENOUGH = 1000
+"""Problems after which a file is not searched for more: near names are looked for in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ class AnnotationFile:
         named = self.raw.get("subsets")
         if named is not None and not _are_subsets(named):
             raise DataError(
-                f'{self.path}: subsets must be {{"train": name, "test": name}}, two different names, neither {UNLABELED!r}, got {named!r}'
+                f'{self.path}: subsets must be {{"train": name, "test": name}}, two different names, neither {UNLABELED!r}, '
+                f"got {quoted(named)}"
             )
         present = {entry.subset for entry in self.videos.values()}
         pairs = [(named["train"], named["test"])] if named else [("training", "validation"), ("training", "test"), ("validation", "test")]
@@ -84,7 +88,7 @@ class AnnotationFile:
         return found[0]
 
 
-def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = "error") -> AnnotationFile:
+def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = "error", inside: Path | None = None) -> AnnotationFile:
     """Read and check an ActivityNet-style annotation file.
 
     ``{"classes": [...], "database": {video: {"subset", "duration", "annotations": [{"label", "segment": [start_s, end_s]}]}}}``;
@@ -95,6 +99,7 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
         path: JSON file.
         invalid: what to do with an instance that has no length or lies outside its video: ``"error"``, or ``"repair"``, which cuts it
             to the video, drops it if nothing is left, and lists it in ``repaired`` (ActivityNet's published file has such instances).
+        inside: the folder that the file must lie in, also where it is a link.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -102,28 +107,31 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
             among the classes, or an instance has no length or lies outside its video. All such places are collected in one message.
     """
     path = Path(path)
-    raw = load_json(path)
+    raw = read_json(path, inside=inside)
     raise_problems(path, _mistyped(raw, _KEYS) if isinstance(raw, dict) else [])
     database = raw.get("database") if isinstance(raw, dict) else None
     if not isinstance(database, dict) or not database:
         raise DataError(f"{path}: expected a JSON object with a non-empty 'database' (ActivityNet style)")
     fps = raw.get("feature_fps")
     if fps is not None and not (_is_number(fps) and 0 < fps < math.inf):
-        raise DataError(f"{path}: feature_fps must be a positive number of feature steps per second, got {fps!r}")
+        raise DataError(f"{path}: feature_fps must be a positive number of feature steps per second, got {quoted(fps)}")
     tolerance_s = 0.5 / fps if fps else 1e-3
     classes = raw.get("classes")
     if classes is None:
         classes = sorted({a["label"] for entry in database.values() for a in _instances(entry) or () if isinstance(a.get("label"), str)})
     if not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
-        raise DataError(f"{path}: 'classes' must be a list of names, got {classes!r}")
+        raise DataError(f"{path}: 'classes' must be a list of names, got {quoted(classes)}")
     index = {name: i for i, name in enumerate(classes)}
     if len(index) != len(classes):
-        raise DataError(f"{path}: 'classes' lists {sorted({c for c in classes if classes.count(c) > 1})} more than once")
+        raise DataError(f"{path}: 'classes' lists {shortened(sorted(c for c, n in Counter(classes).items() if n > 1))} more than once")
 
     problems: list[str] = []
     repaired: list[str] = []
     videos = {}
     for video, entry in database.items():
+        if len(problems) > _ENOUGH:
+            break
+        check_name(path, video)
         instances = _instances(entry)
         if instances is None:
             problems.append(f"{video}: must be an object whose 'annotations', if any, are a list of objects")
@@ -131,16 +139,16 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
         problems += [f"{video}: {problem}" for problem in _mistyped(entry, [key for key in _ENTRY_KEYS if key not in entry])]
         subset = entry.get("subset")
         if not (isinstance(subset, str) and subset):
-            problems.append(f"{video}: subset must be one of {', '.join(map(repr, SUBSETS))}, or a name in 'subsets', got {subset!r}")
+            problems.append(f"{video}: subset must be one of {', '.join(map(repr, SUBSETS))}, or a name in 'subsets', got {quoted(subset)}")
         duration = entry.get("duration")
         if not _is_number(duration) or not 0 < duration < math.inf:
-            problems.append(f"{video}: duration must be a positive number of seconds, got {duration!r}")
+            problems.append(f"{video}: duration must be a positive number of seconds, got {quoted(duration)}")
             continue
         labels, segments = [], []
         for a in instances:
             try:
                 if not (isinstance(a["segment"], list) and len(a["segment"]) == 2 and all(map(_is_number, a["segment"]))):
-                    raise ValueError(f"segment must be [start_s, end_s], got {a['segment']!r}")
+                    raise ValueError(f"segment must be [start_s, end_s], got {quoted(a['segment'])}")
                 start, end = (float(x) for x in a["segment"])
                 check_choice("label", a["label"], index)
                 problem = _segment_problem(start, end, duration, tolerance_s)
@@ -182,6 +190,8 @@ def read_thumos14_text(
     """
     folder = Path(folder)
     names = {"val": "validation", "test": "test"}
+    for subset in subsets:
+        check_choice("subset", subset, names)
     database: dict[str, Any] = {}
     left_out, classes = [], set()
     files = [(s, f) for s in subsets for f in sorted(folder.glob(f"*_{s}.txt")) if not f.name.startswith("Ambiguous")]
@@ -190,18 +200,20 @@ def read_thumos14_text(
     for subset, file in files:
         label = file.name.removesuffix(f"_{subset}.txt")
         classes.add(label)
-        for number, line in enumerate(_text(file).splitlines(), start=1):
+        for number, line in enumerate(read_text(file, inside=folder).splitlines(), start=1):
             if not line.strip():
                 continue
             try:
                 video, start, end = line.split()
                 segment = [float(start), float(end)]
+                if not all(map(math.isfinite, segment)):
+                    raise ValueError
             except ValueError:
-                raise DataError(f"{file}, line {number}: expected 'video start_s end_s', got {line!r}") from None
-            if video not in durations_s:
-                raise DataError(f"{file}, line {number}: no duration given for {video}")
+                raise DataError(f"{file}, line {number}: expected 'video start_s end_s', got {quoted(line)}") from None
+            if not is_finite_number(durations_s.get(video)):
+                raise DataError(f"{file}, line {number}: no duration given for {shortened(video)}")
             entry = database.setdefault(video, {"subset": names[subset], "duration": float(durations_s[video]), "annotations": []})
-            if segment[1] > entry["duration"] or segment[0] >= segment[1]:
+            if segment[0] < 0 or segment[1] > entry["duration"] or segment[0] >= segment[1]:
                 left_out.append(f"{video}: {label} {segment} in a video of {entry['duration']:g} s")
             else:
                 entry["annotations"].append({"label": label, "segment": segment})
@@ -269,28 +281,3 @@ def _segment_problem(start: float, end: float, duration: float, tolerance_s: flo
     if start < 0 or end > duration + tolerance_s:
         return f"segment [{start:g}, {end:g}] must lie within the video, [0, {duration:g}] s"
     return None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected text in UTF-8 ({error})") from None
-
-
-def load_json(path: Path) -> Any:
-    """A JSON file; an object that lists a key twice is refused, where ``json`` would keep the last."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        if len(set(keys)) != len(keys):
-            raise DataError(f"{path}: the id(s) {sorted(k for k, n in Counter(keys).items() if n > 1)} are listed more than once")
-        return dict(pairs)
-
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            return json.load(file, object_pairs_hook=unique)
-    except DataError:
-        raise
-    except (ValueError, RecursionError) as error:  # also text that is not UTF-8, numbers of thousands of digits, and deep nesting
-        raise DataError(f"{path}: not a JSON file ({error})") from None

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from nontarget.data.videos import DataError
+from nontarget.runtime.readers import DataError, read_text
 
 _GNU = re.compile(r"\\?(?P<digest>[0-9A-Fa-f]{64}) [ *](?P<file>.+)|\\?(?P<digest2>[0-9A-Fa-f]{64})\s+\*?(?P<file2>\S.*)")
 _BSD = re.compile(r"SHA(2-)?256 ?\((?P<file>.+)\) ?= ?(?P<digest>[0-9A-Fa-f]{64})", re.IGNORECASE)
@@ -18,10 +18,7 @@ def read_checksums(path: Path) -> dict[str, str]:
     Raises:
         DataError: a line is not understood, a name has two digests, or the file is no text in UTF-8; the message names file and line.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected text in UTF-8, got another encoding, such as the UTF-16 of Windows ({error.reason})") from None
+    text = read_text(path, inside=path.parent)
     digests: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():

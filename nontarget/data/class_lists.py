@@ -6,7 +6,7 @@ from typing import Any
 
 from nontarget.config import check_choice
 from nontarget.data.annotations import raise_problems
-from nontarget.data.videos import DataError
+from nontarget.runtime.readers import DataError, quoted
 
 KEY = "video_classes"
 
@@ -24,13 +24,13 @@ def stated_class_lists(path: Path, content: Mapping[str, Any], classes: Sequence
     """
     stated = content.get(KEY, {})
     if not isinstance(stated, dict):
-        raise DataError(f"{path}: {KEY!r} must be an object {{video: [class, ...]}}, got {stated!r}")
+        raise DataError(f"{path}: {KEY!r} must be an object {{video: [class, ...]}}, got {quoted(stated)}")
     problems, found, index = [], {}, {name: i for i, name in enumerate(classes)}
     for video, names in stated.items():
         if video not in content["database"]:
             problems.append(f"{KEY}: no video {video!r} in the database")
         elif not isinstance(names, list):
-            problems.append(f"{video}: {KEY} must be a list of classes, got {names!r}")
+            problems.append(f"{video}: {KEY} must be a list of classes, got {quoted(names)}")
         else:
             try:
                 for name in names:

@@ -18,6 +18,10 @@ from nontarget.segments import TimeGrid, covered_snippets, shortest_instance
 CLIPS_VERSION = 2
 """Of splits, clips and targets: to be raised when a change of the code changes them."""
 
+LARGEST_FREE = 2**31
+LARGEST_GROWTH = 32
+"""Clips may take 2 GiB, or this many times the memory of the videos' features: with half a window as the stride they take about twice."""
+
 
 @dataclass(frozen=True)
 class Normalization:
@@ -96,11 +100,12 @@ def make_clips(videos: Sequence[Video], protocol: Protocol, normalization: Norma
     rescaled video is interpolated linearly between snippet centres.
 
     Raises:
-        ValueError: there is no video.
+        ValueError: there is no video, or the clips would take many times the memory of the videos.
     """
     if not videos:
         raise ValueError("make_clips needs at least one video")
     length = protocol.num_snippets
+    _check_size(videos, protocol)
     features, valid, video, fps, offset_s, continues = [], [], [], [], [], []
     for index, v in enumerate(videos):
         x = (torch.from_numpy(v.features) - normalization.mean) / normalization.std
@@ -108,8 +113,7 @@ def make_clips(videos: Sequence[Video], protocol: Protocol, normalization: Norma
             x = F.interpolate(x.T[None], size=length, mode="linear", align_corners=False)[0].T
             starts, rate = [0], v.fps * length / len(v.features)
         else:
-            count = 1 + math.ceil(max(len(x) - length, 0) / protocol.stride)
-            starts, rate = [protocol.stride * i for i in range(count)], v.fps
+            starts, rate = [protocol.stride * i for i in range(_num_windows(len(x), protocol))], v.fps
         for start in starts:
             window = x[start : start + length]
             features.append(F.pad(window, (0, 0, 0, length - len(window))))
@@ -126,6 +130,22 @@ def make_clips(videos: Sequence[Video], protocol: Protocol, normalization: Norma
         torch.tensor(offset_s, dtype=torch.float64),
         torch.tensor(continues),
     )
+
+
+def _num_windows(snippets: int, protocol: Protocol) -> int:
+    return 1 + math.ceil(max(snippets - protocol.num_snippets, 0) / protocol.stride)
+
+
+def _check_size(videos: Sequence[Video], protocol: Protocol) -> None:
+    """Refuse clips that are mostly padding or copies, before any of them takes memory."""
+    windows = len(videos) if protocol.windowing == "rescale" else sum(_num_windows(len(v.features), protocol) for v in videos)
+    size = windows * protocol.num_snippets * videos[0].features.shape[1] * 4  # float32
+    given = sum(v.features.nbytes for v in videos)
+    if size > max(LARGEST_FREE, LARGEST_GROWTH * given):
+        raise ValueError(
+            f"{windows} clips of num_snippets={protocol.num_snippets} (stride {protocol.stride}) would take {size / 2**30:.1f} GiB, more "
+            f"than {LARGEST_GROWTH} times the features of the {len(videos)} videos: fewer snippets, or a longer stride, would do"
+        )
 
 
 def make_labeled_clips(videos: Sequence[LabeledVideo], protocol: Protocol, normalization: Normalization, num_classes: int) -> LabeledClips:

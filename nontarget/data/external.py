@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nontarget.data.annotations import load_json, raise_problems
-from nontarget.data.videos import DataError
+from nontarget.data.annotations import raise_problems
+from nontarget.runtime.readers import DataError, quoted, read_json
 
 
 def read_external_scores(path: str | Path, videos: Sequence[str], classes: Sequence[str]) -> dict[str, NDArray[np.float64]]:
@@ -23,14 +23,14 @@ def read_external_scores(path: str | Path, videos: Sequence[str], classes: Seque
     Raises:
         DataError: a video is missing, a class is unknown, or a score is no number in [0, 1].
     """
-    content, index = load_json(Path(path)), {c: i for i, c in enumerate(classes)}
+    content, index = read_json(path), {c: i for i, c in enumerate(classes)}
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a JSON object, scores by video, got a {type(content).__name__}")
     listed = content.get("class")
     if content.keys() == {"results", "class"} and isinstance(listed, list) and isinstance(content["results"], dict):
         names = listed if all(isinstance(name, str) for name in listed) else None
         if names is None or len(set(names)) < len(names):
-            raise DataError(f"{path}: 'class' must list class names, each once, got {listed!r}")
+            raise DataError(f"{path}: 'class' must list class names, each once, got {quoted(listed)}")
         content = {v: dict(zip(names, s, strict=True)) if _scores_of(s, names) else s for v, s in content["results"].items()}
     problems, found = [], {}
     for video in videos:
@@ -38,7 +38,7 @@ def read_external_scores(path: str | Path, videos: Sequence[str], classes: Seque
         if isinstance(given, dict) and given.keys() == {"class", "score"} and isinstance(given["class"], str):
             given = {given["class"]: given["score"]}
         if not isinstance(given, dict):
-            problems.append(f"{video}: expected scores by class, got {given!r}")
+            problems.append(f"{video}: expected scores by class, got {quoted(given)}")
             continue
         row = np.zeros(len(classes))
         for name, score in given.items():

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nontarget.config import Protocol, from_mapping
-from nontarget.data.annotations import UNLABELED, AnnotationFile, load_json, raise_problems, read_annotations
+from nontarget.data.annotations import UNLABELED, AnnotationFile, raise_problems, read_annotations
 from nontarget.data.checksums import read_checksums
 from nontarget.data.class_lists import stated_class_lists
 from nontarget.data.external import read_external_scores
-from nontarget.data.videos import LENGTH_TOLERANCE, RATE_TOLERANCE, DataError, Dataset, LabeledVideo, Video, is_off
+from nontarget.data.videos import LENGTH_TOLERANCE, RATE_TOLERANCE, Dataset, LabeledVideo, Video, is_off
 from nontarget.runtime.files import atomic_write
+from nontarget.runtime.readers import DataError, check_inside, check_name, foreign_errors, open_file, open_npz, quoted, read_json
 
 FILES = ("annotations.json", "features.npz")
 EXTERNAL = "external_scores.json"
@@ -48,7 +49,7 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
     folder = Path(folder)
     checksum = folder_checksum(folder)
     path = folder / FILES[0]
-    annotations = read_annotations(path)
+    annotations = read_annotations(path, inside=folder)
     fps = annotations.feature_fps
     if fps is None:
         raise DataError(f"{path}: lacks 'feature_fps', the number of feature steps per second")
@@ -72,7 +73,7 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
     name = name or folder.resolve().name
     tested = videos(test)
     path = folder / EXTERNAL
-    external = read_external_scores(path, [v.video.video_id for v in tested], annotations.classes) if path.is_file() else None
+    external = read_external_scores(path, [v.video.video_id for v in tested], annotations.classes) if path.exists() else None
     return Dataset(
         name,
         annotations.classes,
@@ -94,7 +95,7 @@ def folder_settings(folder: str | Path, default: Protocol | None = None) -> tupl
         DataError: one of the two is not as it should be.
     """
     path = Path(folder) / FILES[0]
-    content = load_json(path)
+    content = read_json(path, inside=Path(folder))
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a JSON object, got a {type(content).__name__}")
     return _settings(path, content, default)
@@ -104,12 +105,13 @@ def _settings(path: Path, content: Mapping[str, Any], default: Protocol | None =
     """:func:`folder_settings` of what has been read from ``path``."""
     stated, simulated = content.get("protocol"), content.get("simulated", False)
     if not isinstance(simulated, bool):
-        raise DataError(f"{path}: 'simulated' must be true or false, got {simulated!r}")
+        raise DataError(f"{path}: 'simulated' must be true or false, got {quoted(simulated)}")
     if stated is None:
         return default or Protocol(), simulated
     if not isinstance(stated, dict):
-        raise DataError(f"{path}: 'protocol' must be an object, got {stated!r}")
-    return from_mapping(Protocol, stated, f"{path}: protocol"), simulated
+        raise DataError(f"{path}: 'protocol' must be an object, got {quoted(stated)}")
+    with foreign_errors(path, "the protocol is not one"):
+        return from_mapping(Protocol, stated, "protocol"), simulated
 
 
 def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike = np.float16) -> None:
@@ -121,7 +123,8 @@ def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike 
         dtype: of the stored features.
 
     Raises:
-        DataError: the videos' snippet rates differ, as those of rescaled videos do.
+        DataError: the videos' snippet rates differ, as those of rescaled videos do; an id holds ``/``, ``\\`` or ``..``; a file of the
+            folder is a link out of it; or features do not fit ``dtype``.
         OSError: the folder cannot be written.
     """
     folder = Path(folder)
@@ -129,7 +132,10 @@ def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike 
     ids = [v.video_id for v in videos]
     if len(set(ids)) != len(ids):
         raise DataError(f"{folder}: the video(s) {sorted({v for v in ids if ids.count(v) > 1})} would be written more than once")
+    for name in (*FILES, EXTERNAL, "classes.txt", "SHA256SUMS"):
+        check_inside(folder / name, folder)
     for v in videos:
+        check_name(folder, v.video_id)
         with np.errstate(over="ignore"):
             fits = bool(np.isfinite(v.features.astype(dtype)).all())
         if not fits:
@@ -186,28 +192,21 @@ def _read_features(path: Path, wanted: list[str], annotations: AnnotationFile, f
     problems: list[str] = []
     features: dict[str, NDArray[np.float32]] = {}
     dims: dict[int, str] = {}
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            names = set(archive.files)
-            if len(names) < len(archive.files):
-                problems.append(f"the id(s) {sorted({n for n in names if archive.files.count(n) > 1})} are in the archive more than once")
-            for video in wanted:
-                if video not in names:
-                    problems.append(f"{video}: no features in the archive")
-                    continue
-                try:
-                    array = archive[video]
-                except ValueError as error:  # an array of objects
-                    problems.append(f"{video}: {error}")
-                    continue
-                problem = _feature_problem(array, annotations.videos[video].duration_s, fps)
-                if problem:
-                    problems.append(f"{video}: {problem}")
-                    continue
-                dims.setdefault(array.shape[1], video)
-                features[video] = array.astype(np.float32)
-    except (zipfile.BadZipFile, EOFError, ValueError, OSError) as error:
-        raise DataError(f"{path}: not a readable npz archive, perhaps an interrupted download ({error})") from error
+    with open_npz(path, inside=path.parent) as archive:
+        for video in wanted:
+            try:
+                problem: str | None = "no features in the archive"
+                if video in archive:
+                    header = archive.header(video)
+                    problem = _header_problem(header.shape, header.dtype, annotations.videos[video].duration_s, fps)
+                    problem = problem or _value_problem(array := archive.array(video))
+            except DataError as error:
+                problem = str(error).removeprefix(f"{path}: {video}: ")
+            if problem:
+                problems.append(f"{video}: {problem}")
+                continue
+            dims.setdefault(array.shape[1], video)
+            features[video] = array.astype(np.float32)
     ratios = [len(x) / (annotations.videos[v].duration_s * fps) for v, x in features.items() if len(x) >= 50]
     if len(ratios) >= 5 and abs(float(np.median(ratios)) - 1) > RATE_TOLERANCE:
         problems.append(f"the features of most videos last {np.median(ratios):.3f} times as long as the videos at feature_fps {fps:g}")
@@ -234,13 +233,19 @@ def _warn_of_rates(path: Path, features: Mapping[str, NDArray[np.float32]], anno
         )
 
 
-def _feature_problem(array: NDArray[np.generic], duration_s: float, fps: float) -> str | None:
-    if not isinstance(array, np.ndarray):
-        return "not an array in numpy's format"
-    if array.ndim != 2 or 0 in array.shape:
-        return f"features must be [T, D], got shape {array.shape}"
-    if not np.issubdtype(array.dtype, np.floating):
-        return f"features must be floating point, got {array.dtype}"
+def _header_problem(shape: tuple[int, ...], dtype: np.dtype[Any], duration_s: float, fps: float) -> str | None:
+    """What is wrong with an array, as far as its header tells: nothing that a wrong header promises is read."""
+    if len(shape) != 2 or 0 in shape:
+        return f"features must be [T, D], got shape {shape}"
+    if not np.issubdtype(dtype, np.floating):
+        return f"features must be floating point, got {dtype}"
+    expected = duration_s * fps
+    if is_off(shape[0], expected, LENGTH_TOLERANCE):
+        return f"{shape[0]} feature steps for {duration_s:g} s; at feature_fps {fps:g} about {expected:.0f} are expected"
+    return None
+
+
+def _value_problem(array: NDArray[np.floating[Any]]) -> str | None:
     finite = np.isfinite(array)
     if not finite.all():
         step, dim = np.argwhere(~finite)[0]
@@ -251,9 +256,6 @@ def _feature_problem(array: NDArray[np.generic], duration_s: float, fps: float) 
         step, dim = np.argwhere(~fits)[0]
         largest = np.finfo(np.float32).max
         return f"features must fit float32, at most {largest:.2g}, got {array[step, dim]:g} at step {step}, dimension {dim}"
-    expected = duration_s * fps
-    if is_off(len(array), expected, LENGTH_TOLERANCE):
-        return f"{len(array)} feature steps for {duration_s:g} s; at feature_fps {fps:g} about {expected:.0f} are expected"
     return None
 
 
@@ -267,12 +269,12 @@ def folder_checksum(folder: str | Path) -> str:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: does not exist, or is no folder; a feature folder holds {' and '.join(FILES)}")
-    missing = [f for f in FILES if not (folder / f).is_file()]
+    missing = [f for f in FILES if not (folder / f).exists()]
     if missing:
         raise FileNotFoundError(f"{folder}: lacks {' and '.join(missing)}; a feature folder holds {' and '.join(FILES)}")
-    digests = {f: _sha256(folder / f) for f in (*FILES, EXTERNAL) if (folder / f).is_file()}
+    digests = {f: _sha256(folder / f) for f in (*FILES, EXTERNAL) if (folder / f).exists()}
     sums = folder / "SHA256SUMS"
-    if sums.is_file():
+    if sums.exists():
         stated = read_checksums(sums)
         for file, digest in digests.items():
             if stated.get(file, digest) != digest:
@@ -283,7 +285,9 @@ def folder_checksum(folder: str | Path) -> str:
 
 
 def _sha256(path: Path) -> str:
-    status = path.stat()
+    check_inside(path, path.parent)
+    with open_file(path):
+        status = path.stat()
     return _sha256_of(path, status.st_size, status.st_mtime_ns)
 
 

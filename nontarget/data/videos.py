@@ -9,16 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nontarget.config import Protocol
+from nontarget.runtime.readers import DataError as DataError
 from nontarget.segments import TimeGrid
 
 RATE_TOLERANCE = 0.02
 """Share by which a feature rate, or the length of a video's features, may be off without a word."""
 LENGTH_TOLERANCE = 0.1
 """Share by which the length of a video's features may differ from its duration at all."""
-
-
-class DataError(ValueError):
-    """Something is wrong with a file of the user; the message names the file, the value and what would be accepted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from nontarget.runtime.files import atomic_write
+from nontarget.runtime.readers import read_json
 
 T = TypeVar("T")
 
@@ -123,14 +124,13 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
         file.write(text.encode())
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path, inside: Path | None = None) -> dict[str, Any]:
     """Read what :func:`write_record` wrote.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no JSON, or see :func:`without_digest`.
+        ValueError: it is no record, see :func:`nontarget.runtime.readers.read_json` and :func:`without_digest`.
     """
-    return without_digest(json.loads(path.read_text(encoding="utf-8")))
+    return without_digest(read_json(path, inside=inside))
 
 
 def _canonical(content: Mapping[str, Any]) -> str:

@@ -5,10 +5,9 @@ was changed, and a row that was lost or doubled, are noticed. Rows of a key are 
 """
 
 import csv
-import io
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pandas as pd
 
 from nontarget.runtime.digests import DIGEST, REMEDY, digest_of, name_aside
 from nontarget.runtime.files import atomic_write
+from nontarget.runtime.readers import parse_csv, read_bytes
 
 GROUP = "key"
 _LENGTH = 16
@@ -35,16 +35,17 @@ class Lines:
     """How many of the damaged lines have no digest at all: an earlier version wrote them."""
 
 
-def read_table(path: Path, columns: Sequence[str], **options: Any) -> pd.DataFrame:
+def read_table(path: Path, columns: Sequence[str], ranges: Mapping[str, tuple[float, float]] | None = None, **options: Any) -> pd.DataFrame:
     """The intact rows of a table; the others are named in a warning and left out.
 
     Args:
         path: of the csv file.
         columns: of the result; those that the file does not have are empty.
+        ranges: column -> lowest and highest number that it may hold.
         options: of :func:`pandas.read_csv`.
 
     Raises:
-        OSError: it cannot be read.
+        DataError: it cannot be read, is no table, lacks a column of ``ranges``, or has a number outside of them.
     """
     lines = table_lines(path)
     if lines.damaged:
@@ -58,7 +59,7 @@ def read_table(path: Path, columns: Sequence[str], **options: Any) -> pd.DataFra
     text = "\n".join([lines.header, *lines.intact])
     if not text.strip():
         return pd.DataFrame(columns=list(columns))
-    frame = pd.read_csv(io.StringIO(text), **options)
+    frame = parse_csv(text, path, list(ranges or ()), ranges, **options)
     return frame.reindex(columns=list(columns))
 
 
@@ -138,7 +139,7 @@ def unsigned_rows(path: Path, renew: bool = False) -> tuple[str, list[tuple[str,
 
 def _parts(path: Path) -> tuple[str, list[tuple[str, str]]]:
     """Header, and each row with its digest, which is empty where it has none."""
-    text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
+    text = read_bytes(path, inside=path.parent).decode("utf-8-sig", "surrogateescape")
     header, *rows = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     if header.rpartition(",")[2] != DIGEST:
         return header, [(row, "") for row in rows]

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from nontarget.runtime.digests import DIGEST, check_tensors, tensors_digest
 from nontarget.runtime.files import atomic_write
+from nontarget.runtime.readers import DataError, foreign_errors, read_tensors
 
 
 def write_weights(path: str | Path, parts: Mapping[str, Mapping[str, Tensor]], header: Mapping[str, str]) -> None:
@@ -36,21 +37,48 @@ def read_weights(path: str | Path, *, unsigned: bool = False) -> tuple[dict[str,
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not in the safetensors format, it is cut off, it has no digest, or it was changed after it was written.
+        DataError: the file is not in the safetensors format, it is cut off, it has no digest, or it was changed after it was written.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in list(file.keys())}
-            header = dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error})") from None
+    tensors, header = read_tensors(path)
     if DIGEST in header or not unsigned:
-        try:
+        with foreign_errors(path, "not what was written"):
             check_tensors(tensors, header)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
     parts: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         part, _, name = key.partition(".")
         parts.setdefault(part, {})[name] = tensor
     return parts, header
+
+
+def check_state(path: str | Path, module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Compare tensors of a file with those of a module, which ``load_state_dict`` would convert to another type in silence.
+
+    Raises:
+        DataError: names, shapes or types differ; ``path``, where the tensors come from, begins the message.
+    """
+    own = module.state_dict()
+    different = sorted(own.keys() ^ state.keys())
+    if different:
+        raise DataError(f"{path}: the detector's tensors have other names: {', '.join(different[:5])} is on one side alone")
+    for name, tensor in own.items():
+        stored = state[name]
+        if (stored.shape, stored.dtype) != (tensor.shape, tensor.dtype):
+            raise DataError(
+                f"{path}: {name} must have shape {tuple(tensor.shape)} and type {tensor.dtype}, got {tuple(stored.shape)}, {stored.dtype}"
+            )
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer, stored: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """State of each parameter, from tensors called ``index.name``.
+
+    Raises:
+        ValueError: a tensor has another name, or another shape than its parameter.
+    """
+    shapes = [parameter.shape for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in stored.items():
+        index, name = key.split(".")
+        if not 0 <= int(index) < len(shapes) or (tensor.ndim and tensor.shape != shapes[int(index)]):
+            raise ValueError(f"optimizer.{key} has shape {tuple(tensor.shape)}, and no parameter of that number has")
+        state.setdefault(int(index), {})[name] = tensor
+    return state

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from nontarget.config import check_choice
-from nontarget.data.annotations import AnnotationFile, load_json, read_annotations
+from nontarget.data.annotations import AnnotationFile, read_annotations
 from nontarget.data.external import read_external_scores
 from nontarget.data.registry import DATA_VARIABLE
 from nontarget.metrics import METRICS_VERSION, evaluate_detections
@@ -25,6 +25,7 @@ from nontarget.results import default_results_folder
 from nontarget.runtime.files import check_replaceable
 from nontarget.runtime.locks import locked
 from nontarget.runtime.provenance import code_version
+from nontarget.runtime.readers import read_json
 from nontarget.runtime.tables import check_signed, read_table, write_table
 from nontarget.study.audit_protocols import (
     THUMOS14_CLASSES,
@@ -118,7 +119,7 @@ def audit(dataset: str, root: str | Path | None = None, seeds: int = 5) -> pd.Da
 def _activitynet(path: Path, score_path: Path, seeds: int) -> Iterator[tuple[str, int | None, AuditProtocol]]:
     annotations = read_annotations(path, invalid="repair")
     truth = _subset(annotations, annotations.subsets()[1])
-    given = read_external_scores(score_path, list(load_json(score_path)), annotations.classes)
+    given = read_external_scores(score_path, list(read_json(score_path)), annotations.classes)
     external = [(video, annotations.classes[row.argmax()], float(row.max())) for video, row in given.items()]
     middle = mean_share(annotations)
     drawn = [annotated_classes(truth, seed) for seed in range(seeds)]

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from nontarget.data import DataError
-from nontarget.data.annotations import load_json, raise_problems
+from nontarget.data.annotations import raise_problems
 from nontarget.data.releases.files import lines_of
 from nontarget.data.releases.records import Entry, Instance, Table
+from nontarget.runtime.readers import read_json
 
 Event = tuple[float, str, str]
 """(time in seconds, subject, behaviour)."""
@@ -20,7 +21,7 @@ def read_boris_project(path: Path) -> Table:
     Raises:
         DataError: a state event was started and not stopped, or an observation has several media files in a row.
     """
-    content = load_json(path)
+    content = read_json(path)
     states = {b["code"] for b in content["behaviors_conf"].values() if b["type"].lower().startswith("state")}
     entries: dict[str, Entry] = {}
     problems, notes, points = [], [], 0

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nontarget.data import DataError
-from nontarget.data.annotations import load_json
 from nontarget.data.releases.pickles import check_allowed, read_pickle
 from nontarget.data.releases.records import Source
+from nontarget.runtime.readers import read_json
 
 
 class Files:
@@ -57,7 +57,7 @@ class Files:
 
     def json(self, path: Path) -> Any:
         if path not in self._json:
-            self._json[path] = load_json(path)
+            self._json[path] = read_json(path)
         return self._json[path]
 
     def shown(self, path: Path) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nontarget.data import DataError
-from nontarget.data.annotations import load_json, raise_problems
+from nontarget.data.annotations import raise_problems
 from nontarget.data.releases.boris import read_boris_project, read_boris_table
 from nontarget.data.releases.files import lines_of
 from nontarget.data.releases.records import Entry, Instance, Table
 from nontarget.data.releases.tables import seconds
+from nontarget.runtime.readers import read_json
 
 Rows = Iterator[tuple[str, Instance]]
 LABEL_KINDS = ("ELAN", "SubRip", "BORIS project", "BORIS table", "VIA project", "VIA table", "table", "Audacity")
@@ -26,7 +27,7 @@ def label_kind(path: Path) -> str | None:
     if suffix in (".eaf", ".srt", ".boris"):
         return {".eaf": "ELAN", ".srt": "SubRip", ".boris": "BORIS project"}[suffix]
     if suffix == ".json":
-        content = load_json(path)
+        content = read_json(path)
         if isinstance(content, dict) and {"metadata", "attribute", "view"} <= content.keys():
             return "VIA project"
         return "BORIS project" if isinstance(content, dict) and {"observations", "behaviors_conf"} <= content.keys() else None
@@ -231,7 +232,7 @@ def _via_label(path: Path, attributes: dict[str, Any], values: dict[str, Any], t
 
 
 def _via_project(path: Path, task: str | None, notes: list[str]) -> Rows:
-    content = load_json(path)
+    content = read_json(path)
     files, views, left_out = content["file"], content["view"], 0
     for item in content["metadata"].values():
         z = item.get("z") or []
