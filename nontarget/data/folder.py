@@ -182,7 +182,7 @@ def pooled(video: Video, pool: int) -> Video:
     sums = np.add.reduceat(video.features, starts, axis=0)
     counts = np.diff(starts, append=len(video.features))
     means = (sums / counts[:, None]).astype(np.float32)
-    return Video(video.video_id, means, video.fps / pool, video.duration_s)
+    return Video(video.video_id, means, video.fps / pool, video.duration_s, video.offset_s)
 
 
 def _read_features(path: Path, wanted: list[str], annotations: AnnotationFile, fps: float) -> dict[str, NDArray[np.float32]]:
