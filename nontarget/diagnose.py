@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from nontarget.metrics import DetectionScores, evaluate_detections, match_detections, rank_detections
-from nontarget.scoring_input import Source, detection_table, durations_of, ground_truth_table, names_of
+from nontarget.scoring_input import InstanceSource, detection_table, durations_of, ground_truth_table, names_of
 from nontarget.segments import tiou
 
 KINDS = ("true positive", "double detection", "wrong label", "localization", "confusion", "background")
@@ -95,8 +95,8 @@ class DetectionDiagnosis:
 
 
 def diagnose_detections(
-    ground_truth: Source,
-    detections: Source,
+    ground_truth: InstanceSource,
+    detections: InstanceSource,
     tiou_thresholds: Sequence[float],
     subset: str | None = None,
     *,

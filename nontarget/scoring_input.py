@@ -63,7 +63,7 @@ def detection_table(source: InstanceSource) -> pd.DataFrame:
     return _checked(pd.DataFrame(rows, columns=list(columns), dtype=object), name, columns)
 
 
-def durations_of(ground_truth: Source) -> dict[Any, float]:
+def durations_of(ground_truth: InstanceSource) -> dict[Any, float]:
     """Duration in seconds of every video that has one; none where the ground truth is a DataFrame.
 
     Raises:
