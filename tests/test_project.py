@@ -180,5 +180,5 @@ def test_nothing_generated_is_committed():
     for file in files:
         assert not file.startswith(("_build", "book/notebooks", "results/runs")), file
         assert not file.endswith((".npz", ".safetensors", ".pkl", ".pt")), file
-    tables = {f"results/{name}.csv" for name in ("anchor", "audit", "choices", "decomposition", "map", "metrics", "why")}
+    tables = {f"results/{name}.csv" for name in ("anchor", "audit", "choices", "decomposition", "detections", "map", "metrics", "why")}
     assert {f for f in files if f.startswith("results/")} <= tables
