@@ -17,6 +17,11 @@ _OPTIONS = [
     click.option("--task", help="Which of several tasks or tiers, such as verb and noun."),
     click.option("--split", help="A published split into labelled and unlabelled videos: a file, or its name in the release."),
     click.option("--subsets", help='Names of the subsets to train and to test on, as "train=NAME,test=NAME".'),
+    click.option("--features", help="The folder of features, where there are several; several with commas are joined on channels."),
+    click.option("--axes", type=click.Choice(["TD", "DT"]), help="Time first or time last, where the files do not tell."),
+    click.option(
+        "--durations", type=click.Path(exists=True, path_type=Path), help="Table video,duration in seconds, where none are there."
+    ),
     click.option("--allow-pickle", is_flag=True, help="Read pickles of numpy arrays and tensors, and nothing else that is in them."),
 ]
 
