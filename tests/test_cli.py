@@ -15,7 +15,7 @@ from helpers import TINY_TRAINING, tiny_dataset
 from nontarget import evaluate_detections
 from nontarget.cli import main
 from nontarget.config import TRAINING_PRESETS
-from nontarget.data import DataError, write_feature_folder
+from nontarget.data import DataError, read_feature_folder, write_feature_folder
 from nontarget.detection_files import read_detections, read_ground_truth, write_detections
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -241,12 +241,40 @@ def test_what_inspect_and_convert_hand_over(tmp_path, run, monkeypatch):
     module.inspect_release = module.convert_release = stand_in
     monkeypatch.setitem(sys.modules, "nontarget.data.releases", module)
     assert run("inspect", tmp_path, "--fps", "29.97", "--stride", 4, "--subsets", "train=validation,test=test") == "a report\n"
-    run("convert", tmp_path, tmp_path / "out", "--fps", "annotations", "--allow-pickle", "--dtype", "float32", "--fold", "3")
+    assert "written" in run(
+        "convert", tmp_path, tmp_path / "out", "--fps", "annotations", "--allow-pickle", "--dtype", "float32", "--fold", "3"
+    )
     subsets = {"train": "validation", "test": "test"}
     assert calls[0] == ((tmp_path,), {"fps": 29.97, "stride": 4.0, "subsets": subsets})
     assert calls[1] == ((tmp_path, tmp_path / "out"), {"fps": "annotations", "allow_pickle": True, "dtype": "float32", "fold": "3"})
     assert "expected a number or 'annotations'" in run("inspect", tmp_path, "--fps", "fast", code=2)
     assert "expected train=NAME,test=NAME" in run("inspect", tmp_path, "--subsets", "train=a", code=2)
+
+
+@pytest.fixture
+def release(tmp_path):
+    """Features as an extractor leaves them, with annotations beside them."""
+    features, rng = tmp_path / "release" / "features", np.random.default_rng(0)
+    features.mkdir(parents=True)
+    database = {}
+    for i in range(6):
+        np.save(features / f"v{i}.npy", rng.normal(size=(40 + i, 8)).astype(np.float32))
+        instance = {"label": "ab"[i % 2], "segment": [2.0, 5.0]}
+        database[f"v{i}"] = {"subset": "training" if i < 4 else "validation", "duration": (40 + i) * 4 / 25, "annotations": [instance]}
+    (features.parent / "labels.json").write_text(json.dumps({"database": database}))
+    return features.parent
+
+
+def test_from_a_release_to_a_data_set(tmp_path, release, run):
+    asked = run("inspect", release, code=2)
+    assert "--fps" in asked
+    assert "fps=" not in asked
+    times = ("--fps", 25, "--stride", 4, "--window", 16)
+    assert "first centre 0.320000 s" in run("inspect", release, *times)
+    assert "written" in run("convert", release, tmp_path / "mine", *times)
+    first = read_feature_folder(tmp_path / "mine").train[0].video
+    assert (first.fps, first.grid.to_seconds(0.5)) == pytest.approx((6.25, 0.32))
+    assert "exists already" in run("convert", release, tmp_path / "mine", *times, code=2)
 
 
 # --- runs

@@ -1,6 +1,8 @@
 """Commands for feature releases: what is in a folder, and its conversion to a feature folder."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,8 @@ def inspect(path: Path, **options: Any) -> None:
     """
     from nontarget.data.releases import inspect_release
 
-    click.echo(str(inspect_release(path, **_given(options))))
+    with _options_by_their_names_here():
+        click.echo(str(inspect_release(path, **_given(options))))
 
 
 @click.command(short_help="Convert a feature release to a feature folder.")
@@ -69,7 +72,23 @@ def convert(path: Path, out: Path, **options: Any) -> None:
     """
     from nontarget.data.releases import convert_release
 
-    click.echo(str(convert_release(path, out, **_given(options))))
+    with _options_by_their_names_here():
+        report = convert_release(path, out, **_given(options))
+    click.echo(str(report))
+    click.echo(f"\nwritten: {out}")
+
+
+@contextmanager
+def _options_by_their_names_here() -> Iterator[None]:
+    """Messages of the library name its arguments, as ``fps=``; here they are options."""
+    from nontarget.data import DataError
+
+    names = "annotations|layout|fps|stride|window|offset|fold|task|split|subsets|features|axes|durations|dtype"
+    try:
+        yield
+    except DataError as error:
+        text = str(error).replace("allow_pickle=True", "--allow-pickle")
+        raise DataError(re.sub(rf"(?<![\w-])({names})= ?", r"--\1 ", text)) from None
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
