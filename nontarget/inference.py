@@ -58,6 +58,7 @@ def detect(
     durations_s: Mapping[str, float] | None = None,
     inference: InferenceConfig | None = None,
     external_scores: Mapping[str, ArrayLike] | None = None,
+    feature_offset_s: float | None = None,
 ) -> pd.DataFrame:
     """Detections for a user's own features, of the kind that the detector was trained on.
 
@@ -65,10 +66,11 @@ def detect(
         model_or_checkpoint: a trained detector or the path of a saved one.
         features: video id -> array [T, D]; ``numpy.load("features.npz")`` will do.
         feature_fps: feature steps per second, as in training; more than 2 % off is warned about, a factor of 2 refused.
-            Step t is centred on ``(t + 0.5) / feature_fps`` seconds.
+            Step t is centred on ``feature_offset_s + t / feature_fps`` seconds.
         durations_s: of the videos; default: as long as their features last.
         inference: default: as trained.
         external_scores: video id -> score of each class, of a classifier of whole videos; used if ``inference`` says so.
+        feature_offset_s: centre of the first feature step, in seconds; default: half a step.
 
     Returns:
         DataFrame (video_id, label, start_s, end_s, score), by video, best first.
@@ -81,6 +83,9 @@ def detect(
     """
     if not (is_finite_number(feature_fps) and feature_fps > 0):
         raise ValueError(f"feature_fps must be a positive number of feature steps per second, got {feature_fps!r}")
+    if feature_offset_s is not None and not is_finite_number(feature_offset_s):
+        raise ValueError(f"feature_offset_s must be a number of seconds, got {feature_offset_s!r}")
+    origin_s = 0.0 if feature_offset_s is None else feature_offset_s - 0.5 / feature_fps
     if not isinstance(model_or_checkpoint, (TrainedDetector, str, Path)):
         raise TypeError(f"expected a TrainedDetector or the path of one, got {type(model_or_checkpoint).__name__} (see its .trained?)")
     if not isinstance(features, Mapping):
@@ -105,15 +110,15 @@ def detect(
             raise DataError(f"{video_id}: the detector was trained on features [T, {dim}], got shape {array.shape}")
         if not np.isfinite(array).all():
             raise DataError(f"{video_id}: features must be finite, got NaN or infinity")
-        duration = len(array) / feature_fps if durations_s is None else durations_s.get(video_id)
+        duration = len(array) / feature_fps + origin_s if durations_s is None else durations_s.get(video_id)
         if duration is None or not (is_finite_number(duration) and duration > 0):
             raise DataError(f"{video_id}: durations_s must give it a positive number of seconds, got {duration!r}")
-        if is_off(len(array), duration * feature_fps, LENGTH_TOLERANCE):
+        if is_off(len(array), (duration - origin_s) * feature_fps, LENGTH_TOLERANCE):
             raise DataError(
                 f"{video_id}: {len(array)} feature steps at feature_fps {feature_fps:g} last {len(array) / feature_fps:g} s, and "
                 f"durations_s says {duration:g} s (seconds, not frames)"
             )
-        videos.append(pooled(Video(video_id, array, feature_fps, float(duration)), trained.protocol.pool))
+        videos.append(pooled(Video(video_id, array, feature_fps, float(duration), origin_s), trained.protocol.pool))
     if inference is not None:
         trained = replace(trained, inference=inference)
     return detect_videos(trained, videos, external_scores)
@@ -216,7 +221,7 @@ def _outputs(trained: TrainedDetector, videos: Sequence[Video]) -> Iterator[tupl
 
 def _is_fragment(candidates: Candidates, clips: Clips, protocol: Protocol) -> Bool[Tensor, " n"]:
     start, end = candidates.segments.unbind(dim=1)
-    at_start = (start == 0) & (clips.offset_s[candidates.clip] > 0)
+    at_start = (start == 0) & ~clips.begins[candidates.clip]
     at_end = (end == clips.valid.sum(dim=1)[candidates.clip]) & clips.continues[candidates.clip]
     return (at_start | at_end) & (end - start <= protocol.num_snippets - protocol.stride)
 

@@ -71,6 +71,28 @@ def argument_name(argument: str, source: InstanceSource) -> str:
     return f"{argument} ({source})" if isinstance(source, (str, PathLike)) else argument
 
 
+def durations_of(ground_truth: InstanceSource) -> dict[Any, float]:
+    """Duration in seconds of every video that has one; none where the ground truth is a DataFrame.
+
+    Raises:
+        ValueError: it is no positive number. A number as text, as HACS has it, is taken.
+    """
+    if isinstance(ground_truth, pd.DataFrame):
+        return {}
+    name, database = _mapping(ground_truth, "ground_truth", "database")
+    found = {}
+    for video, entry in database.items():
+        if not isinstance(entry, Mapping) or entry.get("duration") is None:
+            continue
+        try:
+            found[video] = float(entry["duration"])
+        except (TypeError, ValueError):
+            found[video] = np.nan
+        if not 0 < found[video] < np.inf:
+            raise ValueError(f"{name}, {video}: duration must be a positive number of seconds, got {_short(entry['duration'])}")
+    return found
+
+
 def names_of(argument: str, names: Iterable[Any]) -> frozenset[Any]:
     """A list of ids or labels; a bare string, whose letters would be taken for ids, is refused."""
     if isinstance(names, (str, bytes, Mapping)) or not isinstance(names, Iterable):

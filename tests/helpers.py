@@ -52,7 +52,7 @@ def clips_of(instances, snippets, background=3, lengths=None, offset_s=0.0, cont
             labels[i, j], segments[i, j] = label, torch.tensor([start, end])
     fps, offset_s = torch.ones(len(instances)).double(), torch.full((len(instances),), offset_s).double()
     features, video = torch.zeros(len(instances), snippets, 1), torch.arange(len(instances))
-    clips = Clips(features, valid, video, fps, offset_s, torch.full((len(instances),), continues))
+    clips = Clips(features, valid, video, fps, offset_s, torch.full((len(instances),), continues), offset_s == 0)
     return with_instances(clips, labels, segments).to(device)
 
 

@@ -34,6 +34,7 @@ from nontarget.data import (
     split_dataset,
     write_feature_folder,
 )
+from nontarget.data.feature_times import FeatureTimes
 
 # --- feature folders: good ones
 
@@ -455,10 +456,61 @@ def test_an_id_may_be_any_word(tmp_path):
     assert read_feature_folder(tmp_path / "copy").train[0].video.video_id == "file"
 
 
-def test_writing_needs_one_snippet_rate(tmp_path):
-    dataset = dataset_of([labeled("x", [(0, 0, 1)], fps=2.0), labeled("y", [(1, 0, 1)], fps=3.0)])
-    with pytest.raises(DataError, match="one feature_fps, the videos have 2"):
-        write_feature_folder(tmp_path / "twin", dataset)
+def test_each_video_may_have_its_own_rate_and_offset(tmp_path):
+    """As THUMOS14's features, of four frame rates and windows that are wider than their stride."""
+    videos = [labeled("x", [(0, 0, 1)], fps=7.5), labeled("y", [(1, 0, 1)], fps=6.25)]
+    videos = [replace(v, video=replace(v.video, offset_s=0.2, duration_s=v.video.duration_s + 0.4)) for v in videos]
+    dataset = dataset_of(videos[:1], videos[1:])
+    write_feature_folder(tmp_path / "f", dataset, np.float32)
+    content = json.loads((tmp_path / "f" / "annotations.json").read_text())
+    assert "feature_fps" not in content
+    assert content["database"]["x"]["feature_offset_s"] == pytest.approx(0.2 + 0.5 / 7.5)
+    again = read_feature_folder(tmp_path / "f")
+    for before, after in ((videos[0], again.train[0]), (videos[1], again.test[0])):
+        assert after.video.fps == before.video.fps
+        assert after.video.offset_s == pytest.approx(0.2)
+        np.testing.assert_array_equal(after.video.features, before.video.features)
+    clips = make_clips([v.video for v in again.train], again.protocol, Normalization.of([v.video for v in again.train]))
+    assert clips.offset_s.tolist() == pytest.approx([0.2 + s / 7.5 for s in (0, 4)])
+    assert clips.begins.tolist() == [True, False]
+
+
+def test_rescaled_features_need_no_rate(tmp_path):
+    dataset = dataset_of([labeled("x", [(0, 0, 1)], fps=2.0)], [labeled("y", [(1, 0, 1)], fps=2.0)])
+    write_feature_folder(tmp_path, dataset)
+    path = tmp_path / "annotations.json"
+    content = json.loads(path.read_text())
+    del content["feature_fps"]
+    (tmp_path / "SHA256SUMS").unlink()
+    content["database"]["x"]["feature_duration_s"] = 4.0
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="y: lacks 'feature_fps'"):
+        read_feature_folder(tmp_path)
+    content["database"]["y"]["feature_duration_s"] = 5.0
+    path.write_text(json.dumps(content))
+    x = read_feature_folder(tmp_path).train[0].video
+    assert (x.fps, x.offset_s) == (2.5, 0.0)
+    for key, value, message in (
+        ("feature_fps", 0, "x: feature_fps must be a positive number, got 0"),
+        ("feature_offset_s", "0.2", "x: feature_offset_s must be a number of seconds, got '0.2'"),
+        ("feature_duration_s", -1, "x: feature_duration_s must be a positive number, got -1"),
+    ):
+        wrong = json.loads(json.dumps(content))
+        wrong["database"]["x"][key] = value
+        path.write_text(json.dumps(wrong))
+        with pytest.raises(DataError, match=message):
+            read_feature_folder(tmp_path)
+
+
+@given(st.floats(0.1, 100), st.floats(-5, 5), st.lists(st.floats(0, 1e4), min_size=1, max_size=5), st.integers(1, 5000))
+def test_times_of_features_are_exact_inverses(fps, offset_s, seconds, steps):
+    grid = FeatureTimes(fps, offset_s, 100.0).grid(steps)
+    assert grid.to_seconds(0.5) == pytest.approx(offset_s, abs=1e-9)
+    assert grid.to_seconds(1.5) - grid.to_seconds(0.5) == pytest.approx(1 / fps, rel=1e-6, abs=1e-9)
+    for t in seconds:
+        assert grid.to_seconds(grid.to_snippets(t)) == pytest.approx(t, rel=1e-12, abs=1e-9)
+    rescaled = FeatureTimes(None, None, 100.0).grid(steps)
+    assert rescaled.to_seconds(float(steps)) == pytest.approx(100.0)
 
 
 # --- annotation files

@@ -22,7 +22,7 @@ SUBSETS = ("training", "validation", "test", UNLABELED)
 LEFT_OUT = ("testing", "background")
 """Subsets that are left out, as long as none of their videos is annotated: ActivityNet's, and the recordings of nips4b without a call."""
 _KEYS = ("classes", "database", "feature_fps", "protocol", "subsets", "simulated", "video_classes")
-_ENTRY_KEYS = ("subset", "duration", "annotations")
+_ENTRY_KEYS = ("subset", "duration", "annotations", "feature_fps", "feature_offset_s", "feature_duration_s")
 _SHOWN = 10
 _ENOUGH = 1000
 """Problems after which a file is not searched for more: near names are looked for in each."""
@@ -93,7 +93,8 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
 
     ``{"classes": [...], "database": {video: {"subset", "duration", "annotations": [{"label", "segment": [start_s, end_s]}]}}}``;
     without ``classes`` they are the sorted labels. Annotations of the subset ``unlabeled`` are not looked at. An instance that ends after
-    its video by less than half a feature step (key ``feature_fps``; without it, 1 ms), which is rounding, is cut to the video's end.
+    its video by less than half a feature step (key ``feature_fps`` of the video or
+    the file; without it, 1 ms), which is rounding, is cut to the video's end.
 
     Args:
         path: JSON file.
@@ -115,7 +116,7 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
     fps = raw.get("feature_fps")
     if fps is not None and not (_is_number(fps) and 0 < fps < math.inf):
         raise DataError(f"{path}: feature_fps must be a positive number of feature steps per second, got {quoted(fps)}")
-    tolerance_s = 0.5 / fps if fps else 1e-3
+    tolerance_of_all_s = 0.5 / fps if fps else 1e-3
     classes = raw.get("classes")
     if classes is None:
         classes = sorted({a["label"] for entry in database.values() for a in _instances(entry) or () if isinstance(a.get("label"), str)})
@@ -144,6 +145,8 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
         if not _is_number(duration) or not 0 < duration < math.inf:
             problems.append(f"{video}: duration must be a positive number of seconds, got {quoted(duration)}")
             continue
+        rate = entry.get("feature_fps")
+        tolerance_s = 0.5 / rate if _is_number(rate) and rate > 0 else tolerance_of_all_s
         labels, segments = [], []
         for a in instances:
             try:

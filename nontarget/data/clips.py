@@ -57,6 +57,8 @@ class Clips:
     """Where in its video a clip begins, as float64."""
     continues: Bool[Tensor, " clips"]
     """Whether the video continues after the clip, in another one."""
+    begins: Bool[Tensor, " clips"]
+    """Whether the clip is the video's first, and holds its first snippet."""
 
     def grid(self, clip: Int[Tensor, " n"]) -> TimeGrid:
         """Time grids of the clips with these indices, each in a row: it broadcasts against segments [n, 2]."""
@@ -106,7 +108,7 @@ def make_clips(videos: Sequence[Video], protocol: Protocol, normalization: Norma
         raise ValueError("make_clips needs at least one video")
     length = protocol.num_snippets
     _check_size(videos, protocol)
-    features, valid, video, fps, offset_s, continues = [], [], [], [], [], []
+    features, valid, video, fps, offset_s, continues, begins = [], [], [], [], [], [], []
     for index, v in enumerate(videos):
         x = (torch.from_numpy(v.features) - normalization.mean) / normalization.std
         if protocol.windowing == "rescale":
@@ -120,8 +122,9 @@ def make_clips(videos: Sequence[Video], protocol: Protocol, normalization: Norma
             valid.append(torch.arange(length) < len(window))
             video.append(index)
             fps.append(rate)
-            offset_s.append(TimeGrid(rate).to_seconds(float(start)))
+            offset_s.append(TimeGrid(rate, v.offset_s).to_seconds(float(start)))
             continues.append(start != starts[-1])
+            begins.append(start == 0)
     return Clips(
         torch.stack(features),
         torch.stack(valid),
@@ -129,6 +132,7 @@ def make_clips(videos: Sequence[Video], protocol: Protocol, normalization: Norma
         torch.tensor(fps, dtype=torch.float64),
         torch.tensor(offset_s, dtype=torch.float64),
         torch.tensor(continues),
+        torch.tensor(begins),
     )
 
 
@@ -152,7 +156,7 @@ def make_labeled_clips(videos: Sequence[LabeledVideo], protocol: Protocol, norma
     """Clips of labelled videos with their instances, see :func:`make_clips` and :class:`LabeledClips`."""
     clips = make_clips([v.video for v in videos], protocol, normalization)
     labels, segments = [], []
-    lengths, first, last = clips.valid.sum(dim=1).tolist(), (clips.offset_s == 0).tolist(), (~clips.continues).tolist()
+    lengths, first, last = clips.valid.sum(dim=1).tolist(), clips.begins.tolist(), (~clips.continues).tolist()
     for i, (video, fps, offset_s) in enumerate(zip(clips.video.tolist(), clips.fps.tolist(), clips.offset_s.tolist(), strict=True)):
         annotations = videos[video].annotations
         in_clip = torch.from_numpy(TimeGrid(fps, offset_s).to_snippets(annotations.segments_s)).float()
@@ -185,7 +189,7 @@ def with_instances(
 def _instance_snippets(
     clips: Clips, instance_labels: Int[Tensor, "clips instances"], instance_segments: Float[Tensor, "clips instances 2"]
 ) -> Bool[Tensor, "clips instances snippets"]:
-    covers = covered_snippets(instance_segments, clips.valid, clips.offset_s == 0, ~clips.continues)
+    covers = covered_snippets(instance_segments, clips.valid, clips.begins, ~clips.continues)
     return covers & (instance_labels != instance_labels[:, -1:])[..., None]
 
 
@@ -220,6 +224,7 @@ def random_crop(clips: LabeledClips, shares: tuple[float, float] = (0.9, 1.0), k
         clips.fps,
         TimeGrid(clips.fps, clips.offset_s).to_seconds(start[:, 0]),
         clips.continues | (start + length < count)[:, 0],
+        clips.begins & (start[:, 0] == 0),
     )
     padding = clips.instance_labels == clips.instance_labels[:, -1:]
     segments = (clips.instance_segments - start[..., None]).masked_fill(padding[..., None], 0.0)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,10 +13,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nontarget.config import Protocol, from_mapping
-from nontarget.data.annotations import UNLABELED, AnnotationFile, raise_problems, read_annotations
+from nontarget.data.annotations import UNLABELED, raise_problems, read_annotations
 from nontarget.data.checksums import read_checksums
 from nontarget.data.class_lists import stated_class_lists
 from nontarget.data.external import read_external_scores
+from nontarget.data.feature_times import FeatureTimes, feature_times, rate_text, stated_times, warn_of_rates
 from nontarget.data.videos import LENGTH_TOLERANCE, RATE_TOLERANCE, Dataset, LabeledVideo, Video, is_off
 from nontarget.runtime.files import atomic_write
 from nontarget.runtime.readers import DataError, check_inside, check_name, foreign_errors, open_file, open_npz, quoted, read_json
@@ -30,7 +30,9 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
     """Read a feature folder, and check it.
 
     ``annotations.json`` (see :func:`nontarget.data.read_annotations`) with the further key ``feature_fps``; ``features.npz``, one array
-    [T, D] a video, whose step t is centred on ``(t + 0.5) / feature_fps`` seconds. Optional: ``SHA256SUMS``, which is verified; the key
+    [T, D] a video, whose step t is centred on ``(t + 0.5) / feature_fps`` seconds, unless the video has times of its own: the keys
+    ``feature_fps`` and ``feature_offset_s``, the centre of the first step, or ``feature_duration_s``, the duration that the rows of
+    rescaled features cover (:func:`nontarget.data.feature_times.feature_times`). Optional: ``SHA256SUMS``, which is verified; the key
     ``protocol`` of ``annotations.json``, settings of :class:`nontarget.config.Protocol`; the keys ``subsets`` and ``simulated``;
     ``video_classes``, ``{video: [class, ...]}``, from which splits are drawn instead of from the classes of a video's annotations;
     ``external_scores.json``, class scores of the test videos from a classifier of whole videos, ``{video: {class: score}}``, 0 for what
@@ -50,9 +52,7 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
     checksum = folder_checksum(folder)
     path = folder / FILES[0]
     annotations = read_annotations(path, inside=folder)
-    fps = annotations.feature_fps
-    if fps is None:
-        raise DataError(f"{path}: lacks 'feature_fps', the number of feature steps per second")
+    times = feature_times(annotations)
     stated, simulated = _settings(path, annotations.raw)
     protocol = protocol or stated
     train, test = annotations.subsets()
@@ -60,11 +60,11 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
         if not any(len(entry.annotations.labels) for entry in annotations.videos.values() if entry.subset == subset):
             raise DataError(f"{path}: no video of the subset {subset!r} has an instance")
     wanted = [video for video, entry in annotations.videos.items() if entry.subset in (train, test, UNLABELED)]
-    features = _read_features(folder / FILES[1], wanted, annotations, fps)
+    features = _read_features(folder / FILES[1], wanted, times)
 
     def videos(subset: str) -> tuple[LabeledVideo, ...]:
         return tuple(
-            LabeledVideo(pooled(Video(v, features[v], fps, e.duration_s), protocol.pool), e.annotations)
+            LabeledVideo(pooled(_video(v, features[v], e.duration_s, times[v]), protocol.pool), e.annotations)
             for v, e in annotations.videos.items()
             if e.subset == subset
         )
@@ -119,12 +119,12 @@ def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike 
 
     Args:
         folder: made if it does not exist.
-        dataset: all its videos must have the same snippet rate.
+        dataset: to write. Where its videos differ in rate, or begin elsewhere, each has times of its own.
         dtype: of the stored features.
 
     Raises:
-        DataError: the videos' snippet rates differ, as those of rescaled videos do; an id holds ``/``, ``\\`` or ``..``; a file of the
-            folder is a link out of it; or features do not fit ``dtype``.
+        DataError: a video is in it twice; an id holds ``/``, ``\\`` or ``..``; a file of the folder is a link out of it; or features
+            do not fit ``dtype``.
         OSError: the folder cannot be written.
     """
     folder = Path(folder)
@@ -140,16 +140,19 @@ def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike 
             fits = bool(np.isfinite(v.features.astype(dtype)).all())
         if not fits:
             raise DataError(f"{folder}: features of {v.video_id} up to {np.abs(v.features).max():g} do not fit {np.dtype(dtype)}")
-    rates = {v.fps for v in videos}
-    if len(rates) != 1:
-        raise DataError(f"{folder}: a feature folder has one feature_fps, the videos have {len(rates)}: {sorted(rates)[:3]}")
     database = dataset.ground_truth(dataset.train)["database"] | dataset.ground_truth(dataset.test)["database"]
     for subset, members in (("training", dataset.train), ("validation", dataset.test)):
         for member in members:
             database[member.video.video_id]["subset"] = subset
     database |= {v.video_id: {"subset": UNLABELED, "duration": v.duration_s, "annotations": []} for v in dataset.unlabeled}
     protocol = asdict(dataset.protocol) | {"pool": 1}  # pooled already
-    content = {"classes": dataset.classes, "feature_fps": rates.pop(), "protocol": protocol, "database": database}
+    content: dict[str, Any] = {"classes": dataset.classes}
+    if len({v.grid for v in videos}) == 1 and videos[0].offset_s == 0:
+        content["feature_fps"] = videos[0].fps
+    else:
+        for v in videos:
+            database[v.video_id] |= stated_times(v)
+    content |= {"protocol": protocol, "database": database}
     content |= {"simulated": True} if dataset.simulated else {}
     differing = {
         v.video.video_id: [dataset.classes[c] for c in dataset.class_lists[v.video.video_id]]
@@ -185,10 +188,15 @@ def pooled(video: Video, pool: int) -> Video:
     sums = np.add.reduceat(video.features, starts, axis=0)
     counts = np.diff(starts, append=len(video.features))
     means = (sums / counts[:, None]).astype(np.float32)
-    return Video(video.video_id, means, video.fps / pool, video.duration_s)
+    return Video(video.video_id, means, video.fps / pool, video.duration_s, video.offset_s)
 
 
-def _read_features(path: Path, wanted: list[str], annotations: AnnotationFile, fps: float) -> dict[str, NDArray[np.float32]]:
+def _video(video_id: str, features: NDArray[np.float32], duration_s: float, times: FeatureTimes) -> Video:
+    grid = times.grid(len(features))
+    return Video(video_id, features, float(grid.fps), duration_s, float(grid.offset_s))
+
+
+def _read_features(path: Path, wanted: list[str], times: Mapping[str, FeatureTimes]) -> dict[str, NDArray[np.float32]]:
     problems: list[str] = []
     features: dict[str, NDArray[np.float32]] = {}
     dims: dict[int, str] = {}
@@ -198,7 +206,7 @@ def _read_features(path: Path, wanted: list[str], annotations: AnnotationFile, f
                 problem: str | None = "no features in the archive"
                 if video in archive:
                     header = archive.header(video)
-                    problem = _header_problem(header.shape, header.dtype, annotations.videos[video].duration_s, fps)
+                    problem = _header_problem(header.shape, header.dtype, times[video])
                     problem = problem or _value_problem(array := archive.array(video))
             except DataError as error:
                 problem = str(error).removeprefix(f"{path}: {video}: ")
@@ -207,40 +215,25 @@ def _read_features(path: Path, wanted: list[str], annotations: AnnotationFile, f
                 continue
             dims.setdefault(array.shape[1], video)
             features[video] = array.astype(np.float32)
-    ratios = [len(x) / (annotations.videos[v].duration_s * fps) for v, x in features.items() if len(x) >= 50]
+    ratios = [len(x) / times[v].expected_steps(len(x)) for v, x in features.items() if len(x) >= 50]
     if len(ratios) >= 5 and abs(float(np.median(ratios)) - 1) > RATE_TOLERANCE:
-        problems.append(f"the features of most videos last {np.median(ratios):.3f} times as long as the videos at feature_fps {fps:g}")
+        problems.append(f"the features of most videos last {np.median(ratios):.3f} times as long as the videos at {rate_text(times)}")
     if len(dims) > 1:
         problems.append(f"all videos need one feature dimension, got {', '.join(f'{d} ({v})' for d, v in dims.items())}")
     raise_problems(path, problems)
-    _warn_of_rates(path, features, annotations, fps)
+    warn_of_rates(path, {v: len(x) for v, x in features.items()}, times)
     return features
 
 
-def _warn_of_rates(path: Path, features: Mapping[str, NDArray[np.float32]], annotations: AnnotationFile, fps: float) -> None:
-    """Warn of videos whose number of steps is more than 2 % off: their feature rate is another one, and so are the times in them."""
-    odd = {}
-    for video, array in features.items():
-        expected = annotations.videos[video].duration_s * fps
-        if is_off(len(array), expected, RATE_TOLERANCE):
-            odd[video] = f"{video} ({len(array)} steps, about {expected:.0f} are expected)"
-    if odd:
-        named = ", ".join(list(odd.values())[:5]) + (", ..." if len(odd) > 5 else "")
-        warnings.warn(
-            f"{path}: {len(odd)} of {len(features)} videos do not last as long as their features at feature_fps {fps:g}, so that times in "
-            f"them are shifted: {named}",
-            stacklevel=4,
-        )
-
-
-def _header_problem(shape: tuple[int, ...], dtype: np.dtype[Any], duration_s: float, fps: float) -> str | None:
+def _header_problem(shape: tuple[int, ...], dtype: np.dtype[Any], times: FeatureTimes) -> str | None:
     """What is wrong with an array, as far as its header tells: nothing that a wrong header promises is read."""
     if len(shape) != 2 or 0 in shape:
         return f"features must be [T, D], got shape {shape}"
     if not np.issubdtype(dtype, np.floating):
         return f"features must be floating point, got {dtype}"
-    expected = duration_s * fps
+    expected = times.expected_steps(shape[0])
     if is_off(shape[0], expected, LENGTH_TOLERANCE):
+        fps, duration_s = times.grid(shape[0]).fps, times.feature_duration_s
         return f"{shape[0]} feature steps for {duration_s:g} s; at feature_fps {fps:g} about {expected:.0f} are expected"
     return None
 

@@ -24,14 +24,16 @@ class Video:
 
     video_id: str
     features: NDArray[np.float32]
-    """[snippets, dim]; snippet t is centred on ``(t + 0.5) / fps`` seconds."""
+    """[snippets, dim]; snippet t is centred on ``(t + 0.5) / fps + offset_s`` seconds."""
     fps: float
     """Snippets per second."""
     duration_s: float
+    offset_s: float = 0.0
+    """Where the first snippet begins, half a snippet before its centre; other than 0 where a window is wider than its stride."""
 
     @property
     def grid(self) -> TimeGrid:
-        return TimeGrid(self.fps)
+        return TimeGrid(self.fps, self.offset_s)
 
 
 @dataclass(frozen=True, slots=True)

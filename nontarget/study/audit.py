@@ -18,6 +18,7 @@ import pandas as pd
 
 from nontarget.config import check_choice
 from nontarget.data.annotations import AnnotationFile, read_annotations
+from nontarget.data.benchmarks import THUMOS14_CLASSES, Truth, counted_once, outside_ambiguous
 from nontarget.data.external import read_external_scores
 from nontarget.data.registry import DATA_VARIABLE
 from nontarget.metrics import METRICS_VERSION, evaluate_detections
@@ -28,19 +29,15 @@ from nontarget.runtime.provenance import code_version
 from nontarget.runtime.readers import read_json
 from nontarget.runtime.tables import check_signed, read_table, write_table
 from nontarget.study.audit_protocols import (
-    THUMOS14_CLASSES,
     THUMOS14_LEFT_OUT,
     THUMOS14_OUT_OF_RANGE,
-    Truth,
     annotated_classes,
-    counted_once,
     jittered_truth,
     last_instance,
     long_instances,
     mean_share,
     of_videos,
     one_segment,
-    outside_ambiguous,
     predicted_videos,
     with_out_of_range,
 )

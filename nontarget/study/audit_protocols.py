@@ -6,39 +6,14 @@ detectors have seen no video.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nontarget.data.annotations import AnnotationFile
+from nontarget.data.benchmarks import Truth
 
-Truth: TypeAlias = dict[str, Any]
-"""video -> ``{"duration", "annotations": [{"label", "segment": [start_s, end_s]}]}``"""
-
-THUMOS14_CLASSES = {
-    "BaseballPitch": 7,
-    "BasketballDunk": 9,
-    "Billiards": 12,
-    "CleanAndJerk": 21,
-    "CliffDiving": 22,
-    "CricketBowling": 23,
-    "CricketShot": 24,
-    "Diving": 26,
-    "FrisbeeCatch": 31,
-    "GolfSwing": 33,
-    "HammerThrow": 36,
-    "HighJump": 40,
-    "JavelinThrow": 45,
-    "LongJump": 51,
-    "PoleVault": 68,
-    "Shotput": 79,
-    "SoccerPenalty": 85,
-    "TennisSwing": 92,
-    "ThrowDiscus": 93,
-    "VolleyballSpiking": 97,
-}
-"""Numbers of the 20 classes among THUMOS14's 101, as in its ``detclasslist.txt``."""
 THUMOS14_OUT_OF_RANGE = {
     "video_test_0000270": ("HammerThrow", 22),
     "video_test_0000814": ("ThrowDiscus", 3),
@@ -81,15 +56,6 @@ def long_instances(truth: Truth, min_s: float) -> Truth:
     return {v: e | {"annotations": [a for a in e["annotations"] if _length_s(a) >= min_s]} for v, e in truth.items()}
 
 
-def counted_once(truth: Truth, label: str, other: str) -> Truth:
-    """Where a segment of a video is annotated as ``label`` and as ``other``, only ``label`` stays."""
-    kept = {}
-    for video, entry in truth.items():
-        named = [a["segment"] for a in entry["annotations"] if a["label"] == label]
-        kept[video] = entry | {"annotations": [a for a in entry["annotations"] if a["label"] != other or a["segment"] not in named]}
-    return kept
-
-
 def with_out_of_range(truth: Truth, out_of_range: Mapping[str, tuple[str, int]]) -> Truth:
     """With instances that begin after their video's end, which nothing can find: video -> (label, how many)."""
     added = dict(truth)
@@ -97,25 +63,6 @@ def with_out_of_range(truth: Truth, out_of_range: Mapping[str, tuple[str, int]])
         beyond = [{"label": label, "segment": [truth[video]["duration"] + i + 1, truth[video]["duration"] + i + 2]} for i in range(count)]
         added[video] = truth[video] | {"annotations": [*truth[video]["annotations"], *beyond]}
     return added
-
-
-def outside_ambiguous(found: pd.DataFrame, truth: Truth) -> pd.DataFrame:
-    """Without detections that touch an ambiguous span of their video (key ``ambiguous``) and no instance of their class.
-
-    Raises:
-        ValueError: no video has such a span.
-    """
-    if not any(entry.get("ambiguous") for entry in truth.values()):
-        raise ValueError("truth: no video has the key 'ambiguous', a list of [start_s, end_s]; expected some")
-
-    def ignored(video: str, label: str, start_s: float, end_s: float) -> bool:
-        entry = truth.get(video, {"annotations": ()})
-        of_class = [a["segment"] for a in entry["annotations"] if a["label"] == label]
-        spans = entry.get("ambiguous", ())
-        return any(s < end_s and start_s < e for s, e in spans) and not any(s < end_s and start_s < e for s, e in of_class)
-
-    rows = found[["video_id", "label", "start_s", "end_s"]].itertuples(index=False, name=None)
-    return found[[not ignored(*row) for row in rows]]
 
 
 # --- detectors that have seen no video

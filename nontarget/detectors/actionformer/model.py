@@ -154,7 +154,7 @@ class ActionFormer(Detector):
         high = c.first_range * strides
         low, high = (high / 2).where(level > 0, 0.0), high.where(level < c.num_levels - 1, torch.inf)
         # Where the video begins or ends with the clip, nothing is cut: there is no other clip that shows the rest.
-        begin = torch.where(clips.offset_s == 0, -torch.inf, 0.0).float()
+        begin = torch.where(clips.begins, -torch.inf, 0.0).float()
         end = torch.where(clips.continues, clips.valid.sum(dim=1), torch.inf).float()
         segments, counts = cut_instances(clips.instance_segments, begin, end)
         counts &= clips.instance_labels != self.num_classes

@@ -62,6 +62,9 @@ class NpzArchive:
     def __contains__(self, name: str) -> bool:
         return name in self._members
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
     def header(self, name: str) -> ArrayHeader:
         """Shape and type of an array, without its numbers. Arrays of objects, which are pickles, are refused."""
         info, place = self._members[name], f"{self.path}: {name}"

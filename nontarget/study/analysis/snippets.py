@@ -80,7 +80,8 @@ def snippets_of(trained: TrainedDetector, videos: Sequence[LabeledVideo], batch_
             probs.append(output.distribution[batch.valid].double().cpu())
             embeddings.append(vectors[batch.valid].cpu())
     clip, step = clips.valid.nonzero(as_tuple=True)
-    position = TimeGrid(clips.fps[clip]).to_snippets(clips.offset_s[clip]).round().long() + step
+    origin_s = torch.tensor([v.video.offset_s for v in videos], dtype=torch.float64)[clips.video[clip]]
+    position = TimeGrid(clips.fps[clip], origin_s).to_snippets(clips.offset_s[clip]).round().long() + step
     longest = int(position.max()) + 1
     _, once = np.unique((clips.video[clip] * longest + position).numpy(), return_index=True)
     ids = np.array([v.video.video_id for v in videos])
