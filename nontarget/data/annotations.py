@@ -21,7 +21,7 @@ UNLABELED = "unlabeled"
 SUBSETS = ("training", "validation", "test", UNLABELED)
 LEFT_OUT = ("testing", "background")
 """Subsets that are left out, as long as none of their videos is annotated: ActivityNet's, and the recordings of nips4b without a call."""
-_KEYS = ("classes", "database", "feature_fps", "protocol", "subsets", "simulated", "video_classes")
+_KEYS = ("classes", "database", "feature_fps", "protocol", "subsets", "simulated", "video_classes", "provenance")
 _ENTRY_KEYS = ("subset", "duration", "annotations", "feature_fps", "feature_offset_s", "feature_duration_s")
 _SHOWN = 10
 _ENOUGH = 1000

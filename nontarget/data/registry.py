@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nontarget.config import Protocol, check_choice, from_mapping
 from nontarget.data.defaults import defaults_of
-from nontarget.data.folder import FILES, folder_checksum, folder_settings, read_feature_folder
+from nontarget.data.folder import folder_checksum, folder_settings, is_feature_folder, read_feature_folder
 from nontarget.data.simulate import TWINS, TwinConfig, simulate_twin, twin_checksum
 from nontarget.data.splits import held_out_part
 from nontarget.data.videos import DataError, Dataset
@@ -18,7 +18,7 @@ DATA_VARIABLE = "NONTARGET_DATA"
 def available(root: str | Path | None = None) -> tuple[str, ...]:
     """Names that :func:`load_dataset` accepts here: the twins, and the feature folders under ``root`` (default: NONTARGET_DATA)."""
     folder = _data_root(root)
-    folders = sorted(p.name for p in folder.iterdir() if _is_feature_folder(p)) if folder and folder.is_dir() else []
+    folders = sorted(p.name for p in folder.iterdir() if is_feature_folder(p)) if folder and folder.is_dir() else []
     return tuple(dict.fromkeys((*TWINS, *folders)))
 
 
@@ -54,8 +54,8 @@ def load_dataset(
         twin = simulate_twin(name, _twin_config(name, preset, twin_settings, held_out))
         return twin.with_protocol(**(protocol_settings or {}))
     folder = folder or _folder_of(name, root)
-    protocol = _settings_of(folder)[0]
-    dataset = read_feature_folder(folder, protocol=replace(protocol, **(protocol_settings or {})))  # type: ignore[arg-type]
+    default = defaults_of(folder.resolve().name).protocol
+    dataset = read_feature_folder(folder, default=default, protocol_settings=protocol_settings)
     return held_out_part(dataset) if held_out else dataset
 
 
@@ -95,22 +95,14 @@ def dataset_identity(
             raise
         return {"name": str(name), "checksum": None, "simulated": False}, protocol
     checksum = folder_checksum(folder)
-    protocol, simulated = _settings_of(folder)
+    protocol, simulated = folder_settings(folder, defaults_of(folder.resolve().name).protocol)
     return {"name": folder.resolve().name, "checksum": checksum, "simulated": simulated}, protocol
-
-
-def _settings_of(folder: Path) -> tuple[Protocol, bool]:
-    return folder_settings(folder, defaults_of(folder.resolve().name).protocol)
-
-
-def _is_feature_folder(path: Path) -> bool:
-    return all((path / file).is_file() for file in FILES)
 
 
 def _check_name_is_free(twin: str, root: str | Path | None) -> None:
     """Refuse a feature folder that a twin would shadow."""
     folder = _data_root(root)
-    if folder and _is_feature_folder(folder / twin):
+    if folder and is_feature_folder(folder / twin):
         raise DataError(f"{folder / twin}: a feature folder must not have the name of a twin ({', '.join(TWINS)}); rename it")
 
 
