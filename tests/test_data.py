@@ -785,7 +785,9 @@ def test_random_crop():
     ]
     protocol, normalization = Protocol(num_snippets=12, stride=12), Normalization.of([v.video for v in videos])
     clips = make_labeled_clips(videos, protocol, normalization, num_classes=2)
-    assert all(torch.equal(getattr(random_crop(clips, (1.0, 1.0)), f.name), getattr(clips, f.name)) for f in fields(clips) if f.name != "cutter")
+    assert all(
+        torch.equal(getattr(random_crop(clips, (1.0, 1.0)), f.name), getattr(clips, f.name)) for f in fields(clips) if f.name != "cutter"
+    )
 
     lengths, starts = set(), set()
     torch.manual_seed(0)

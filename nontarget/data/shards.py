@@ -52,7 +52,7 @@ class Shards:
         """
         self.folder, self.path = folder, folder / INDEX
         content = read_json(self.path, inside=folder)
-        if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("dtype") not in DTYPES:
+        if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("dtype") not in list(DTYPES):
             raise DataError(f"{self.path}: expected an object with 'format': {FORMAT!r} and 'dtype', which is {' or '.join(DTYPES)}")
         sizes, videos = content.get("shards"), content.get("videos")
         if not (isinstance(sizes, dict) and isinstance(videos, dict)):
