@@ -7,13 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 from helpers import TINY_TRAINING, tiny_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from nontarget.cli import main
 from nontarget.data import (
     DataError,
     Normalization,
@@ -28,7 +31,8 @@ from nontarget.data.feature_checks import converted
 from nontarget.data.shard_writing import NewFeatures, write_folder
 from nontarget.data.shards import ShardFeatures, Shards
 from nontarget.experiment import Experiment, run
-from nontarget.results import ResultStore
+from nontarget.results import METRIC_COLUMNS, ResultStore
+from nontarget.study.comparison import Comparison
 
 RNG = np.random.default_rng(0)
 
@@ -265,3 +269,53 @@ def test_writing_takes_memory_for_one_video(tmp_path):
     write_folder(tmp_path / "f", {"classes": ["a"], "feature_fps": 2.0, "database": database}, features, shard_bytes=2**24, progress=False)
     assert sum(p.stat().st_size for p in (tmp_path / "f").iterdir()) > 100e6
     assert resident() - before < 50e6
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(("seen", "text"), [(True, "was trained with labels of this data set"), (False, "without labels"), (None, "")])
+def test_labels_seen_travel_into_records_and_tables(tmp_path, seen, text):
+    given = {"network": "TSN", "labels_seen": seen}
+    write_feature_folder(tmp_path / "mine", replace(tiny_dataset(), provenance=given))
+    dataset = read_feature_folder(tmp_path / "mine")
+    assert dataset.provenance == given
+    assert dataset.summary().get("network saw its labels") == {True: "yes", False: "no", None: None}[seen]
+    experiment = Experiment(
+        features=str(tmp_path / "mine"), rule="supervised only", label_ratio=0.25, training_settings=TINY_TRAINING,
+        detector_settings={"embed_dim": 16, "mask_dim": 8},
+    )  # fmt: skip
+    store = ResultStore(tmp_path / "results")
+    record = run(experiment, store, device="cpu")
+    assert record["provenance"]["labels_seen"] is seen
+    assert "labels_seen" not in json.dumps(record["identity"]), "what is known of the features changes no result"
+    store.commit([record])
+    header = store.metrics_path.read_text().splitlines()[0].split(",")
+    assert ("labels_seen" in header) == (seen is not None)
+    found = store.committed(record["identity"])
+    assert (found.status, found.record["provenance"]["labels_seen"]) == ("current", seen)
+    assert list(store.metrics().columns) == METRIC_COLUMNS
+    maps = pd.DataFrame({"avg": [1.0]}, index=pd.MultiIndex.from_tuples([("supervised only", 0)], names=["system", "seed"]))
+    comparison = Comparison("mine", True, 0.25, maps, (record,))
+    assert text in comparison.seen
+    assert ("Labels seen" in comparison.markdown()) == (seen is not None)
+    assert ("labels_seen" in comparison.frame()) == (seen is not None)
+
+
+@pytest.mark.parametrize("provenance", [[], {"labels_seen": "yes"}, {"labels_seen": 1}, {"network": 3}])
+def test_provenance_is_checked(tmp_path, provenance):
+    folder = sharded(tmp_path / "f", noise(), provenance=provenance)
+    with pytest.raises(DataError, match="annotations.json: '(provenance|labels_seen|network)' must be .*, got"):
+        read_feature_folder(folder)
+
+
+def test_a_feature_folder_is_inspected(tmp_path):
+    folder = sharded(tmp_path / "f", noise(), provenance={"release": "bmn", "network": "TSN", "labels_seen": True})
+    shown = CliRunner().invoke(main, ["inspect", str(folder)]).output
+    for text in ("6 videos (5 training, 1 test)", "T 20 to 55", "TSN: the network that made", "release    bmn", "--verify reads all"):
+        assert text in shown
+    assert "all features are those" in CliRunner().invoke(main, ["inspect", str(folder), "--verify"]).output
+    path = sorted(folder.glob("*.safetensors"))[0]
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+    result = CliRunner().invoke(main, ["inspect", str(folder), "--verify"])
+    assert isinstance(result.exception, SystemExit)
+    assert "an interrupted download, or a changed file" in result.output
+    assert "is no feature folder" in CliRunner().invoke(main, ["inspect", str(tmp_path), "--verify"]).output

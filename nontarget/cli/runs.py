@@ -131,6 +131,7 @@ def train(
       nontarget train --features my_features --ratio 0.2 --model model.safetensors
       nontarget train --dataset hapt --rule baseline --detections hapt.json
     """
+    from nontarget.data.videos import LABELS_SEEN
     from nontarget.detection_files import write_detections
     from nontarget.experiment import Experiment, evaluate
     from nontarget.experiment import train as run_training
@@ -152,6 +153,8 @@ def train(
         f"{data.name} ({'simulated' if data.simulated else 'real'} data): {training.counts['labeled']} labelled and "
         f"{training.counts['unlabeled']} unlabelled training videos, rule {rule}, seed {seed}"
     )
+    if data.labels_seen is not None:
+        click.echo(f"labels seen: {LABELS_SEEN[data.labels_seen]}")
     by_tiou = {f"{t:g}": v for t, v in zip(scores.tiou_thresholds, scores.mean_ap.tolist(), strict=True)}
     values = "  ".join(f"{t}: {100 * v:.1f}" for t, v in (by_tiou | {"avg": scores.average_mean_ap}).items())
     click.echo(f"mAP (%) by tIoU on {scores.num_videos} test videos with {scores.num_instances} instances: {values}")
@@ -271,7 +274,7 @@ def _run_notebook(name: str, out: Path, **parameters: Any) -> None:
 def _plain(comparison: "Comparison") -> str:
     """A table for a terminal, with what was scored and what it says."""
     cells = comparison.cells().replace(r"\*(.*)\*", r"\1", regex=True)
-    notes = [comparison.mark, comparison.scored, *comparison.unavailable, *comparison.partial]
+    notes = [comparison.mark, comparison.seen, comparison.scored, *comparison.unavailable, *comparison.partial]
     lines = [comparison.caption, "", cells.to_string(index=False), "", *filter(None, notes), "", comparison.findings]
     return "\n".join(lines).replace("**", "").replace("\N{NO-BREAK SPACE}", " ")
 

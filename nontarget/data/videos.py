@@ -13,6 +13,12 @@ from nontarget.config import Protocol
 from nontarget.runtime.readers import DataError as DataError
 from nontarget.segments import TimeGrid
 
+LABELS_SEEN = {
+    True: "the network that made the features was trained with labels of this data set, also with those that are hidden here, so that "
+    "the unlabelled videos are not unlabelled to it",
+    False: "the network that made the features was trained without labels of this data set",
+}
+"""What :attr:`Dataset.labels_seen` means, in words."""
 RATE_TOLERANCE = 0.02
 """Share by which a feature rate, or the length of a video's features, may be off without a word."""
 LENGTH_TOLERANCE = 0.1

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nontarget.data import defaults_of
-from nontarget.results import Record
+from nontarget.data.videos import LABELS_SEEN
+from nontarget.results import SEEN, Record
 from nontarget.study.systems import TABLES, reported_map
 from nontarget.study.texttable import BETTER, SINGLE, VERDICTS, WORSE, TextTable, interval_text, paired_interval, verdict
 
@@ -139,10 +140,24 @@ class Comparison:
         )
 
     @property
+    def labels_seen(self) -> bool | None:
+        """Whether the network that made the features was trained with labels of this data set; None: its folder does not say."""
+        answers = {r["provenance"].get("labels_seen") for r in self.records} - {None}
+        return any(answers) if answers else None
+
+    @property
+    def seen(self) -> str:
+        """The same in words, in bold where it is so (Markdown); empty where it is not known."""
+        if self.labels_seen is None:
+            return ""
+        text = f"Labels seen: {LABELS_SEEN[self.labels_seen]}."
+        return f"**{text}**" if self.labels_seen else text
+
+    @property
     def _notes(self) -> list[str]:
-        """What stands below the table (Markdown): a warning, what was scored, and what has not been computed."""
+        """What stands below the table (Markdown): warnings, what was scored, and what has not been computed."""
         fewer = [f"**Not all seeds are computed yet: {'; '.join(self.partial)}.**"] if self.partial else []
-        return [*filter(None, [self.mark]), self.scored, *(f"**{text}**" for text in self.unavailable), *fewer]
+        return [*filter(None, [self.mark, self.seen]), self.scored, *(f"**{text}**" for text in self.unavailable), *fewer]
 
     @property
     def _external(self) -> str:
@@ -168,8 +183,10 @@ class Comparison:
         return "\n".join(lines)
 
     def frame(self) -> pd.DataFrame:
-        """A row per run: data set, label ratio, system, seed, and mAP (%) by tIoU."""
+        """A row per run: data set, label ratio, system, seed, and mAP (%) by tIoU; and ``labels_seen`` where that is known."""
         table = self.maps.reset_index().round(4)
+        if self.labels_seen is not None:
+            table["labels_seen"] = SEEN[self.labels_seen]
         table.insert(0, "label_ratio", self.label_ratio)
         table.insert(0, "dataset", self.dataset)
         return table
