@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -233,8 +234,14 @@ def raise_problems(path: Path, problems: Sequence[str], advice: str = "") -> Non
 
 def _mistyped(given: Iterable[str], known: Sequence[str]) -> list[str]:
     """One problem for every key that is nearly a known one; other keys are the file's own business."""
+    return list(_misspelt(tuple(given), tuple(known)))
+
+
+@lru_cache(maxsize=256)
+def _misspelt(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    """As :func:`_mistyped`; the videos of a file have the same keys as a rule, and are compared once."""
     close = {key: difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.82) for key in given if key not in known}
-    return [f"unknown key {key!r}; did you mean {near[0]!r}?" for key, near in close.items() if near]
+    return tuple(f"unknown key {key!r}; did you mean {near[0]!r}?" for key, near in close.items() if near)
 
 
 def _are_subsets(named: object) -> bool:
