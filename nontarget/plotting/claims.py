@@ -45,7 +45,7 @@ def differences(frame: pd.DataFrame, axis: str = "difference in average mAP (poi
             axes.set_title(figure_text(name).replace(" (", "\n("), fontsize=10)
             axes.tick_params(labelbottom=True)
             axes.tick_params("y", labelsize=8)
-        figure.axes[0].set_yticks(range(len(rows)), map(figure_text, rows))
+        figure.axes[0].set_yticks(range(len(rows)), [figure_text(row) for row in rows])
         figure.axes[0].invert_yaxis()
         if "paper" in frame:
             figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower right", fontsize=8)

@@ -16,7 +16,7 @@ _SPECIAL = re.compile(r"[&<>|$\\\[\]{}~*`]|(?<!\w)_|_(?!\w)")
 _SPECIAL_INLINE = re.compile(rf"(?!{_REFERENCE})[&<>$\\{{}}~]|\](?=[(\[])")  # brackets are links only where these follow
 _SPACES = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _DIRECTIONS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_LONGEST_IN_FIGURE = 100
+_LONGEST_IN_FIGURE = 72
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -28,7 +28,7 @@ def escaped(text: object) -> str:
     it holds in the argument of a directive and in HTML, too. Controls become blanks, and those that turn the direction of writing the
     replacement character. It is not meant for code spans, which show references as they are written.
     """
-    return _SPECIAL.sub(_reference, _on_one_line(str(text)))
+    return _SPECIAL.sub(_reference, _on_one_line(str(text)).strip())
 
 
 def inline_markdown(text: str) -> str:
@@ -60,7 +60,7 @@ def label_text(text: object) -> str:
 
 
 def figure_text(text: object) -> str:
-    """Text as matplotlib shows it as it is, on one line, and cut where it is longer than 100 characters.
+    """Text as matplotlib shows it as it is, on one line, and cut where it is longer than 72 characters.
 
     A ``$`` begins no formula, and an underscore in front does not hide an entry of a legend.
     """
@@ -78,12 +78,16 @@ def csv_text(frame: pd.DataFrame, **options: Any) -> str:
     Args:
         frame: its index is left out.
         options: of ``DataFrame.to_csv``.
+
+    Returns:
+        The text. Lines end with a line feed, or as in RFC 4180 where a cell has a carriage return.
     """
     safe = frame.set_axis([csv_cell(name) for name in frame.columns], axis=1)
     for i in range(safe.shape[1]):
         if not is_numeric_dtype(safe.dtypes.iloc[i]):
             safe.isetitem(i, safe.iloc[:, i].map(csv_cell))
-    return safe.to_csv(index=False, lineterminator="\n", **options)
+    text: str = safe.to_csv(index=False, lineterminator="\r\n", **options)  # so that a carriage return is quoted: it would begin a row
+    return text.replace("\r\n", "\n") if text.count("\r") == len(frame) + 1 else text
 
 
 def csv_cell(cell: object) -> object:
