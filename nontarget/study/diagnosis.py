@@ -14,6 +14,7 @@ from nontarget.config import is_finite_number
 from nontarget.data import Dataset, LabeledVideo, balanced_order, split_dataset
 from nontarget.experiment import Experiment, train
 from nontarget.results import ResultStore
+from nontarget.runtime.escaping import escaped, plain_text
 from nontarget.study.analysis.snippets import Snippets, snippets_of
 from nontarget.study.given import ExperimentOn
 from nontarget.study.report import current_map
@@ -71,8 +72,8 @@ class Diagnosis:
             gains = {f"Teacher {t}": interval_text(row["mean"], row["low"], row["high"]) for t, row in self.predicted.iterrows()}
             rows.append({"Quantity": "predicted gain over the baseline (points of average mAP)"} | gains)
         caption = (
-            f"{self.dataset} ({'simulated' if self.simulated else 'real'}): {self.num_snippets} snippets of {self.num_videos} labelled "
-            f"videos, each predicted by a teacher that was pre-trained on the other {self.folds - 1} of {self.folds} folds; "
+            f"{escaped(self.dataset)} ({'simulated' if self.simulated else 'real'}): {self.num_snippets} snippets of {self.num_videos} "
+            f"labelled videos, each predicted by a teacher that was pre-trained on the other {self.folds - 1} of {self.folds} folds; "
             f"95 % intervals, bootstrap over videos. Calibrated: at temperature {self.temperature:.2f}."
         )
         return TextTable(pd.DataFrame(rows), caption)
@@ -98,7 +99,7 @@ class Diagnosis:
 
     def __repr__(self) -> str:
         rows = [" | ".join(map(str, row)) for row in self.table.cells.itertuples(index=False)]
-        return "\n".join([self.table.caption, *rows, self.findings])
+        return plain_text("\n".join([self.table.caption, *rows, self.findings]))
 
     def _repr_markdown_(self) -> str:
         return f"{self.table._repr_markdown_()}\n\n{self.findings}"

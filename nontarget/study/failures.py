@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from nontarget.results import Record
+from nontarget.runtime.escaping import escaped
 from nontarget.study.decomposition import AS_IS
 from nontarget.study.gate_checks import MIDDLE, MIDDLE_RATIO, is_label_free
 from nontarget.study.gates import GateReport
@@ -19,7 +20,7 @@ def failures(reports: Sequence[GateReport], decompositions: pd.DataFrame) -> Tex
         decompositions: rows of ``decomposition.csv``.
     """
     rows = [
-        {"Data": report.title, "Gate": f"({gate.name})", "Held-out data": gate.sentence, "What the oracles say": reason}
+        {"Data": escaped(report.title), "Gate": f"({gate.name})", "Held-out data": gate.sentence, "What the oracles say": reason}
         for report in reports
         for gate in report.failing
         if (reason := explanation(report, gate.name, decompositions))

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from nontarget.experiment import Experiment
+from nontarget.runtime.escaping import escaped
 from nontarget.study.comparison import Comparison
 from nontarget.study.systems import TABLES, seeds_of
 from nontarget.study.tables import compare
@@ -219,8 +220,8 @@ class Effects:
             for r in self.frame.itertuples()
         ]
         caption = (
-            f"{self.title} data, {percent(self.comparison.label_ratio)} of the videos labelled: average mAP with another reading minus "
-            f"that with non-target, in points, paired by seed, with its 95 % interval; {self.comparison.num_seeds} seeds."
+            f"{escaped(self.title)} data, {percent(self.comparison.label_ratio)} of the videos labelled: average mAP with another reading "
+            f"minus that with non-target, in points, paired by seed, with its 95 % interval; {self.comparison.num_seeds} seeds."
         )
         return TextTable(pd.DataFrame(rows), caption, f"readings-{self.comparison.dataset}")
 
@@ -229,7 +230,7 @@ class Effects:
         """Which alternatives matter, in a sentence or two (Markdown)."""
         known = self.frame.dropna(subset=["low", "high"])
         better, worse = known[known["low"] > 0], known[known["high"] < 0]
-        text = f"- **{self.title}**: {len(better)} of {len(known)} alternatives are better than non-target{_named(better)}, "
+        text = f"- **{escaped(self.title)}**: {len(better)} of {len(known)} alternatives are better than non-target{_named(better)}, "
         text += f"{len(worse)} worse{_named(worse)}"
         absent = len(self.frame) - len(known)
         return text + (f"; of {absent} there is no current result, or a single seed." if absent else ".")
