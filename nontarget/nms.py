@@ -112,7 +112,8 @@ def _decay_rounds(
     live = scores[block].masked_fill(~real, -torch.inf)
     start, end = segments[block].unbind(-1)
     length = end - start
-    chosen, chosen_scores = [], []
+    chosen: list[Tensor] = []
+    chosen_scores: list[Tensor] = []
     for turn in range(1, min(limit, block.shape[1]) + 1):
         best, where = live.max(dim=1, keepdim=True)
         going = (best > -torch.inf).squeeze(1)
