@@ -18,7 +18,7 @@ PACKAGE = sorted((ROOT / "nontarget").rglob("*.py"))
 
 # Who may import whom: a module may import from lower layers and from its own.
 LAYERS = [
-    {"config", "nms", "runtime", "segments", "value_checks"},
+    {"class_names", "config", "nms", "runtime", "segments", "value_checks"},
     {"partition", "scoring_input"},
     {"losses", "metrics", "results"},
     {"data", "diagnose"},
