@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from nontarget.class_names import is_ambiguous
 from nontarget.data.annotations import raise_problems
 from nontarget.data.benchmarks import THUMOS14_CLASSES
 from nontarget.runtime.escaping import csv_cell_read, csv_text
@@ -251,7 +252,7 @@ def _thumos_folder(folder: Path) -> dict[str, Any]:
                 problems.append(f"{file.name}, line {number}: expected 'video start_s end_s', got {quoted(line, 80)}")
                 continue
             entry = database.setdefault(video, {"subset": names[subset], "annotations": [], "ambiguous": []})
-            if label == "Ambiguous":
+            if is_ambiguous(label):
                 entry["ambiguous"].append(segment)
             else:
                 entry["annotations"].append({"label": label, "segment": segment})

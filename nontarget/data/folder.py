@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nontarget.class_names import doubtful_names
 from nontarget.config import Protocol, from_mapping
 from nontarget.data.annotations import UNLABELED, raise_problems, read_annotations
 from nontarget.data.checksums import read_checksums
 from nontarget.data.class_lists import stated_class_lists
 from nontarget.data.external import read_external_scores
 from nontarget.data.feature_times import FeatureTimes, feature_times, rate_text, stated_times, warn_of_rates
+from nontarget.data.starved import warn_of_starved
 from nontarget.data.videos import LENGTH_TOLERANCE, RATE_TOLERANCE, Dataset, LabeledVideo, Video, is_off
 from nontarget.runtime.files import atomic_write
 from nontarget.runtime.readers import DataError, check_inside, check_name, foreign_errors, open_file, open_npz, quoted, read_json
@@ -69,15 +71,17 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
             if e.subset == subset
         )
 
-    unlabeled = tuple(v.video for v in videos(UNLABELED))
+    unlabeled, trained = tuple(v.video for v in videos(UNLABELED)), videos(train)
     name = name or folder.resolve().name
     tested = videos(test)
+    if not simulated:
+        warn_of_starved(path, (*trained, *tested), annotations.classes, protocol)
     path = folder / EXTERNAL
     external = read_external_scores(path, [v.video.video_id for v in tested], annotations.classes) if path.exists() else None
     return Dataset(
         name,
         annotations.classes,
-        videos(train),
+        trained,
         tested,
         protocol,
         checksum,
@@ -152,6 +156,7 @@ def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike 
     else:
         for v in videos:
             database[v.video_id] |= stated_times(v)
+    content |= {"distinct_classes": dataset.classes} if doubtful_names(dataset.classes) else {}
     content |= {"protocol": protocol, "database": database}
     content |= {"simulated": True} if dataset.simulated else {}
     differing = {

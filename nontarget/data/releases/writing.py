@@ -51,6 +51,7 @@ def write_folder(
     dtype: str = "float16",
     *,
     progress: bool = True,
+    distinct: Sequence[str] = (),
 ) -> Path:
     """Write a feature folder.
 
@@ -68,6 +69,7 @@ def write_folder(
         provenance: written into ``annotations.json`` as it is.
         dtype: of the stored features, ``float16`` or ``float32``.
         progress: show a bar.
+        distinct: names of classes that are meant although they are nearly equal.
 
     Raises:
         DataError: the folder exists; or features are not finite, do not fit the type, or are not as their headers say, by video.
@@ -90,7 +92,8 @@ def write_folder(
         except DataError as error:
             problems.append(f"{video.video_id}: {error}")
     raise_problems(out, problems, f"nothing was written; features must be finite numbers that fit {dtype}")
-    _text(partial / "annotations.json", json.dumps(_content(videos, classes, subsets, provenance), indent=1))
+    further = {"distinct_classes": list(distinct)} if distinct else {}
+    _text(partial / "annotations.json", json.dumps(_content(videos, classes, subsets, further, provenance), indent=1))
     _text(partial / "classes.txt", "".join(f"{c}\n" for c in classes))
     _pack(partial, videos)
     _check(partial, digests, {v.video_id: v.shape for v in videos})
@@ -160,7 +163,11 @@ def _digest(path: Path, video: WrittenVideo, dtype: str) -> str | None:
 
 
 def _content(
-    videos: Sequence[WrittenVideo], classes: Sequence[str], subsets: Mapping[str, str], provenance: Mapping[str, Any]
+    videos: Sequence[WrittenVideo],
+    classes: Sequence[str],
+    subsets: Mapping[str, str],
+    further: Mapping[str, Any],
+    provenance: Mapping[str, Any],
 ) -> dict[str, Any]:
     rates = {v.feature_fps for v in videos}
     same = len(rates) == 1 and all(v.feature_duration_s is None and abs(v.feature_offset_s * v.feature_fps - 0.5) < 1e-9 for v in videos)
@@ -174,7 +181,7 @@ def _content(
     content: dict[str, Any] = {"classes": list(classes)}
     content |= {"feature_fps": rates.pop()} if same else {}
     content |= {"subsets": dict(subsets)} if subsets else {}
-    return content | {"provenance": dict(provenance), "database": database}
+    return content | dict(further) | {"provenance": dict(provenance), "database": database}
 
 
 def _pack(partial: Path, videos: Sequence[WrittenVideo]) -> None:
