@@ -78,7 +78,7 @@ def _recovered(oracle: pd.Series, pretrained: pd.Series, full: pd.Series) -> str
     return (
         f"Self-training on the truth closes {100 * share:.0f} % of the gap between the pre-trained detector "
         f"({pretrained.mean():.1f}) and full supervision ({full.mean():.1f}): "
-        "differences between rules are shown on a slightly shorter scale than they would have there."
+        "differences between rules are shown on a shorter scale than they would have if the path reached it."
     )
 
 
@@ -104,8 +104,8 @@ def _pseudo_labels(oracle: pd.Series, pretrained: pd.Series, supervised: pd.Seri
     return (
         f"On the same path and budget the truth as pseudo labels adds {interval_text(**paired_interval(oracle - pretrained))} points "
         "to the pre-trained detector, and training on without unlabelled videos adds "
-        f"{interval_text(**paired_interval(supervised - pretrained))}: the second stage can learn. "
-        "What the baseline lacks is information, since the most probable class of the teacher repeats the teacher's errors."
+        f"{interval_text(**paired_interval(supervised - pretrained))}. So the second stage can learn from better pseudo labels, and what "
+        "the teacher's most probable class adds does not make up for training on with few labels."
     )
 
 

@@ -72,7 +72,8 @@ def came_out(comparisons: Sequence[Comparison]) -> str:
         return _NOTHING
     text = "Average mAP of the paper's rule (*non-target*), in points, with 95 % intervals over seeds. "
     text += f"Against the pseudo-label *baseline*: {_against(comparisons, 'baseline')}. "
-    text += f"Against *supervised only*: {_against(comparisons, 'supervised only')}."
+    text += f"Against *supervised only*: {_against(comparisons, 'supervised only')}. "
+    text += f"Against *pre-trained only*, before any self-training: {_against(comparisons, 'pre-trained only')}."
     doubtful = [escaped(c.dataset) for c in comparisons if c.mark]
     if doubtful:
         text += f" Whether the instrument can tell rules apart is not known, or a gate fails, on {', '.join(doubtful)}."
