@@ -143,9 +143,10 @@ def map_findings(gain_map: GainMap | None, places: pd.DataFrame | None) -> str:
         return "**Not computed yet: the map has no current points.**"
     text = f"**The gains of {len(gain_map.cells)} simulated cells go from {gain_map.cells['gain'].min():+.1f} to "
     text += f"{gain_map.cells['gain'].max():+.1f} points**; a twin is predicted by the others with an error of "
-    text += f"{gain_map.left_out_error:.1f} points."
+    text += f"{gain_map.left_out_error:.2f} points, and by their mean gain alone with one of {gain_map.constant_error:.2f}: "
+    text += "the difference is what the two shares tell."
     if places is None or not len(places):
         return text
     told = places[(places["low"] > 0) | (places["high"] < 0)]
-    text += f" Of {len(places)} teachers of this book, the map predicts a difference that can be told from 0 for {len(told)}"
+    text += f" Of {len(places)} teachers of this book, the map predicts a difference that is significant at 95 % for {len(told)}"
     return text + f"; {int((~places['inside'].astype(bool)).sum())} lie outside of what was simulated."
