@@ -5,7 +5,10 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal, TypeVar
+
+import numpy as np
 
 T = TypeVar("T")
 
@@ -31,6 +34,7 @@ class Protocol:
     """Sec. 4.2 gives a Soft-NMS threshold of 0.4 on THUMOS14, 0.6 on ActivityNet; read as the width of the gaussian decay."""
 
     def __post_init__(self) -> None:
+        as_plain_numbers(self)
         check_choice("windowing", self.windowing, ("sliding", "rescale"))
         for name in ("num_snippets", "stride", "pool"):
             check_at_least_one(name, getattr(self, name))
@@ -76,17 +80,17 @@ class TrainingConfig:
     """Gradients are scaled down to this norm (assumed)."""
 
     def __post_init__(self) -> None:
+        as_plain_numbers(self)
         for name in ("batch_size", "generations"):
             check_at_least_one(name, getattr(self, name))
         if self.steps_per_epoch is not None:
             check_at_least_one("steps_per_epoch", self.steps_per_epoch)
-        if not isinstance(self.warmup_steps, int) or self.warmup_steps < 0:
-            raise ValueError(f"warmup_steps must be a whole number of at least 0, got {self.warmup_steps!r}")
+        check_whole("warmup_steps", self.warmup_steps)
         for name in ("pretrain_learning_rate", "learning_rate", "gradient_norm"):
             check_number(name, getattr(self, name), lambda value: value > 0, "a finite number > 0")
         for name in ("weight_decay", "unlabeled_weight", "feature_noise"):
             check_number(name, getattr(self, name), lambda value: value >= 0, "a finite number >= 0")
-        if not all(isinstance(n, int) for n in (self.pretrain_epochs, self.selftrain_epochs)):
+        if not all(is_whole(n) for n in (self.pretrain_epochs, self.selftrain_epochs)):
             raise ValueError(f"epochs must be whole numbers, got {self.pretrain_epochs!r} and {self.selftrain_epochs!r}")
         if self.pretrain_epochs < 0 or self.selftrain_epochs < 0 or self.pretrain_epochs + self.selftrain_epochs == 0:
             raise ValueError(f"epochs must be >= 0, and one of them positive, got {self.pretrain_epochs!r} and {self.selftrain_epochs!r}")
@@ -123,6 +127,7 @@ class InferenceConfig:
     candidates. It is a sanity check that we added: what it earns is earned without localising anything."""
 
     def __post_init__(self) -> None:
+        as_plain_numbers(self)
         for name in ("max_candidates", "max_detections", "batch_size"):
             check_at_least_one(name, getattr(self, name))
         for name in ("external_scores", "whole_video"):
@@ -143,6 +148,7 @@ def from_mapping(config: type[T], values: Mapping[str, Any], where: str) -> T:
             it), or one that the config refuses; ``where`` starts the message.
     """
     check_mapping(where, values)
+    values = plain(values)
     fields = {f.name: f for f in dataclasses.fields(config)}  # type: ignore[arg-type]
     for key, value in values.items():
         try:
@@ -173,9 +179,9 @@ def check_mapping(where: str, values: Any) -> None:
 
 
 def is_finite_number(value: Any) -> bool:
-    """Whether ``value`` is a number, or an array or tensor without axes, and neither NaN nor infinite."""
+    """Whether ``value`` is a number, or an array or tensor without axes, and neither NaN nor infinite; True and False are no numbers."""
     try:
-        return math.isfinite(value)
+        return not isinstance(value, (bool, np.bool_)) and math.isfinite(value)
     except (TypeError, ValueError, OverflowError):
         return False
 
@@ -193,8 +199,40 @@ def _check_shares(name: str, values: tuple[float, ...]) -> None:
 
 def check_at_least_one(name: str, value: int) -> None:
     """Raise ValueError unless ``value`` is a whole number of at least 1."""
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    check_whole(name, value, 1)
+
+
+def check_whole(name: str, value: int, least: int = 0) -> None:
+    """Raise ValueError unless ``value`` is a whole number, of Python or numpy, of at least ``least``."""
+    if not is_whole(value) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+
+def is_whole(value: object) -> bool:
+    """Whether ``value`` is a whole number, of Python or numpy; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def plain(value: Any) -> Any:
+    """A number of numpy or torch as Python's own, an array as a tuple of such; within tuples, lists and mappings too; else as it is.
+
+    A float keeps the digits that it is written with: 0.2 in single precision becomes 0.2, not 0.20000000298.
+    """
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(plain, value))
+    if isinstance(value, Mapping):
+        return {key: plain(x) for key, x in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(tuple(value)) if value.ndim else plain(value[()])
+    if isinstance(value, np.floating):
+        return float(str(value))
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
+
+
+def as_plain_numbers(config: Any) -> None:
+    """Make every number in a frozen dataclass Python's own (:func:`plain`), so that it can be written as JSON."""
+    for f in dataclasses.fields(config):
+        object.__setattr__(config, f.name, plain(getattr(config, f.name)))
 
 
 THUMOS14_PROTOCOL = Protocol()

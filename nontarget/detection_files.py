@@ -12,8 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from nontarget.class_names import is_ambiguous
 from nontarget.data.annotations import raise_problems
 from nontarget.data.benchmarks import THUMOS14_CLASSES
+from nontarget.runtime.escaping import csv_cell_read, csv_text
 from nontarget.runtime.files import atomic_write
 from nontarget.runtime.readers import DataError, foreign_errors, quoted, read_json, read_text
 from nontarget.scoring_input import DETECTIONS_LIMIT
@@ -114,6 +116,8 @@ def subset_of(truth: Mapping[str, Any], detections: pd.DataFrame, where: str) ->
 def write_detections(path: str | Path, detections: pd.DataFrame) -> None:
     """Write detections, by the file's ending: ActivityNet's results ``.json``, ``.csv``, or THUMOS14's text ``.txt`` with class names.
 
+    In csv, a name that a spreadsheet would take for a formula has an apostrophe before it, which :func:`read_detections` takes away.
+
     Raises:
         ValueError: another ending.
         OSError: it cannot be written.
@@ -126,7 +130,7 @@ def write_detections(path: str | Path, detections: pd.DataFrame) -> None:
             results.setdefault(str(video), []).append({"label": label, "score": score, "segment": [start, end]})
         text = json.dumps({"version": "VERSION 1.3", "results": results, "external_data": {}})
     elif path.suffix == ".csv":
-        text = detections[columns].to_csv(index=False, lineterminator="\n")
+        text = csv_text(detections[columns])
     elif path.suffix == ".txt":
         if spaced := sorted({x for c in columns[:2] for x in detections[c] if " " in str(x)}):
             raise ValueError(f"{path}: text has blanks between its columns, and {spaced[0]!r} has one inside; write .json or .csv")
@@ -172,9 +176,8 @@ def _from_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         if len(fitting) != 1:
             raise DataError(f"{path}: needs one column {' or '.join(_NAMES[column][:3])}; its first line is {quoted(first.strip(), 120)}")
         places[column] = fitting[0]
-    return _table(
-        path, [(n, [row[i] if i < len(row) else "" for i in places.values()]) for n, row in enumerate(rows[1:], 2) if row], columns
-    )
+    cells = [(n, [csv_cell_read(row[i]) if i < len(row) else "" for i in places.values()]) for n, row in enumerate(rows[1:], 2) if row]
+    return _table(path, cells, columns)
 
 
 def _from_text(path: Path) -> pd.DataFrame:
@@ -249,7 +252,7 @@ def _thumos_folder(folder: Path) -> dict[str, Any]:
                 problems.append(f"{file.name}, line {number}: expected 'video start_s end_s', got {quoted(line, 80)}")
                 continue
             entry = database.setdefault(video, {"subset": names[subset], "annotations": [], "ambiguous": []})
-            if label == "Ambiguous":
+            if is_ambiguous(label):
                 entry["ambiguous"].append(segment)
             else:
                 entry["annotations"].append({"label": label, "segment": segment})

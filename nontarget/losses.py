@@ -7,14 +7,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from nontarget.partition import LabelPartition, Precedence, check_partition_arguments, partition_label_space
+from nontarget.partition import LabelPartition, Precedence, check_partition_arguments, subspaces
+from nontarget.value_checks import can_be_inspected, class_indices, classes_last, in_unit_interval, some_class_each
 
 Term = Literal["target", "negative", "positive"]
 Reduction = Literal["none", "mean", "sum"]
 Activation = Literal["softmax", "sigmoid"]
-
-_ROUNDING = 0.01  # of probabilities that were computed in half precision
-_SUM_TOLERANCE = 0.01
 
 
 def non_target_loss(
@@ -47,8 +45,9 @@ def non_target_loss(
     Args:
         logits: class scores before the softmax, background included, or before the sigmoid, without it; any leading shape.
         pseudo_probs: probabilities that the sets are taken from, used without gradient; as ``logits``, after the activation. Each is
-            in [0, 1] (checked on the CPU only); a row need not sum to 1, since Eqs. 8 and 10 do not change when it is scaled. Where
-            ``valid`` is False they do not matter. Default: the activation of ``logits``.
+            in [0, 1] (checked on the CPU only); a row need not sum to 1, since Eqs. 8 and 10 do not change when it is scaled, but with
+            softmax a row that sums to more is warned about. Where ``valid`` is False they do not matter. Default: the activation of
+            ``logits``.
         labels: class index of every snippet, or, as bool, for every class whether the snippet has it; for ``sigmoid``, background is
             index ``classes``, after the classes of ``logits``. Where ``valid`` is False they do not matter.
         valid: False for padding, which then has no effect on value or gradient. Default: all True.
@@ -63,15 +62,14 @@ def non_target_loss(
 
     Raises:
         TypeError: a tensor has the wrong dtype.
-        ValueError: shapes do not agree, an option is unknown, a label is outside ``[0, classes)``, a snippet has no class or a pseudo
-            probability is outside [0, 1] (all three checked on the CPU only), or both ``labels`` and ``pseudo_probs`` are given.
+        ValueError: shapes do not agree, an option is unknown, a label is outside ``[0, classes)``, a snippet has no class, a pseudo
+            probability is outside [0, 1], or another axis than the last holds their classes (these four are checked on the CPU only,
+            also within ``torch.func.vmap``, ``grad`` and a compiled graph); or both ``labels`` and ``pseudo_probs`` are given.
     """
     _check_arguments(logits, pseudo_probs, labels, valid, terms, reduction, activation)
     check_partition_arguments(positive_ratio, precedence)
     if pseudo_probs is not None:
-        _check_probabilities(pseudo_probs, logits, valid)
-        if activation == "softmax":
-            _check_class_axis(pseudo_probs, valid)
+        pseudo_probs = _checked(pseudo_probs.detach(), logits, valid, activation)
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
     if valid is not None:
@@ -83,10 +81,10 @@ def non_target_loss(
             labels = labels | ~valid.unsqueeze(-1) if labels.dtype == torch.bool else labels.masked_fill(~valid, 0)
         sets = labelled_partition(labels, logits.shape[-1] + (activation == "sigmoid"))
     elif activation == "softmax":
-        sets = partition_label_space(logits.detach().softmax(dim=-1) if pseudo_probs is None else pseudo_probs, positive_ratio, precedence)
+        sets = subspaces(logits.detach().softmax(dim=-1) if pseudo_probs is None else pseudo_probs, positive_ratio, precedence)
     else:
         scores = logits.detach().sigmoid() if pseudo_probs is None else pseudo_probs
-        sets = partition_label_space(distribution_of_scores(scores), positive_ratio, precedence)
+        sets = subspaces(distribution_of_scores(scores), positive_ratio, precedence)
     loss = loss_of_sets(logits, sets, terms, activation)
 
     if valid is not None:
@@ -109,14 +107,9 @@ def labelled_partition(labels: Int[Tensor, "*snippets"] | Bool[Tensor, "*snippet
     Deviation: where a snippet has several classes (``labels`` of bool), all of them are targets; the paper has one label for each.
     """
     if labels.dtype == torch.bool:
-        if _can_be_inspected(labels) and not labels.any(dim=-1).all():
-            raise ValueError("labels as bool must give every valid snippet at least one class (background is the last one)")
-        target = labels
+        target = some_class_each(labels) if can_be_inspected(labels) else labels
     else:
-        if _can_be_inspected(labels):
-            low, high = int(labels.min()), int(labels.max())
-            if low < 0 or high >= num_classes:
-                raise ValueError(f"labels must be in [0, {num_classes}), got values from {low} to {high}")
+        labels = class_indices(labels, num_classes) if can_be_inspected(labels) else labels
         target = labels.unsqueeze(-1) == torch.arange(num_classes, device=labels.device)
     empty = torch.zeros_like(target)
     return LabelPartition(target, empty, ~target, empty)
@@ -225,44 +218,12 @@ def _check_arguments(
         raise ValueError(f"activation must be one of {get_args(Activation)}, got {activation!r}")
 
 
-def _can_be_inspected(values: Tensor) -> bool:
-    """Whether there are values to look at, and a look neither stops an accelerator nor breaks a compiled graph."""
-    return values.device.type == "cpu" and not torch.compiler.is_compiling() and values.numel() > 0
-
-
-def _check_probabilities(pseudo_probs: Tensor, logits: Tensor, valid: Tensor | None) -> None:
-    if not _can_be_inspected(pseudo_probs) or _range_if_wrong(pseudo_probs) is None:
-        return
+def _checked(pseudo_probs: Tensor, logits: Tensor, valid: Tensor | None, activation: Activation) -> Tensor:
+    """``pseudo_probs``, once their values have been looked at."""
+    if not can_be_inspected(pseudo_probs):
+        return pseudo_probs
     # Where logits are NaN the loss is too: training that diverges shows as that, also where the teacher is the student.
-    counts = ~logits.isnan().any(dim=-1) if valid is None else valid & ~logits.isnan().any(dim=-1)
-    wrong = _range_if_wrong(pseudo_probs.where(counts.unsqueeze(-1), 0.0))
-    if wrong is not None:
-        raise ValueError(f"pseudo_probs must be in [0, 1] (after the softmax or sigmoid), got values from {wrong[0]:g} to {wrong[1]:g}")
-
-
-def _check_class_axis(pseudo_probs: Tensor, valid: Tensor | None) -> None:
-    """Refuse [B, classes, T] in place of [B, T, classes]: rows that are no distributions, where those along another axis are.
-
-    Rows that are scaled alike along every axis are let through.
-    """
-    if not _can_be_inspected(pseudo_probs) or pseudo_probs.ndim < 2:
-        return
-
-    def adds_up(axis: int) -> Tensor:
-        return (pseudo_probs.detach().float().sum(dim=axis) - 1).abs() < _SUM_TOLERANCE
-
-    rows = adds_up(-1)
-    if bool((rows if valid is None else rows | ~valid).all()):
-        return
-    for axis in range(pseudo_probs.ndim - 1):
-        if bool(adds_up(axis).all()):
-            raise ValueError(
-                f"classes must be the last axis: pseudo_probs of shape {tuple(pseudo_probs.shape)} add up to 1 along axis {axis}, and not "
-                f"along the last; move it there with .movedim({axis}, -1), in logits too"
-            )
-
-
-def _range_if_wrong(probs: Tensor) -> tuple[float, float] | None:
-    """Lowest and highest value unless both are probabilities; NaN if there is one."""
-    low, high = (float(x) for x in probs.detach().aminmax())
-    return None if low >= -_ROUNDING and high <= 1 + _ROUNDING else (low, high)
+    counts = ~logits.detach().isnan().any(dim=-1)
+    counts = counts if valid is None else counts & valid
+    pseudo_probs = in_unit_interval(pseudo_probs, counts)
+    return classes_last(pseudo_probs, counts, True) if activation == "softmax" and pseudo_probs.ndim > 1 else pseudo_probs

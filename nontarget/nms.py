@@ -8,6 +8,8 @@ from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
 NmsMethod = Literal["gaussian", "linear", "hard"]
+_ROUNDS = 16
+"""Rounds between two looks at which groups can still give a segment that their video keeps."""
 
 
 def soft_nms(
@@ -66,7 +68,9 @@ def soft_nms(
     for b in bucket.unique():
         members = candidates[(bucket == b)[group]]
         block = _padded_groups(group[(bucket == b)[group]])
-        chosen, chosen_scores = _decay_rounds(segments, scores, members[block], block >= 0, method, sigma, iou_threshold, min_score, limit)
+        chosen, chosen_scores = _decay_rounds(
+            segments, scores, videos, members[block], block >= 0, method, sigma, iou_threshold, min_score, limit
+        )
         kept.append(chosen)
         kept_scores.append(chosen_scores)
     index, score = torch.cat(kept), torch.cat(kept_scores)
@@ -92,6 +96,7 @@ def _padded_groups(group: Int[Tensor, " n"]) -> Int[Tensor, "groups width"]:
 def _decay_rounds(
     segments: Float[Tensor, "n 2"],
     scores: Float[Tensor, " n"],
+    videos: Int[Tensor, " n"],
     block: Int[Tensor, "groups width"],
     real: Bool[Tensor, "groups width"],
     method: NmsMethod,
@@ -100,14 +105,21 @@ def _decay_rounds(
     min_score: float,
     limit: int,
 ) -> tuple[Int[Tensor, " kept"], Float[Tensor, " kept"]]:
-    """Select and decay, one segment of every group a round; a dropped segment has score -inf."""
+    """Select and decay, one segment of every group a round; a dropped segment has score -inf.
+
+    Scores only fall, so a group ends when its video has ``limit`` segments that are better than the group's best.
+    """
     live = scores[block].masked_fill(~real, -torch.inf)
     start, end = segments[block].unbind(-1)
     length = end - start
-    chosen, chosen_scores = [], []
-    for _ in range(min(limit, block.shape[1])):
+    chosen: list[Tensor] = []
+    chosen_scores: list[Tensor] = []
+    for turn in range(1, min(limit, block.shape[1]) + 1):
         best, where = live.max(dim=1, keepdim=True)
         going = (best > -torch.inf).squeeze(1)
+        if turn % _ROUNDS == 0:
+            last = _last_kept(videos[torch.cat(chosen)], torch.cat(chosen_scores), limit)
+            going &= best.squeeze(1) >= last[videos[block[:, 0]]]
         if not going.all():
             live, block, start, end, length = (x[going] for x in (live, block, start, end, length))
             best, where = best[going], where[going]
@@ -126,6 +138,17 @@ def _decay_rounds(
         live.scatter_(1, where, -torch.inf)
         live.masked_fill_(~(live >= min_score), -torch.inf)  # also -inf * 0 = NaN
     return torch.cat(chosen), torch.cat(chosen_scores)
+
+
+def _last_kept(videos: Int[Tensor, " n"], scores: Float[Tensor, " n"], limit: int) -> Float[Tensor, " videos"]:
+    """The score of rank ``limit`` in each video, -inf where it has fewer."""
+    order = scores.argsort(descending=True)
+    order = order[videos[order].argsort(stable=True)]
+    counts = videos.bincount()
+    full = counts >= limit
+    last = scores.new_full(counts.shape, -torch.inf)
+    last[full] = scores[order[(counts.cumsum(0) - counts + limit - 1)[full]]]
+    return last
 
 
 def _check_nms_arguments(

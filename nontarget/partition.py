@@ -1,10 +1,13 @@
 """Label space partition: which non-target classes a snippet can learn from (Secs. 3.2-3.5)."""
 
+from numbers import Real
 from typing import Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from nontarget.value_checks import can_be_inspected, classes_last
 
 Precedence = Literal["negative", "positive"]
 
@@ -34,9 +37,8 @@ def partition_label_space(
     * positive (Eq. 10): every class with ``p >= positive_ratio * max(p)``;
     * ambiguous: the rest.
 
-    No gradient flows through the choice. Half-precision input is summed in float32. The values of ``probs`` are not inspected
-    (that would stop an accelerator at every step): each row should be a distribution, and a row with NaN has no positive and no
-    negative class.
+    No gradient flows through the choice. Half-precision input is summed in float32. Each row should be a distribution; of the values
+    only the order of the axes is checked, and on the CPU alone. A row with NaN has no positive and no negative class.
 
     Deviation: read literally, Eq. 10 contains the target, and so does Eq. 8 when ``max(p) = 1``; the target is taken out of both.
     Eqs. 8 and 10 can claim the same class, which Eq. 4 forbids; ``precedence`` says which of them keeps it.
@@ -49,13 +51,21 @@ def partition_label_space(
 
     Raises:
         TypeError: ``probs`` is not a floating-point tensor.
-        ValueError: ``probs`` has no class axis, or another argument is out of range.
+        ValueError: ``probs`` has no class axis, or adds up to 1 along another axis and not along the last; or another argument is out
+            of range.
     """
     check_partition_arguments(positive_ratio, precedence)
     if not isinstance(probs, Tensor) or not probs.is_floating_point():
         raise TypeError(f"probs must be a floating-point tensor [..., classes], got {_describe(probs)}")
     if probs.ndim == 0 or probs.shape[-1] == 0:
         raise ValueError(f"probs must be [..., classes] with at least one class, got shape {tuple(probs.shape)}")
+    if probs.ndim > 1 and can_be_inspected(probs):
+        probs = classes_last(probs.detach(), probs.new_ones(probs.shape[:-1], dtype=torch.bool), False)
+    return subspaces(probs, positive_ratio, precedence)
+
+
+def subspaces(probs: Float[Tensor, "*snippets classes"], positive_ratio: float, precedence: Precedence) -> LabelPartition:
+    """:func:`partition_label_space` of arguments that have been checked."""
     probs = probs.detach()
     if probs.dtype in (torch.float16, torch.bfloat16):
         probs = probs.float()
@@ -66,7 +76,7 @@ def partition_label_space(
     # The target ranks last, also among equals, so that no prefix of a finite sum contains it.
     ascending, classes = probs.masked_fill(target, torch.inf).sort(dim=-1, stable=True)
     negative = torch.zeros_like(target).scatter(-1, classes, ascending.cumsum(dim=-1) <= top)
-    positive = (probs >= positive_ratio * top) & ~target
+    positive = (probs >= float(positive_ratio) * top) & ~target
 
     if precedence == "negative":
         positive = positive & ~negative
@@ -77,7 +87,7 @@ def partition_label_space(
 
 def check_partition_arguments(positive_ratio: float, precedence: str) -> None:
     """Raise ValueError unless both arguments of :func:`partition_label_space` are acceptable."""
-    if not isinstance(positive_ratio, (int, float)) or not 0 <= positive_ratio < float("inf"):
+    if not isinstance(positive_ratio, Real) or isinstance(positive_ratio, bool) or not 0 <= positive_ratio < float("inf"):
         raise ValueError(f"positive_ratio (lambda of Eq. 10) must be a finite number >= 0, got {positive_ratio!r}")
     if precedence not in get_args(Precedence):
         raise ValueError(f"precedence must be one of {get_args(Precedence)}, got {precedence!r}")

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -14,8 +16,9 @@
 # %% [markdown]
 # # What limits the detector?
 #
-# How high would mAP be if the classes, the segments or the ranking of the candidates were perfect? A learning rule that names classes better
-# can gain at most what perfect classes would. And what mAP do *trivial* detectors have, which only threshold the class probabilities?
+# How high would mAP be if the classes, the segments or the ranking of the candidates were perfect, with all else as it is? A learning rule
+# can gain more than one such oracle, since candidates, their borders and their ranking come from the class head, too. And what mAP do
+# *trivial* detectors have, which only threshold the class probabilities?
 
 # %%
 # %matplotlib inline

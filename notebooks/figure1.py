@@ -26,6 +26,7 @@ from nontarget.experiment import Experiment, train
 from nontarget.plotting import distribution_of_snippet
 from nontarget.results import ResultStore
 from nontarget.runtime.downloads import CsvLink
+from nontarget.runtime.escaping import escaped
 from nontarget.study.analysis import hidden_snippets, misjudged_snippet, subspace_of_classes
 
 # %% [markdown]
@@ -63,8 +64,8 @@ p, truth = snippets.probs[chosen.index], int(snippets.labels[chosen.index])
 names = [*training.dataset.classes, "background"]
 subspaces = subspace_of_classes(p)
 Markdown(
-    f"Video `{snippets.video_id[chosen.index]}`, {snippets.time_s[chosen.index]:.1f} s: the "
-    f"target is *{names[p.argmax()]}*, the true class *{names[truth]}*."
+    f"Video {escaped(snippets.video_id[chosen.index])}, {snippets.time_s[chosen.index]:.1f} s: "
+    f"the target is *{escaped(names[p.argmax()])}*, the true class *{escaped(names[truth])}*."
 )
 
 # %% [markdown]
@@ -88,7 +89,7 @@ Markdown(
     f"snippets have another action as their target; of these, the true class {what} in "
     f"{100 * eligible / wrong:.0f} % ({eligible} of {wrong}).** In the snippet shown it has "
     f"rank {chosen.truth_rank} of {len(p)}, with a probability of {p[truth]:.3f} against "
-    f"{p.max():.3f} for the target. {training.dataset.name} "
+    f"{p.max():.3f} for the target. {escaped(training.dataset.name)} "
     f"({'simulated' if training.dataset.simulated else 'real'} data), {100 * ratio:g} % "
     f"labelled, seed {seed}."
 )

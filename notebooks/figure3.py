@@ -24,6 +24,7 @@ from IPython.display import Markdown
 from nontarget.experiment import Experiment
 from nontarget.plotting import embedding_maps
 from nontarget.runtime.downloads import CsvLink
+from nontarget.runtime.escaping import escaped
 from nontarget.study import analysis
 
 # %% [markdown]
@@ -81,7 +82,7 @@ CsvLink(study.points, "figure3.csv")
 
 # %%
 Markdown(
-    f"{study.findings} These are {len(groups)} groups of snippets of {data.name} "
+    f"{study.findings} These are {len(groups)} groups of snippets of {escaped(data.name)} "
     f"({'simulated' if data.simulated else 'real'} data), {100 * ratio:g} % labelled: "
     f"{', '.join(groups)}."
 )

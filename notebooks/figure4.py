@@ -27,6 +27,7 @@ from nontarget.experiment import Experiment, train
 from nontarget.plotting import embedding_maps
 from nontarget.results import ResultStore
 from nontarget.runtime.downloads import CsvLink
+from nontarget.runtime.escaping import escaped
 from nontarget.study import analysis
 
 # %% [markdown]
@@ -91,9 +92,9 @@ CsvLink(study.points, "figure4.csv")
 
 # %%
 Markdown(
-    f"{study.findings} These are {len(groups)} groups of snippets of {data.name} "
+    f"{study.findings} These are {len(groups)} groups of snippets of {escaped(data.name)} "
     f"({'simulated' if data.simulated else 'real'} data), {100 * ratio:g} % labelled: "
-    f"{', '.join(groups)}."
+    f"{', '.join(map(escaped, groups))}."
 )
 
 # %% [markdown]

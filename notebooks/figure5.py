@@ -27,6 +27,7 @@ from nontarget.experiment import Experiment
 from nontarget.plotting import SUBSPACES, subspaces_by_epoch, subspaces_by_ratio
 from nontarget.results import ResultStore
 from nontarget.runtime.downloads import CsvLink
+from nontarget.runtime.escaping import escaped
 from nontarget.study.analysis import committed_coverage, coverage_by_epoch, with_chance
 
 # %% [markdown]
@@ -54,7 +55,7 @@ runs = with_chance(runs)
 simulated = ", ".join(d for d in runs.dataset.unique() if d.endswith("-sim")) or "none"
 Markdown(
     f"{len(runs) or 'No'} committed runs are current; {stale} are of older code or data and "
-    f"were left out. Simulated data sets: {simulated}."
+    f"were left out. Simulated data sets: {escaped(simulated)}."
 )
 
 # %% mystnb={"figure": {"caption": "Figure 5. How often the true class of an unlabelled snippet lies in each subspace of the label space after training, by data set and label ratio; mean and standard deviation over seeds. Short ticks: a class drawn at random. Data sets whose names end in -sim are simulated.", "name": "figure-5"}, "image": {"alt": "Share of snippets whose true class is the target, positive, negative or ambiguous against the label ratio, on a logarithmic axis, for all snippets and for action snippets."}}
@@ -106,7 +107,7 @@ shares = {
 data = experiment.load()
 Markdown(
     f"**After training, the true class of an action snippet is {'; '.join(shares.values())}.** "
-    f"{data.name} ({'simulated' if data.simulated else 'real'} data), {100 * ratio:g} % "
+    f"{escaped(data.name)} ({'simulated' if data.simulated else 'real'} data), {100 * ratio:g} % "
     f"labelled, rule *{rule}*, seed {seed}."
 )
 

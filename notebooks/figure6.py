@@ -26,6 +26,7 @@ from nontarget.experiment import Experiment, evaluate, train
 from nontarget.plotting import hits_and_misses
 from nontarget.results import ResultStore
 from nontarget.runtime.downloads import CsvLink
+from nontarget.runtime.escaping import escaped
 from nontarget.study.analysis import match_video, outcomes, videos_by_instances
 
 # %% [markdown]
@@ -58,7 +59,8 @@ found = {rule: evaluate(t) for rule, t in trained.items()}
 data = trained["non-target"].dataset
 videos = [v.video for v in videos_by_instances(data.test)]
 kind = "simulated" if data.simulated else "real"
-Markdown(f"**{data.name} ({kind} data)**: {', '.join(f'`{v.video_id}`' for v in videos)}")
+shown = ", ".join(escaped(v.video_id) for v in videos)
+Markdown(f"**{escaped(data.name)} ({kind} data)**: {shown}")
 
 # %% [markdown]
 # ## Time lines
@@ -107,7 +109,7 @@ counted = "; ".join(
     for rule, row in total.iterrows()
 )
 Markdown(
-    f"**On the two videos, {counted}.** {data.name} ({kind} data), {100 * ratio:g} % "
+    f"**On the two videos, {counted}.** {escaped(data.name)} ({kind} data), {100 * ratio:g} % "
     f"labelled, seed {seed}, tIoU {min_tiou:g}."
 )
 

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -178,12 +180,14 @@ float(mask_loss(mask_logits, masks, torch.tensor([[1.0, 1.0, 0.2]]), everywhere)
 
 # %% [markdown]
 # $\mathcal{L}^{rec}$ reconstructs the features of masked snippets; $\mathcal{L}^{ref}$ pulls the snippets at the border of the predicted
-# foreground towards the confident ones of their kind. Neither needs labels ({py:mod}`nontarget.detectors.spot`).
+# foreground towards the confident ones of their kind. Neither needs labels ({py:mod}`nontarget.detectors.spot`). $\mathcal{L}^{ref}$ is off unless
+# `refinement_weight` says otherwise: at a weight of 0.05 it was already half of the embedding's gradient, and added nothing.
 #
 # ## From outputs to detections (Sec. 3.6)
 #
-# Every run of snippets above a class threshold is a candidate, and so is every run of its mask above a mask threshold. The score is the mean
-# class probability times the agreement of segment and mask. Windows are merged in video time, and Soft-NMS {cite}`bodla2017softnms`
+# Every run of snippets above a class threshold is a candidate, and so is every run of its mask above a mask threshold. The score is
+# the contrast of the class probability inside the segment with its surroundings, times the agreement of segment and mask;
+# `class_score="mean"`, the mean probability, is the paper's letter, which ranks parts of an action before the whole. Windows are merged in video time, and Soft-NMS {cite}`bodla2017softnms`
 # multiplies the score of a segment by $e^{-tIoU^2/\sigma}$ for each better segment: {py:func}`nontarget.soft_nms`.
 
 # %%

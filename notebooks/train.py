@@ -25,6 +25,7 @@ from IPython.display import Markdown
 from nontarget.experiment import Experiment, evaluate, train
 from nontarget.plotting import timeline, training_curves
 from nontarget.results import ResultStore
+from nontarget.runtime.escaping import escaped
 
 # %% [markdown]
 # The parameters are those of {doc}`table1` for one learning rule and seed, and `checkpoint`, a file for the trained detector (`None`: none).
@@ -94,7 +95,7 @@ checkpoint and training.trained.save(checkpoint)
 data = training.dataset
 Markdown(
     f"**The average mAP is {100 * scores.average_mean_ap:.1f}, on {scores.num_videos} test videos "
-    f"with {scores.num_instances} instances.** {data.name} "
+    f"with {scores.num_instances} instances.** {escaped(data.name)} "
     f"({'simulated' if data.simulated else 'real'} data), {100 * ratio:g} % labelled, rule "
     f"*{rule}*, seed {seed}."
 )

@@ -128,14 +128,16 @@ class Page(HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.loads, self.links, self.ids, self.without_alt, self.text = [], [], set(), [], ""
+        self.code, self.in_code = [], False
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attributes):
         a = dict(attributes)
         if "id" in a:
             self.ids.add(a["id"])
-        if tag in ("script", "img", "iframe", "source") and a.get("src"):
-            self.loads.append(a["src"])
+        self.in_code = tag in ("script", "style")
+        self.code += [value for name, value in attributes if value and (name == "style" or name.startswith("on"))]
+        self.loads += [a[name] for name in ("src", "srcset", "poster", "data", "action", "formaction") if a.get(name)]
         if tag == "link" and a.get("href") and a.get("rel") not in ("canonical", "next", "prev", "index", "search", "author"):
             self.loads.append(a["href"])
         if tag == "a" and a.get("href"):
@@ -143,8 +145,13 @@ class Page(HTMLParser):
         if tag == "img" and not (a.get("alt") or "").strip():
             self.without_alt.append(a.get("src"))
 
+    def handle_endtag(self, tag):
+        self.in_code = False
+
     def handle_data(self, data):
         self.text += data
+        if self.in_code:
+            self.code.append(data)
 
 
 def pages(book):
@@ -167,7 +174,20 @@ def test_nothing_is_loaded_from_the_network(book):
         for url in page.loads:
             if not url.startswith("data:"):
                 assert (path.parent / url.split("?")[0].split("#")[0]).exists(), f"{path.relative_to(book)}: {url}"
-    assert (book / "_static" / "mathjax" / "tex-svg.js").exists()
+
+
+REMOTE = re.compile(r"""(?:["'`]|url\()\s*((?:https?:|wss?:)?//(?!www\.w3\.org/)[\w-]+(?:\.[\w-]+)+[^"'`)\s]*)""")
+"""A string that is an address on another host; names of XML's own namespaces are none that a browser looks up."""
+
+
+@pytest.mark.slow
+def test_no_script_or_style_names_another_host(book):
+    """Not even as a fallback, or for when a reader presses a button."""
+    scripts = {p: p.read_text(encoding="utf-8") for p in sorted(book.rglob("*")) if p.suffix in (".js", ".css")}
+    scripts |= {path: "\n".join(page.code) for path, page in pages(book).items()}
+    named = [f"{path.relative_to(book)}: {url}" for path, text in scripts.items() for url in REMOTE.findall(text)]
+    assert not named, "\n".join(named)
+    assert any("MathJax" in text for path, text in scripts.items() if path.suffix == ".html"), "inline scripts were looked at"
 
 
 @pytest.mark.slow

@@ -11,14 +11,13 @@ ROOT = Path(__file__).resolve().parents[1]
 SCREENSHOTS = ROOT / "_build" / "screenshots"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 VIEWS = {"wide-light": (1280, "light"), "phone-dark": (375, "dark")}
-# The theme's own: Chromium loads no font of another file from disk (its icons; nothing of the text depends on them), a script that it
-# includes twice, and a note that no colour mode has been chosen yet.
+# The theme's own: Chromium loads no font of another file from disk (its icons; nothing of the text depends on them), and a note that no
+# colour mode has been chosen yet.
 KNOWN_ERRORS = re.compile(
     "|".join(
         (
             "fontawesome.*blocked by CORS policy",
             "Failed to load resource: net::ERR_FAILED",
-            "'THEBE_JS_URL' has already been declared",
             "invalid theme mode",
         )
     )
@@ -165,6 +164,20 @@ def test_explorables_answer_keyboard_and_pointer(browser, book):
             visit.page.wait_for_timeout(200)
             assert block.evaluate(STATE) != pressed, f"{name}: no answer to the pointer"
         assert not visit.errors
+
+
+def test_equations_are_drawn_and_can_be_read_aloud(browser, book):
+    """On a phone, what is too wide scrolls within its own box, which the keyboard reaches."""
+    with Visit(browser, book / "notebooks" / "method.html", 390) as visit:
+        visit.page.evaluate("() => MathJax.startup.promise.then(() => true)")
+        counts = visit.page.evaluate(
+            """() => [".math", "mjx-container > svg", "mjx-assistive-mml > math", "mjx-merror, [data-mjx-error]"]
+            .map(selector => document.querySelectorAll(selector).length)"""
+        )
+        assert counts[0] == counts[1] == counts[2] > 20
+        assert counts[3] == 0
+        cut = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => [getComputedStyle(e).overflowX, e.tabIndex])"
+        assert {tuple(how) for how in visit.page.eval_on_selector_all("div.math", cut)} <= {("auto", 0)}
 
 
 def test_search_finds_a_page(browser, book):

@@ -33,6 +33,7 @@ from nontarget.data.shards import ShardFeatures, Shards
 from nontarget.experiment import Experiment, run
 from nontarget.results import METRIC_COLUMNS, ResultStore
 from nontarget.study.comparison import Comparison
+from nontarget.study.labels_seen import seen_note
 
 RNG = np.random.default_rng(0)
 
@@ -295,7 +296,7 @@ def test_labels_seen_travel_into_records_and_tables(tmp_path, seen, text):
     assert list(store.metrics().columns) == METRIC_COLUMNS
     maps = pd.DataFrame({"avg": [1.0]}, index=pd.MultiIndex.from_tuples([("supervised only", 0)], names=["system", "seed"]))
     comparison = Comparison("mine", True, 0.25, maps, (record,))
-    assert text in comparison.seen
+    assert text in seen_note(comparison.records)
     assert ("Labels seen" in comparison.markdown()) == (seen is not None)
     assert ("labels_seen" in comparison.frame()) == (seen is not None)
 

@@ -63,7 +63,10 @@ def test_what_it_says(dataset, tmp_path):
     gain_map = GainMap.fit(points(bent, np.linspace(0, 0.5, 4)))
     found = diagnosed(dataset, tmp_path / "toy", label_ratio=0.5, gain_map=gain_map)
     assert found.num_videos == len(split_dataset(dataset, 0.5, 0).labeled)
-    assert found.num_snippets == sum(len(v.video.features) for v in split_dataset(dataset, 0.5, 0).labeled), "each once"
+    total = sum(len(v.video.features) for v in split_dataset(dataset, 0.5, 0).labeled)
+    assert found.num_snippets + found.num_unseen == total, "each once"
+    assert 0 < found.num_unseen < total / 2, "snippets of classes that the other folds do not show"
+    assert f"{found.num_unseen} snippets of classes that these folds do not show are left out" in found.table.caption
     estimates = found.shares.dropna()
     assert ((estimates["low"] <= estimates["estimate"]) & (estimates["estimate"] <= estimates["high"])).all()
     inside = found.shares["estimate"].loc["as it is"][["positive", "negative", "ambiguous"]]

@@ -119,15 +119,17 @@ def provenance_cell(page, notebook, parameters, seconds):
     from nontarget.runtime.provenance import provenance
 
     about = provenance(torch.device("cuda" if torch.cuda.is_available() else "cpu"), 1)
-    text = f"""````{{dropdown}} How this page was made
+    command = papermill_command(notebook, parameters)
+    inner = "`" * max([3, *(1 + len(ticks) for ticks in re.findall("`+", command))])  # no parameter can end the block
+    text = f"""{inner}`{{dropdown}} How this page was made
 :name: {anchor(page)}
 :class-container: provenance
-```bash
-{papermill_command(notebook, parameters)}
-```
+{inner}bash
+{command}
+{inner}
 Code {about["commit"]}, {about["date"]}, torch {about["torch"]}, {about["device"].split(",")[0]}, in {seconds:.0f} s. Results that the
 page reads carry their own code version, device and date.
-````"""
+{inner}`"""
     return {"cell_type": "markdown", "id": "provenance", "metadata": {}, "source": text}
 
 

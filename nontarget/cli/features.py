@@ -24,6 +24,7 @@ _OPTIONS = [
     click.option(
         "--durations", type=click.Path(exists=True, path_type=Path), help="Table video,duration in seconds, where none are there."
     ),
+    click.option("--distinct-classes", help="Names of classes that are meant although they are nearly equal, with commas."),
     click.option("--allow-pickle", is_flag=True, help="Read pickles of numpy arrays and tensors, and nothing else that is in them."),
 ]
 
@@ -97,7 +98,7 @@ def _options_by_their_names_here() -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        text = str(error).replace("allow_pickle=True", "--allow-pickle")
+        text = str(error).replace("allow_pickle=True", "--allow-pickle").replace("distinct_classes=", "--distinct-classes")
         raise DataError(re.sub(rf"(?<![\w-])({names})= ?", r"--\1 ", text)) from None
 
 

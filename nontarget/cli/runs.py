@@ -95,10 +95,11 @@ def table(
     for comparison in tabs.comparisons:
         click.echo(_plain(comparison))
     if out is not None:
+        from nontarget.runtime.escaping import csv_text
         from nontarget.runtime.files import atomic_write
 
         with atomic_write(out) as file:
-            file.write(tabs.frame().to_csv(index=False, lineterminator="\n").encode())
+            file.write(csv_text(tabs.frame()).encode())
 
 
 @click.command(short_help="Train one detector, score it, and keep it.")
@@ -193,6 +194,7 @@ def detect(model: Path, features: Path, fps: float | None, offset_s: float | Non
     """
     from nontarget.detection_files import write_detections
     from nontarget.runtime.devices import resolve_device
+    from nontarget.runtime.escaping import csv_text
     from nontarget.runtime.files import check_replaceable
     from nontarget.trained import TrainedDetector
 
@@ -208,7 +210,7 @@ def detect(model: Path, features: Path, fps: float | None, offset_s: float | Non
             raise click.UsageError(f"{features} does not say its rate; give --fps, feature steps per second")
         found = _detect_arrays(trained, features, fps, offset_s)
     if out is None:
-        click.echo(found.to_csv(index=False, lineterminator="\n"), nl=False)
+        click.echo(csv_text(found), nl=False)
     else:
         write_detections(out, found)
         click.echo(f"{out}: {len(found)} detections in {found['video_id'].nunique()} videos")
@@ -273,10 +275,18 @@ def _run_notebook(name: str, out: Path, **parameters: Any) -> None:
 
 def _plain(comparison: "Comparison") -> str:
     """A table for a terminal, with what was scored and what it says."""
-    cells = comparison.cells().replace(r"\*(.*)\*", r"\1", regex=True)
-    notes = [comparison.mark, comparison.seen, comparison.scored, *comparison.unavailable, *comparison.partial]
-    lines = [comparison.caption, "", cells.to_string(index=False), "", *filter(None, notes), "", comparison.findings]
-    return "\n".join(lines).replace("**", "").replace("\N{NO-BREAK SPACE}", " ")
+    from nontarget.runtime.escaping import escaped, plain_text
+    from nontarget.study.labels_seen import seen_note
+
+    notes = [
+        comparison.mark,
+        seen_note(comparison.records),
+        comparison.scored,
+        *map(escaped, (*comparison.unavailable, *comparison.partial)),
+    ]
+    table = comparison.cells().map(plain_text).to_string(index=False)
+    before, after = plain_text(comparison.caption), plain_text("\n".join([*filter(None, notes), "", comparison.findings]))
+    return "\n".join([before, "", table, "", after]).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _one_of(dataset: str | None, features: Path | None) -> str | None:

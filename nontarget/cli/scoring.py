@@ -149,6 +149,7 @@ def _percent(table: "pd.DataFrame") -> str:
 def _write(path: Path, ap: "pd.DataFrame", diagnosis: "pd.DataFrame | None") -> None:
     import pandas as pd
 
+    from nontarget.runtime.escaping import csv_text
     from nontarget.runtime.files import atomic_write
 
     long = ap.rename_axis("name").reset_index().melt("name", var_name="tiou", value_name="value")
@@ -157,4 +158,4 @@ def _write(path: Path, ap: "pd.DataFrame", diagnosis: "pd.DataFrame | None") -> 
         means = ap.mean().rename_axis("tiou").reset_index(name="value").assign(part="score", name="mAP", group="")
         diagnosis = means[rows.columns]
     with atomic_write(path) as file:
-        file.write(pd.concat([diagnosis, rows]).to_csv(index=False, lineterminator="\n", float_format="%.6g").encode())
+        file.write(csv_text(pd.concat([diagnosis, rows]), float_format="%.6g").encode())

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from nontarget.class_names import doubtful_names, is_ambiguous
 from nontarget.config import check_choice, is_finite_number
 from nontarget.data.videos import Annotations
 from nontarget.runtime.readers import DataError, check_name, quoted, read_json, read_text, shortened
@@ -22,7 +23,7 @@ UNLABELED = "unlabeled"
 SUBSETS = ("training", "validation", "test", UNLABELED)
 LEFT_OUT = ("testing", "background")
 """Subsets that are left out, as long as none of their videos is annotated: ActivityNet's, and the recordings of nips4b without a call."""
-_KEYS = ("classes", "database", "feature_fps", "protocol", "subsets", "simulated", "video_classes", "provenance")
+_KEYS = ("classes", "database", "distinct_classes", "feature_fps", "protocol", "subsets", "simulated", "video_classes", "provenance")
 _ENTRY_KEYS = ("subset", "duration", "annotations", "feature_fps", "feature_offset_s", "feature_duration_s")
 _SHOWN = 10
 _ENOUGH = 1000
@@ -93,9 +94,10 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
     """Read and check an ActivityNet-style annotation file.
 
     ``{"classes": [...], "database": {video: {"subset", "duration", "annotations": [{"label", "segment": [start_s, end_s]}]}}}``;
-    without ``classes`` they are the sorted labels. Annotations of the subset ``unlabeled`` are not looked at. An instance that ends after
-    its video by less than half a feature step (key ``feature_fps`` of the video or
-    the file; without it, 1 ms), which is rounding, is cut to the video's end.
+    without ``classes`` they are the sorted labels. Names that differ in capitals, blanks or hyphens alone, and ``Ambiguous``, are
+    refused unless the key ``distinct_classes``, a list of names, says that they are classes of their own. Annotations of the subset
+    ``unlabeled`` are not looked at. An instance that ends after its video by less than half a feature step (key ``feature_fps`` of the
+    video or the file; without it, 1 ms), which is rounding, is cut to the video's end.
 
     Args:
         path: JSON file.
@@ -105,12 +107,12 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: it is not such a file; or a key is mistyped, a video or class is listed twice, a video has no subset, a label is not
-            among the classes, or an instance has no length or lies outside its video. All such places are collected in one message.
+        DataError: it is not such a file; or a key is mistyped, a video or class is listed twice, names of classes are nearly equal, a
+            video has no subset, a label is not among the classes, or an instance has no length or lies outside its video; all are listed.
     """
     path = Path(path)
     raw = read_json(path, inside=inside)
-    raise_problems(path, _mistyped(raw, _KEYS) if isinstance(raw, dict) else [])
+    raise_problems(path, _mistyped(tuple(raw), _KEYS) if isinstance(raw, dict) else [])
     database = raw.get("database") if isinstance(raw, dict) else None
     if not isinstance(database, dict) or not database:
         raise DataError(f"{path}: expected a JSON object with a non-empty 'database' (ActivityNet style)")
@@ -123,6 +125,7 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
         classes = sorted({a["label"] for entry in database.values() for a in _instances(entry) or () if isinstance(a.get("label"), str)})
     if not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
         raise DataError(f"{path}: 'classes' must be a list of names, got {quoted(classes)}")
+    check_class_names(path, classes, raw.get("distinct_classes", []))
     index = {name: i for i, name in enumerate(classes)}
     if len(index) != len(classes):
         raise DataError(f"{path}: 'classes' lists {shortened(sorted(c for c, n in Counter(classes).items() if n > 1))} more than once")
@@ -138,7 +141,7 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
         if instances is None:
             problems.append(f"{video}: must be an object whose 'annotations', if any, are a list of objects")
             continue
-        problems += [f"{video}: {problem}" for problem in _mistyped(entry, [key for key in _ENTRY_KEYS if key not in entry])]
+        problems += [f"{video}: {problem}" for problem in _mistyped(tuple(entry), tuple(k for k in _ENTRY_KEYS if k not in entry))]
         subset = entry.get("subset")
         if not (isinstance(subset, str) and subset):
             problems.append(f"{video}: subset must be one of {', '.join(map(repr, SUBSETS))}, or a name in 'subsets', got {quoted(subset)}")
@@ -198,7 +201,7 @@ def read_thumos14_text(
         check_choice("subset", subset, names)
     database: dict[str, Any] = {}
     left_out, classes = [], set()
-    files = [(s, f) for s in subsets for f in sorted(folder.glob(f"*_{s}.txt")) if not f.name.startswith("Ambiguous")]
+    files = [(s, f) for s in subsets for f in sorted(folder.glob(f"*_{s}.txt")) if not is_ambiguous(f.stem.removesuffix(f"_{s}"))]
     if not files:
         raise DataError(f"{folder}: no file <Class>_{subsets[0]}.txt; expected the folder with THUMOS14's temporal annotations")
     for subset, file in files:
@@ -221,7 +224,16 @@ def read_thumos14_text(
                 left_out.append(f"{video}: {label} {segment} in a video of {entry['duration']:g} s")
             else:
                 entry["annotations"].append({"label": label, "segment": segment})
+    check_class_names(folder, sorted(classes))
     return {"classes": sorted(classes), "database": database}, left_out
+
+
+def check_class_names(place: Path, classes: Iterable[str], distinct: object = ()) -> None:
+    """Raise DataError where names of classes are probably one class, or none; ``distinct`` lists those that are meant."""
+    if not (isinstance(distinct, (list, tuple)) and all(isinstance(name, str) for name in distinct)):
+        raise DataError(f"{place}: 'distinct_classes' must be a list of names, got {quoted(distinct)}")
+    advice = 'correct the labels, or, if they are classes of their own: "distinct_classes": [name, ...]'
+    raise_problems(place, doubtful_names(classes, distinct), advice)
 
 
 def raise_problems(path: Path, problems: Sequence[str], advice: str = "") -> None:
@@ -232,14 +244,9 @@ def raise_problems(path: Path, problems: Sequence[str], advice: str = "") -> Non
         raise DataError("\n  ".join(lines))
 
 
-def _mistyped(given: Iterable[str], known: Sequence[str]) -> list[str]:
+@lru_cache(maxsize=256)  # the videos of a file have the same keys as a rule
+def _mistyped(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     """One problem for every key that is nearly a known one; other keys are the file's own business."""
-    return list(_misspelt(tuple(given), tuple(known)))
-
-
-@lru_cache(maxsize=256)
-def _misspelt(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    """As :func:`_mistyped`; the videos of a file have the same keys as a rule, and are compared once."""
     close = {key: difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.82) for key in given if key not in known}
     return tuple(f"unknown key {key!r}; did you mean {near[0]!r}?" for key, near in close.items() if near)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from nontarget.config import Protocol, check_at_least_one, check_choice, is_finite_number
+from nontarget.config import Protocol, as_plain_numbers, check_at_least_one, check_choice, is_finite_number
 from nontarget.data.simulate import TWINS
 
 BookTables = Literal["none", "table1", "all"]
@@ -29,6 +29,7 @@ class DatasetDefaults:
     """Which tables the book has of it."""
 
     def __post_init__(self) -> None:
+        as_plain_numbers(self)
         if self.steps_per_epoch is not None:
             check_at_least_one("steps_per_epoch", self.steps_per_epoch)
         if not (is_finite_number(self.label_ratio) and 0 < self.label_ratio <= 1):

@@ -18,6 +18,7 @@ from nontarget.data.external import read_external_scores
 from nontarget.data.feature_checks import checked, header_problem
 from nontarget.data.feature_times import FeatureTimes, feature_times, rate_text, warn_of_rates
 from nontarget.data.shards import INDEX, ShardFeatures, Shards
+from nontarget.data.starved import warn_of_starved
 from nontarget.data.videos import RATE_TOLERANCE, Dataset, LabeledVideo, StoredFeatures, Video, mean_of_steps, video_of
 from nontarget.runtime.readers import DataError, check_inside, foreign_errors, open_file, open_npz, quoted, read_json
 
@@ -93,15 +94,17 @@ def read_feature_folder(
             if e.subset == subset
         )
 
-    unlabeled = tuple(v.video for v in videos(UNLABELED))
+    unlabeled, trained = tuple(v.video for v in videos(UNLABELED)), videos(train)
     name = name or folder.resolve().name
     tested = videos(test)
+    if not simulated:
+        warn_of_starved(path, (*trained, *tested), annotations.classes, protocol)
     scores = folder / EXTERNAL
     external = read_external_scores(scores, [v.video.video_id for v in tested], annotations.classes) if scores.exists() else None
     return Dataset(
         name,
         annotations.classes,
-        videos(train),
+        trained,
         tested,
         protocol,
         checksum,

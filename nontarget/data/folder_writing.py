@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from nontarget.class_names import doubtful_names
 from nontarget.data.annotations import UNLABELED
 from nontarget.data.feature_times import stated_times
 from nontarget.data.shard_writing import NewFeatures, check_ids, write_folder
@@ -57,6 +58,7 @@ def _content(dataset: Dataset, videos: list[Video]) -> dict[str, Any]:
     else:
         for v in videos:
             database[v.video_id] |= stated_times(v)
+    content |= {"distinct_classes": dataset.classes} if doubtful_names(dataset.classes) else {}
     content |= {"protocol": protocol}
     content |= {"simulated": True} if dataset.simulated else {}
     content |= {"provenance": dict(dataset.provenance)} if dataset.provenance else {}

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nontarget.config import plain
 from nontarget.data.videos import Annotations, Dataset, LabeledVideo, Video
 
 
@@ -43,6 +44,7 @@ def split_dataset(dataset: Dataset, label_ratio: float, seed: int) -> Split:
     Raises:
         ValueError: ``label_ratio`` is out of range, or leaves a class without a labelled video; the message says which ratio would do.
     """
+    label_ratio, seed = plain(label_ratio), plain(seed)
     if not 0 < label_ratio <= 1:
         raise ValueError(f"label_ratio must be in (0, 1], got {label_ratio!r}")
     class_lists = [dataset.class_lists[v.video.video_id] for v in dataset.train]

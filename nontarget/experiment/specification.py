@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
 from nontarget import detectors, rules
 from nontarget.calibration import CALIBRATION_VERSION
 from nontarget.config import (
@@ -14,8 +12,11 @@ from nontarget.config import (
     InferenceConfig,
     Protocol,
     TrainingConfig,
+    as_plain_numbers,
     check_choice,
     check_mapping,
+    check_number,
+    check_whole,
     from_mapping,
     training_preset,
 )
@@ -63,10 +64,7 @@ class Experiment:
         for name, value in vars(self).items():
             if name.endswith("_settings"):
                 check_mapping(name, value)
-        if isinstance(self.seed, np.integer):
-            object.__setattr__(self, "seed", int(self.seed))
-        if isinstance(self.label_ratio, (np.floating, np.integer)):  # through text: the float32 0.1 is 0.1
-            object.__setattr__(self, "label_ratio", float(str(self.label_ratio)))
+        as_plain_numbers(self)
 
     def identity(self) -> dict[str, Any]:
         """Everything that the result depends on; its hash is the result's name.
@@ -77,10 +75,8 @@ class Experiment:
             ValueError: an unknown name or setting; the message names the nearest known one.
         """
         check_choice("preset", self.preset, TRAINING_PRESETS)
-        if not (isinstance(self.label_ratio, (int, float)) and 0 < self.label_ratio <= 1):
-            raise ValueError(f"label_ratio must be a share in (0, 1], got {self.label_ratio!r}")
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"seed must be a whole number of at least 0, got {self.seed!r}")
+        check_number("label_ratio", self.label_ratio, lambda value: 0 < value <= 1, "a share in (0, 1]")
+        check_whole("seed", self.seed)
         rule = self.learning_rule()
         detectors.check_abilities(self.detector, rule.needs, f"learning rule {rule.name!r}")
         dataset, protocol = dataset_identity(self.dataset, self.preset, self.features, self.twin_settings, self.held_out)

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nontarget.plotting.style import COLOURS, one_panel
+from nontarget.runtime.escaping import figure_text
 
 _COLOURS = [COLOURS[name] for name in ("non-target", "fully supervised", "SPOT", "SSP-style", "baseline")]
 _MARKERS = "os^Dv"
@@ -32,11 +33,11 @@ def map_by_protocol(rows: pd.DataFrame, detectors: Sequence[str], tiou: str = "a
     with one_panel(7.4, 1.3 + 0.22 * len(means)) as (figure, axes):
         y = np.arange(len(means))
         for detector, colour, marker in zip(detectors, _COLOURS, _MARKERS, strict=False):
-            axes.plot(means[detector], y, marker, color=colour, label=detector, alpha=0.85, clip_on=False)
+            axes.plot(means[detector], y, marker, color=colour, label=figure_text(detector), alpha=0.85, clip_on=False)
         reference = means.iloc[0][list(detectors)].max()
         axes.axvline(reference, color="0.5", linestyle=":")
         axes.set(yticks=y, xlim=(0, None), xlabel=f"{'average mAP' if tiou == 'avg' else f'mAP at tIoU {tiou}'} (%)")
-        axes.set_yticklabels(means.index, fontsize=8)
+        axes.set_yticklabels(map(figure_text, means.index), fontsize=8)
         axes.invert_yaxis()
         figure.legend(loc="outside upper center", ncols=2, fontsize=8)
     return figure

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nontarget.plotting.style import COLOURS, STYLE
+from nontarget.runtime.escaping import figure_text
 
 
 def differences(frame: pd.DataFrame, axis: str = "difference in average mAP (points)") -> Figure:
@@ -41,10 +42,10 @@ def differences(frame: pd.DataFrame, axis: str = "difference in average mAP (poi
                 axes.text(0, y, "no result", color="0.4", fontsize=7, ha="center", va="center", backgroundcolor="white")
             if "paper" in frame:
                 axes.plot(part["paper"].astype(float), part["y"], "D", color=COLOURS["non-target"], markersize=4, label="the paper's value")
-            axes.set_title(str(name).replace(" (", "\n("), fontsize=10)
+            axes.set_title(figure_text(name).replace(" (", "\n("), fontsize=10)
             axes.tick_params(labelbottom=True)
             axes.tick_params("y", labelsize=8)
-        figure.axes[0].set_yticks(range(len(rows)), rows)
+        figure.axes[0].set_yticks(range(len(rows)), [figure_text(row) for row in rows])
         figure.axes[0].invert_yaxis()
         if "paper" in frame:
             figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower right", fontsize=8)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from nontarget.data import Dataset, LabeledVideo, Video
 from nontarget.plotting.style import STYLE, one_panel
+from nontarget.runtime.escaping import figure_text
 
 
 def distributions(samples: Mapping[str, Mapping[str, ArrayLike]], log: Sequence[str] = ()) -> Figure:
@@ -26,8 +27,8 @@ def distributions(samples: Mapping[str, Mapping[str, ArrayLike]], log: Sequence[
         panels = figure.subplots(1, len(samples), sharey=True, squeeze=False)[0]
         for axes, (quantity, sources) in zip(panels, samples.items(), strict=True):
             for (source, values), (colour, line) in zip(sources.items(), styles, strict=False):
-                axes.ecdf(np.asarray(values, dtype=float), color=colour, linestyle=line, label=source)
-            axes.set(xlabel=quantity, xscale="log" if quantity in log else "linear")
+                axes.ecdf(np.asarray(values, dtype=float), color=colour, linestyle=line, label=figure_text(source))
+            axes.set(xlabel=figure_text(quantity), xscale="log" if quantity in log else "linear")
         panels[0].set_ylabel("share of values up to x")
         panels[-1].legend(loc="lower right")
     return figure
@@ -58,8 +59,8 @@ def feature_map(dataset: Dataset, labeled_video: LabeledVideo) -> Figure:
         for label, (start, end) in zip(labeled_video.annotations.labels, labeled_video.annotations.segments_s, strict=True):
             axes.add_patch(mpl.patches.Rectangle((start, label - 0.5), end - start, 1, fill=False, linewidth=1.4))
         axes.set(yticks=range(dataset.num_classes), xlabel="seconds")
-        axes.set_yticklabels(dataset.classes, fontsize=7)
-        axes.set_title(f"{video.video_id} ({'simulated' if dataset.simulated else 'real'})", loc="left", fontsize=9)
+        axes.set_yticklabels(map(figure_text, dataset.classes), fontsize=7)
+        axes.set_title(f"{figure_text(video.video_id)} ({'simulated' if dataset.simulated else 'real'})", loc="left", fontsize=9)
         axes.grid(visible=False)
         figure.colorbar(image, ax=axes, label="cosine")
     return figure
@@ -84,9 +85,14 @@ def timeline(truth: pd.DataFrame, detections: pd.DataFrame, video: Video, max_ro
         for y, row in enumerate(best.itertuples(), start=1):
             axes.barh(y, row.end_s - row.start_s, left=row.start_s, color=colours[row.label], alpha=0.25 + 0.75 * min(row.score, 1.0))
             axes.annotate(f"{row.score:.2f}", (row.end_s, y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7)
-        truth_name = "truth: " + ", ".join(dict.fromkeys(truth["label"]))
-        axes.set(yticks=range(len(best) + 1), yticklabels=[truth_name, *best["label"]], xlim=(0, video.duration_s), xlabel="seconds")
-        axes.set_title(video.video_id, loc="left", fontsize=9)
+        truth_name = "truth: " + ", ".join(map(figure_text, dict.fromkeys(truth["label"])))
+        axes.set(
+            yticks=range(len(best) + 1),
+            yticklabels=[truth_name, *map(figure_text, best["label"])],
+            xlim=(0, video.duration_s),
+            xlabel="seconds",
+        )
+        axes.set_title(figure_text(video.video_id), loc="left", fontsize=9)
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
     return figure

@@ -14,6 +14,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from nontarget.plotting.style import HATCHES, STYLE, SUBSPACES, one_panel
+from nontarget.runtime.escaping import figure_text
 from nontarget.study.analysis import VideoMatches
 
 _MARKERS = dict(zip(SUBSPACES, "os^D", strict=True))
@@ -44,7 +45,7 @@ def distribution_of_snippet(probs: ArrayLike, classes: Sequence[str], subspaces:
             axes.annotate(
                 marked, (p[c], y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8, weight="bold" if c == truth else None
             )
-        names = [classes[c] for c in shown]
+        names = [figure_text(classes[c]) for c in shown]
         if len(rest):
             axes.barh(len(shown), p[rest].sum(), color="white", edgecolor="0.5", linewidth=0.8)
             axes.annotate(
@@ -56,8 +57,8 @@ def distribution_of_snippet(probs: ArrayLike, classes: Sequence[str], subspaces:
         axes.set_yticklabels(names, fontsize=8)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
-        for label in axes.get_yticklabels()[: len(shown)]:
-            label.set_fontweight("bold" if label.get_text() == classes[truth] else "normal")
+        for label, c in zip(axes.get_yticklabels(), shown, strict=False):
+            label.set_fontweight("bold" if c == truth else "normal")
     return figure
 
 
@@ -73,9 +74,11 @@ def embedding_maps(points: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
         for axes, (system, title) in zip(figure.subplots(1, len(titles), squeeze=False)[0], titles.items(), strict=True):
             groups = points[points["system"] == system].groupby("group")
             for (name, group), (colour, marker) in zip(groups, _GROUPS, strict=False):
-                axes.plot(group["x"], group["y"], marker, color=colour, markersize=3.5, alpha=0.6, markeredgewidth=0, label=name)
+                axes.plot(
+                    group["x"], group["y"], marker, color=colour, markersize=3.5, alpha=0.6, markeredgewidth=0, label=figure_text(name)
+                )
             axes.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
-            axes.set_title(title, fontsize=9)
+            axes.set_title(figure_text(title), fontsize=9)
             axes.spines[["top", "right"]].set_visible(True)
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, markerscale=2, fontsize=9)
@@ -128,7 +131,7 @@ def subspaces_by_ratio(occupancy: pd.DataFrame, rules: Sequence[str] = ("non-tar
                 for shift, (rule, line) in enumerate(zip(rules, ("-", "--"), strict=False)):
                     by_ratio = of_dataset[of_dataset["rule"] == rule].groupby("label_ratio")
                     _ratio_lines(axes, 100 * by_ratio.mean(numeric_only=True), 100 * by_ratio.std(numeric_only=True), kind, line, shift)
-                axes.set(yscale="log", title=f"{dataset}: {title}", xticks=sorted(100 * occupancy["label_ratio"].unique()))
+                axes.set(yscale="log", title=f"{figure_text(dataset)}: {title}", xticks=sorted(100 * occupancy["label_ratio"].unique()))
                 axes.title.set_fontsize(9)
             row[0].set_ylabel("snippets with their truth there")
         _percent_axis(panels[0][0])
@@ -154,7 +157,7 @@ def hits_and_misses(videos: Mapping[str, tuple[float, Mapping[str, VideoMatches]
         for axes, (title, (duration_s, matches)) in zip(panels, videos.items(), strict=True):
             _time_line(axes, matches)
             axes.set_xlim(0, duration_s)
-            axes.set_title(title, loc="left", fontsize=9)
+            axes.set_title(figure_text(title), loc="left", fontsize=9)
     return figure
 
 
@@ -174,8 +177,8 @@ def _time_line(axes: Axes, matches: Mapping[str, VideoMatches]) -> None:
         _lane(axes, 3 * top + 2, missed, key, color="white", edgecolor=_LANES["missed"], linestyle="--")
         _lane(axes, 3 * top + 3, wrong, key, color=_LANES["false"], edgecolor="white", hatch="////")
         axes.axhline(3 * top + 0.5, color="0.6", linewidth=0.8)
-        ticks += [f"{system}: found {len(right)}", f"missed {len(missed)}", f"false {len(wrong)}"]
-    names = textwrap.fill("   ".join(f"{letter}\N{NO-BREAK SPACE}{label}" for label, letter in key.items()), 110)
+        ticks += [f"{figure_text(system)}: found {len(right)}", f"missed {len(missed)}", f"false {len(wrong)}"]
+    names = textwrap.fill("   ".join(f"{letter}\N{NO-BREAK SPACE}{figure_text(label)}" for label, letter in key.items()), 110)
     axes.set(yticks=range(len(ticks)), yticklabels=ticks, ylim=(len(ticks) - 0.5, -0.6))
     axes.set_xlabel(f"seconds\n{names}", fontsize=8)
     axes.grid(axis="y", visible=False)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from nontarget.diagnose import KINDS
 from nontarget.plotting.style import STYLE
+from nontarget.runtime.escaping import figure_text
 
 # Okabe and Ito, with hatches for whoever cannot tell the colours apart.
 _COLOURS = dict(zip(KINDS, ("#009E73", "#56B4E9", "#CC79A7", "#E69F00", "#D55E00", "#BBBBBB"), strict=True))
@@ -33,7 +34,7 @@ def errors_by_rank(rows: pd.DataFrame, detectors: Sequence[str]) -> Figure:
                 options = {"color": _COLOURS[kind], "hatch": _HATCHES[kind], "edgecolor": "white", "linewidth": 0.3}
                 axes.bar(range(1, len(shares) + 1), shares[kind], bottom=bottom, label=kind, **options)
                 bottom += shares[kind].to_numpy()
-            axes.set(title=name, xlabel="rank in the class (multiples of G)", ylim=(0, 100), xticks=range(1, len(shares) + 1))
+            axes.set(title=figure_text(name), xlabel="rank in the class (multiples of G)", ylim=(0, 100), xticks=range(1, len(shares) + 1))
             axes.grid(axis="x", visible=False)
         panels[0].set_ylabel("share of detections (%)")
         handles, labels = panels[0].get_legend_handles_labels()
@@ -54,7 +55,9 @@ def misses_by_property(rows: pd.DataFrame, detectors: Sequence[str]) -> Figure:
             width = 0.8 / len(detectors)
             for k, detector in enumerate(detectors):
                 x = np.arange(len(table)) + (k - (len(detectors) - 1) / 2) * width
-                axes.bar(x, table[detector], width, color=colours[k % 4], hatch=hatches[k % 4], edgecolor="white", label=detector)
+                axes.bar(
+                    x, table[detector], width, color=colours[k % 4], hatch=hatches[k % 4], edgecolor="white", label=figure_text(detector)
+                )
             axes.set(title=name, ylim=(0, 100), xticks=range(len(table)))
             axes.set_xticklabels(table.index, rotation=40, ha="right", fontsize=8)
             axes.grid(axis="x", visible=False)

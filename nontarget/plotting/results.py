@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nontarget.plotting.style import COLOURS, STYLE, comparison_title, errorbar, legend_beside, one_panel
+from nontarget.runtime.escaping import figure_text
 from nontarget.study.comparison import Comparison, Tabs
 
 _APART = 0.6
@@ -21,7 +22,7 @@ def map_figure(page: Tabs) -> Figure:
     """What a page of a table draws: :func:`map_by_tiou` of a single comparison, else :func:`maps_by_ratio`."""
     if page.single:
         return map_by_tiou(page.single)
-    return maps_by_ratio(page.comparisons) if page.comparisons else _no_results(page.name)
+    return maps_by_ratio(page.comparisons) if page.comparisons else _no_results(figure_text(page.name))
 
 
 def map_by_tiou(comparison: Comparison) -> Figure:
@@ -33,7 +34,7 @@ def map_by_tiou(comparison: Comparison) -> Figure:
             errorbar(axes, [float(t) for t in tious], mean.loc[system, tious], std.loc[system, tious], system)
         for method, row in comparison.paper().iterrows():
             row = row[[t for t in row.index if t != "avg"]].dropna()
-            axes.plot(row.index.astype(float), row, ":", color=COLOURS.get(str(method), "0.4"), label=f"{method} (paper)")
+            axes.plot(row.index.astype(float), row, ":", color=COLOURS.get(str(method), "0.4"), label=f"{figure_text(method)} (paper)")
         axes.set(xlabel="tIoU", ylabel="mAP (%)", ylim=(0, None), title=comparison_title(comparison))
         legend_beside(axes)
     return figure
@@ -47,7 +48,7 @@ def map_by_value(comparison: Comparison, name: str) -> Figure:
         if rows:
             x = [values[system] for system in rows]
             errorbar(axes, x, comparison.mean["avg"][rows], comparison.std["avg"][rows], "non-target")
-        axes.set(xlabel=name, ylabel="average mAP (%)", title=comparison_title(comparison))
+        axes.set(xlabel=figure_text(name), ylabel="average mAP (%)", title=comparison_title(comparison))
     return figure
 
 
@@ -100,7 +101,12 @@ def maps_by_ratio(comparisons: Sequence[Comparison]) -> Figure:
                 errorbar(axes, [100 * c.label_ratio + aside for c in here], mean, std, system, colours.get(system))
             ratios = [100 * c.label_ratio for c in group]
             kind = "simulated" if group[0].simulated else "real"
-            axes.set(title=f"{dataset} ({kind})", xlabel="labelled videos (%)", xticks=ratios, xlim=(min(ratios) - 5, max(ratios) + 5))
+            axes.set(
+                title=f"{figure_text(dataset)} ({kind})",
+                xlabel="labelled videos (%)",
+                xticks=ratios,
+                xlim=(min(ratios) - 5, max(ratios) + 5),
+            )
         for axes in panels[len(datasets) :]:
             axes.set_visible(False)
         figure.supylabel("average mAP (%)", fontsize=10)
@@ -119,7 +125,14 @@ def training_curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figu
         colours = dict(zip(names, mpl.colormaps["tab10"](range(10)), strict=False))
         for axes, (stage, frame) in zip(panels, stages.items(), strict=True):
             for name in frame:
-                axes.plot(np.arange(1, len(frame) + 1), frame[name], "o-", markersize=3, color=colours[name], label=name.replace("_", " "))
+                axes.plot(
+                    np.arange(1, len(frame) + 1),
+                    frame[name],
+                    "o-",
+                    markersize=3,
+                    color=colours[name],
+                    label=figure_text(name).replace("_", " "),
+                )
             axes.set(xlabel="epoch", title=stage, yscale="log")
         panels[0].set_ylabel("mean loss")
         panels[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))

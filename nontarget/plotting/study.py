@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from nontarget.plotting.style import COLOURS, HATCHES, MARKERS, STYLE, SUBSPACES, one_panel
+from nontarget.runtime.escaping import figure_text
 from nontarget.study.when import GainMap
 
 _KINDS = {"as is": ("black", ""), "oracle": (COLOURS["fully supervised"], "////"), "trivial": (COLOURS["whole-video"], "....")}
@@ -48,7 +49,7 @@ def decomposition(frames: Mapping[str, pd.DataFrame]) -> Figure:
                     axes.text(1, y, "not computed", va="center", fontsize=7, color="0.4")
             if "as is" in frame.index:
                 axes.axvline(float(frame.loc["as is", "avg"]), color="black", linestyle=":", linewidth=1)
-            axes.set(title=dataset, xlim=(0, 110), xticks=[0, 50, 100])
+            axes.set(title=figure_text(dataset), xlim=(0, 110), xticks=[0, 50, 100])
             axes.grid(axis="y", visible=False)
         for axes in panels[len(frames) :]:
             axes.set_visible(False)
@@ -74,7 +75,7 @@ def gate_table(states: pd.DataFrame) -> Figure:
                 axes.text(x, y, sign, ha="center", va="center", fontsize=10, fontweight="bold", bbox=box)
         axes.set(xlim=(-0.5, states.shape[1] - 0.5), ylim=(len(states) - 0.5, -0.5), xlabel="gate")
         axes.set_xticks(range(states.shape[1]), [f"({name})" for name in states.columns])
-        axes.set_yticks(range(len(states)), list(map(str, states.index)), fontsize=8)
+        axes.set_yticks(range(len(states)), list(map(figure_text, states.index)), fontsize=8)
         axes.grid(visible=False)
         signs = [Rectangle((0, 0), 1, 1, facecolor=colour, hatch=hatch, edgecolor="white") for _, colour, hatch, _ in _STATES.values()]
         names = [f"{sign} {name}" for name, _, _, sign in _STATES.values()]
@@ -107,7 +108,7 @@ def sets_by_temperature(frames: Mapping[str, pd.DataFrame], best: Mapping[str, f
             axes.plot(frame.index, frame["sure"], "--", color="black", label="p_max of 1/2 or more (of all snippets)")
             if best and name in best:
                 axes.axvline(best[name], color="black", linestyle=":", label="lowest log loss")
-            axes.set(title=name, xscale="log", ylim=(0, 1), xlim=(min(frame.index), max(frame.index)))
+            axes.set(title=figure_text(name), xscale="log", ylim=(0, 1), xlim=(min(frame.index), max(frame.index)))
             ticks = [t for t in (0.25, 0.5, 1, 2, 4, 8) if min(frame.index) <= t <= max(frame.index)]
             axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
             axes.minorticks_off()
@@ -148,7 +149,8 @@ def gain_map(fitted: GainMap, places: pd.DataFrame | None = None, steps: int = 6
         if places is not None:
             marks = [marker for name, marker in MARKERS.items() if name not in ("whole-video", "non-target")]
             for (name, row), marker in zip(places.iterrows(), marks * len(places), strict=False):
-                text = f"{name}: {row['mean']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]{'' if row['inside'] else ', extrapolated'}"
+                text = f": {row['mean']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]{'' if row['inside'] else ', extrapolated'}"
+                text = figure_text(name) + text
                 axes.plot(row["positive"], row["negative"], marker, color="black", markersize=8, markerfacecolor="white", label=text)
         axes.plot([0, 1], [1, 0], color="0.6", linewidth=0.8)
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="P(truth in positives | target wrong)", ylabel="P(truth in negatives | target wrong)")

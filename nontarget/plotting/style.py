@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from nontarget.runtime.escaping import figure_text
 from nontarget.study.comparison import Comparison
 
 STYLE: dict[Any, Any] = {
@@ -70,7 +71,7 @@ def errorbar(axes: Axes, x: ArrayLike, mean: pd.Series, std: pd.Series, system: 
         marker=MARKERS.get(system, "."),
         capsize=2,
         linewidth=1.4,
-        label=system,
+        label=figure_text(system),
     )
 
 
@@ -84,4 +85,4 @@ def legend_beside(axes: Axes) -> None:
 def comparison_title(comparison: Comparison) -> str:
     """Data set, whether it is simulated, and label ratio of a comparison."""
     kind = "simulated" if comparison.simulated else "real"
-    return f"{comparison.dataset} ({kind}), {100 * comparison.label_ratio:g} % labelled"
+    return f"{figure_text(comparison.dataset)} ({kind}), {100 * comparison.label_ratio:g} % labelled"

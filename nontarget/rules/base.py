@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from nontarget.config import check_choice, is_finite_number
+from nontarget.config import as_plain_numbers, check_choice, is_finite_number
 from nontarget.detectors.base import Detector, DetectorOutput, Losses, Targets
 from nontarget.losses import Activation, Term, non_target_loss
 
@@ -61,6 +61,7 @@ class LearningRule(ABC):
     (:func:`nontarget.calibration.fold_temperature`)."""
 
     def __post_init__(self) -> None:
+        as_plain_numbers(self)
         check_choice("teacher", self.teacher, get_args(Teacher))
         value = self.teacher_temperature
         if value != "calibrated" and not (is_finite_number(value) and float(value) > 0):

@@ -2,8 +2,11 @@
 
 import base64
 from dataclasses import dataclass
+from html import escape
 
 import pandas as pd
+
+from nontarget.runtime.escaping import csv_text
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,7 @@ class CsvLink:
     """Of the file that a reader gets."""
 
     def _repr_html_(self) -> str:
-        data = base64.b64encode(self.frame.to_csv(index=False, lineterminator="\n").encode()).decode()
+        data = base64.b64encode(csv_text(self.frame).encode()).decode()
         rows = f"{len(self.frame)} row{'s' * (len(self.frame) != 1)}"
-        return f'<p class="csv"><a download="{self.name}" href="data:text/csv;charset=utf-8;base64,{data}">{self.name}</a> ({rows})</p>'
+        name = escape(self.name)
+        return f'<p class="csv"><a download="{name}" href="data:text/csv;charset=utf-8;base64,{data}">{name}</a> ({rows})</p>'

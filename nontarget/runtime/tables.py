@@ -56,10 +56,9 @@ def read_table(path: Path, columns: Sequence[str], ranges: Mapping[str, tuple[fl
             f"{path}: {len(lines.damaged)} row(s) are not what was written, and are not used until computed again.{remedy} {named}{more}",
             stacklevel=3,
         )
-    text = "\n".join([lines.header, *lines.intact])
-    if not text.strip():
+    if not lines.intact:
         return pd.DataFrame(columns=list(columns))
-    frame = parse_csv(text, path, list(ranges or ()), ranges, **options)
+    frame = parse_csv("\n".join([lines.header, *lines.intact]), path, list(ranges or ()), ranges, **options)
     return frame.reindex(columns=list(columns))
 
 

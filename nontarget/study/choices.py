@@ -11,6 +11,7 @@ import pandas as pd
 from nontarget.experiment import Experiment
 from nontarget.parallel import run_all
 from nontarget.results import ResultStore, default_results_folder
+from nontarget.runtime.escaping import escaped
 from nontarget.runtime.files import check_replaceable
 from nontarget.runtime.locks import locked
 from nontarget.runtime.provenance import code_version
@@ -180,5 +181,5 @@ def choices_findings(table: pd.DataFrame) -> str:
     where = ", ".join(sorted(table["dataset"].unique()))
     return (
         f"**{settings} settings were tried for {table['question'].nunique()} questions, of which {decided} were decided by these trials**, "
-        f"on development data of {where}. The systems that ran: {', '.join(sorted(table['system'].unique()))}."
+        f"on development data of {escaped(where)}. The systems that ran: {', '.join(sorted(table['system'].unique()))}."
     )

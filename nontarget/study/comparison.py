@@ -9,10 +9,22 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nontarget.data import defaults_of
-from nontarget.data.videos import LABELS_SEEN
-from nontarget.results import SEEN, Record
+from nontarget.results import Record
+from nontarget.runtime.escaping import escaped, html_text, inline_markdown
+from nontarget.study.labels_seen import seen_column, seen_note
 from nontarget.study.systems import TABLES, reported_map
-from nontarget.study.texttable import BETTER, SINGLE, VERDICTS, WORSE, TextTable, interval_text, paired_interval, verdict
+from nontarget.study.texttable import (
+    BETTER,
+    SINGLE,
+    VERDICTS,
+    WORSE,
+    TextTable,
+    html_table,
+    interval_text,
+    markdown_table,
+    paired_interval,
+    verdict,
+)
 
 
 @dataclass(frozen=True)
@@ -79,13 +91,13 @@ class Comparison:
         return TABLES[self.table].paper if self.table else {}
 
     def cells(self) -> pd.DataFrame:
-        """The table as text: a row per system, with the paper's row below it in italics."""
+        """The table as text (Markdown): a row per system, with the paper's row below it in italics."""
         mean, std, paper, gain = self.mean, self.std, self.paper(), self.differences()
         headings = {"avg": "Avg."} | {tiou: tiou for tiou in self._shown_tious}
         rows: list[dict[str, str]] = []
         for system in mean.index:
             difference = interval_text(**gain.loc[system]).replace(", ", ",\N{NO-BREAK SPACE}") if system in gain.index else ""
-            row = {"System": system, "Avg.": "", _GAIN: difference}
+            row = {"System": escaped(system), "Avg.": "", _GAIN: difference}
             if self.seeds.nunique() > 1:
                 row["Seeds"] = str(self.seeds[system])
             for tiou in headings:
@@ -109,13 +121,13 @@ class Comparison:
 
     @property
     def caption(self) -> str:
-        """What the table shows."""
+        """What the table shows (Markdown)."""
         kind = "simulated data" if self.simulated else "real data"
         seeds = f"mean ± standard deviation over {_span(self.seeds)} seeds" if self.num_seeds > 1 else "one seed"
         name = f"Table {self.table[5:]}. " if self.table.startswith("table") else f"{TABLES[self.table].title}. " if self.table else ""
-        text = f"{name}mAP (%) on {self.dataset} ({kind}), {100 * self.label_ratio:g} % of the videos labelled; {seeds}. "
+        text = f"{name}mAP (%) on {escaped(self.dataset)} ({kind}), {100 * self.label_ratio:g} % of the videos labelled; {seeds}. "
         if len(self.differences()):
-            text += f"{_GAIN}: average mAP minus that of {self.reference}, paired by seed, with its 95 % interval. "
+            text += f"{_GAIN}: average mAP minus that of {escaped(self.reference)}, paired by seed, with its 95 % interval. "
         if self.tious != self._shown_tious:
             text += f"Avg.: over all {len(self.tious)} thresholds from {self.tious[0]} to {self.tious[-1]}. "
         if len(self.paper()):
@@ -140,37 +152,29 @@ class Comparison:
         )
 
     @property
-    def labels_seen(self) -> bool | None:
-        """Whether the network that made the features was trained with labels of this data set; None: its folder does not say."""
-        answers = {r["provenance"].get("labels_seen") for r in self.records} - {None}
-        return any(answers) if answers else None
-
-    @property
-    def seen(self) -> str:
-        """The same in words, in bold where it is so (Markdown); empty where it is not known."""
-        if self.labels_seen is None:
-            return ""
-        text = f"Labels seen: {LABELS_SEEN[self.labels_seen]}."
-        return f"**{text}**" if self.labels_seen else text
-
-    @property
     def _notes(self) -> list[str]:
         """What stands below the table (Markdown): warnings, what was scored, and what has not been computed."""
-        fewer = [f"**Not all seeds are computed yet: {'; '.join(self.partial)}.**"] if self.partial else []
-        return [*filter(None, [self.mark, self.seen]), self.scored, *(f"**{text}**" for text in self.unavailable), *fewer]
+        fewer = [f"**Not all seeds are computed yet: {escaped('; '.join(self.partial))}.**"] if self.partial else []
+        return [
+            *filter(None, [self.mark, seen_note(self.records)]),
+            self.scored,
+            *(f"**{escaped(text)}**" for text in self.unavailable),
+            *fewer,
+        ]
 
     @property
     def _external(self) -> str:
         kind = "simulated" if self.simulated else "of the data set"
-        return f"external video scores ({kind}) in {', '.join(self.helped)} only" if self.helped else "no external video scores"
+        return f"external video scores ({kind}) in {escaped(', '.join(self.helped))} only" if self.helped else "no external video scores"
 
     @property
     def findings(self) -> str:
         """Which systems differ from the reference, in one bold sentence, then the differences (Markdown)."""
-        gains = {str(system): row for system, row in self.differences().iterrows() if system != "whole-video"}
+        gains = {escaped(system): row for system, row in self.differences().iterrows() if system != "whole-video"}
+        reference = escaped(self.reference)
         verdicts = pd.Series({system: verdict(row) for system, row in gains.items()}, dtype=object)
         parts = [f"{name}: {', '.join(verdicts.index[verdicts == name])}" for name in VERDICTS if name in verdicts.to_list()]
-        lines = [f"**Against {self.reference}, {'; '.join(parts)}.**" if parts else f"**Nothing to compare with {self.reference}.**", ""]
+        lines = [f"**Against {reference}, {'; '.join(parts)}.**" if parts else f"**Nothing to compare with {reference}.**", ""]
         lines += [f"- {system}: {interval_text(**gain)} points of average mAP." for system, gain in gains.items()]
         average = self.maps["avg"].unstack("system", sort=False)
         if {"supervised only", "fully supervised"} <= set(average):
@@ -184,28 +188,20 @@ class Comparison:
 
     def frame(self) -> pd.DataFrame:
         """A row per run: data set, label ratio, system, seed, and mAP (%) by tIoU; and ``labels_seen`` where that is known."""
-        table = self.maps.reset_index().round(4)
-        if self.labels_seen is not None:
-            table["labels_seen"] = SEEN[self.labels_seen]
+        table = self.maps.reset_index().round(4).assign(**seen_column(self.records))
         table.insert(0, "label_ratio", self.label_ratio)
         table.insert(0, "dataset", self.dataset)
         return table
 
     def markdown(self, name: str | None = None) -> str:
         """A numbered MyST table with its caption, followed by what was scored."""
-        cells = self.cells()
-        lines = ["| " + " | ".join(cells.columns) + " |", "|:--" + "|--:" * (cells.shape[1] - 1) + "|"]
-        lines += ["| " + " | ".join(row) + " |" for row in cells.itertuples(index=False)]
-        label = [f":name: {name}"] if name else []
-        return "\n".join(["```{table} " + self.caption, *label, "", *lines, "```", "", "\n\n".join(self._notes)])
+        return "\n\n".join([markdown_table(self.cells(), self.caption, name or ""), *map(inline_markdown, self._notes)])
 
     def _repr_markdown_(self) -> str:
         return self.markdown()
 
     def _repr_html_(self) -> str:
-        cells = self.cells().replace(r"\*(.*)\*", r"<em>\1</em>", regex=True)
-        notes = "".join(f"<p>{text.replace('**', '')}</p>" for text in self._notes)
-        return f"<p>{self.caption}</p>{cells.to_html(index=False, escape=False, border=0)}{notes}"
+        return html_table(self.cells(), self.caption, self._notes)
 
 
 @dataclass(frozen=True)
@@ -224,8 +220,8 @@ class Tabs:
 
     @property
     def not_computed(self) -> str:
-        """What has not been computed; empty if nothing is missing."""
-        return f"Not computed yet: {'; '.join(self.missing)}." if self.missing else ""
+        """What has not been computed (Markdown); empty if nothing is missing."""
+        return f"Not computed yet: {escaped('; '.join(self.missing))}." if self.missing else ""
 
     @property
     def summary(self) -> TextTable:
@@ -236,10 +232,10 @@ class Tabs:
             return TextTable(pd.DataFrame({"System": ["not computed yet"]}), "No current results.", name)
         columns = [verdict for verdict in VERDICTS if verdict in set(judged["shown"])]
         rows = [
-            {"System": system} | {verdict: _places(part[part["shown"] == verdict]) for verdict in columns}
+            {"System": escaped(system)} | {verdict: _places(part[part["shown"] == verdict]) for verdict in columns}
             for system, part in judged.groupby("system", sort=False)
         ]
-        reference = " and ".join(dict.fromkeys(c.reference for c in self.comparisons))
+        reference = escaped(" and ".join(dict.fromkeys(c.reference for c in self.comparisons)))
         caption = f"Average mAP against {reference}, by data set and percentage of labelled videos: better or worse where the 95 % "
         return TextTable(pd.DataFrame(rows), f"{caption}interval of the difference excludes 0.", name)
 
@@ -253,10 +249,10 @@ class Tabs:
         shown = self._verdicts()["shown"]
         judged = shown[shown != SINGLE]
         outside = judged.isin([BETTER, WORSE]).sum()
-        made_up = dict.fromkeys(c.dataset for c in self.comparisons if c.simulated)
+        made_up = dict.fromkeys(escaped(c.dataset) for c in self.comparisons if c.simulated)
         text = f"**Of {len(judged)} differences from the reference, {outside} have a 95 % interval that excludes 0; "
         text += f"if there were no difference anywhere, about {0.05 * len(judged):.0f} would do so by chance.**"
-        doubtful = [f"{c.dataset} {100 * c.label_ratio:g} %" for c in self.comparisons if c.mark]
+        doubtful = [f"{escaped(c.dataset)} {100 * c.label_ratio:g} %" for c in self.comparisons if c.mark]
         if doubtful:
             text += f" On {', '.join(doubtful)} a gate of the instrument fails or was not computed, so a difference there shows little."
         text += f" {self.not_computed}" * bool(self.missing)
@@ -284,19 +280,19 @@ class Tabs:
         tabs = []
         for c in self.comparisons:
             percent = f"{100 * c.label_ratio:g}"
-            tabs.append(f"````{{tab-item}} {c.dataset}, {percent} %\n{c.markdown(f'{self.name}-{c.dataset}-{percent}')}\n````")
+            tabs.append(f"````{{tab-item}} {escaped(c.dataset)}, {percent} %\n{c.markdown(f'{self.name}-{c.dataset}-{percent}')}\n````")
         return "\n".join([*(["`````{tab-set}", *tabs, "`````"] if tabs else []), "", self.not_computed])
 
     def _repr_html_(self) -> str:
-        return "".join(c._repr_html_() for c in self.comparisons) + f"<p>{self.not_computed}</p>"
+        return "".join(c._repr_html_() for c in self.comparisons) + f"<p>{html_text(self.not_computed)}</p>"
 
 
 _GAIN = "Δ"
 
 
 def _places(rows: pd.DataFrame) -> str:
-    """Data sets and label ratios as text."""
-    return "; ".join(f"{dataset} {', '.join(part['percent'])}" for dataset, part in rows.groupby("dataset", sort=False))
+    """Data sets and label ratios as text (Markdown)."""
+    return "; ".join(f"{escaped(dataset)} {', '.join(part['percent'])}" for dataset, part in rows.groupby("dataset", sort=False))
 
 
 def _span(values: Iterable[float | str]) -> str:

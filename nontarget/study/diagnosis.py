@@ -14,6 +14,7 @@ from nontarget.config import is_finite_number
 from nontarget.data import Dataset, LabeledVideo, balanced_order, split_dataset
 from nontarget.experiment import Experiment, train
 from nontarget.results import ResultStore
+from nontarget.runtime.escaping import escaped, plain_text
 from nontarget.study.analysis.snippets import Snippets, snippets_of
 from nontarget.study.given import ExperimentOn
 from nontarget.study.report import current_map
@@ -39,6 +40,8 @@ class Diagnosis:
     simulated: bool
     num_videos: int
     num_snippets: int
+    num_unseen: int
+    """Snippets that were left out, since no video of the other folds shows their class."""
     folds: int
     temperature: float
     """Of the lowest log loss on the held-out folds; above 1 the teacher is too sure."""
@@ -71,8 +74,9 @@ class Diagnosis:
             gains = {f"Teacher {t}": interval_text(row["mean"], row["low"], row["high"]) for t, row in self.predicted.iterrows()}
             rows.append({"Quantity": "predicted gain over the baseline (points of average mAP)"} | gains)
         caption = (
-            f"{self.dataset} ({'simulated' if self.simulated else 'real'}): {self.num_snippets} snippets of {self.num_videos} labelled "
-            f"videos, each predicted by a teacher that was pre-trained on the other {self.folds - 1} of {self.folds} folds; "
+            f"{escaped(self.dataset)} ({'simulated' if self.simulated else 'real'}): {self.num_snippets} snippets of {self.num_videos} "
+            f"labelled videos, each predicted by a teacher that was pre-trained on the other {self.folds - 1} of {self.folds} folds; "
+            f"{self.num_unseen} snippets of classes that these folds do not show are left out; "
             f"95 % intervals, bootstrap over videos. Calibrated: at temperature {self.temperature:.2f}."
         )
         return TextTable(pd.DataFrame(rows), caption)
@@ -94,11 +98,11 @@ class Diagnosis:
             text += f"The map of simulated twins predicts {said}: {interval_text(row['mean'], row['low'], row['high'])} points. "
             if not row["inside"]:
                 text += "These shares lie outside of what was simulated: the prediction is an extrapolation. "
-        return text + f"The teachers had {self.folds - 1} of {self.folds} parts of the labels, so the real one errs a little less often."
+        return text + f"The teachers had {self.folds - 1} of {self.folds} parts of the labels, so the real one should err less often."
 
     def __repr__(self) -> str:
         rows = [" | ".join(map(str, row)) for row in self.table.cells.itertuples(index=False)]
-        return "\n".join([self.table.caption, *rows, self.findings])
+        return plain_text("\n".join([self.table.caption, *rows, self.findings]))
 
     def _repr_markdown_(self) -> str:
         return f"{self.table._repr_markdown_()}\n\n{self.findings}"
@@ -120,7 +124,8 @@ def diagnose_rule(
     """Estimate where the truth lies among a teacher's errors, by cross-validation over the labelled videos alone.
 
     For each fold a detector is pre-trained with the labels of the other folds (and the features of all videos, as pre-training does),
-    and predicts the fold. Annotations of unlabelled videos and of test videos are never read.
+    and predicts the fold. Snippets of a class that the other folds do not show are left out, since such a teacher cannot name them,
+    as the teacher of all labelled videos can. Annotations of unlabelled videos and of test videos are never read.
 
     Args:
         dataset_or_features: name of a data set, the path of a feature folder, or an experiment (whose other fields are kept).
@@ -136,7 +141,7 @@ def diagnose_rule(
         **settings: fields of :class:`nontarget.experiment.Experiment`: ``preset``, ``training_settings``, ...
 
     Raises:
-        ValueError: fewer labelled videos than folds, or an argument is out of range.
+        ValueError: fewer labelled videos than folds, no class in two of them, or an argument is out of range.
         DataError, FileNotFoundError: as for :func:`nontarget.data.load_dataset`.
     """
     plain = _experiment(dataset_or_features, label_ratio, seed, settings)
@@ -148,7 +153,7 @@ def diagnose_rule(
     if not (is_finite_number(num_bootstrap) and num_bootstrap >= 1):
         raise ValueError(f"num_bootstrap must be a whole number of at least 1, got {num_bootstrap!r}")
     order = balanced_order([v.annotations for v in labeled], whole.num_classes, plain.seed)
-    parts = []
+    parts, num_unseen = [], 0
     with TemporaryDirectory() as scratch:
         for fold in range(folds):
             chosen = set(order[fold::folds].tolist())
@@ -158,8 +163,13 @@ def diagnose_rule(
             changes = {"rule": "pre-trained only", "rule_settings": {}, "label_ratio": 1.0, "held_out": False, "data": data}
             teacher = ExperimentOn(**(vars(plain) | changes))
             training = train(teacher, store or ResultStore(scratch), device=device, progress=progress)
-            parts.append(snippets_of(training.trained, held_out))
+            part = snippets_of(training.trained, held_out)
+            seen = {whole.num_classes, *(label for v in others for label in v.annotations.labels)}
+            parts.append(part[np.isin(part.labels, list(seen))])
+            num_unseen += len(part) - len(parts[-1])
     snippets = Snippets(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])})
+    if not len(snippets):
+        raise ValueError(f"no class has labelled videos in two of {folds} folds; label more videos of a class")
     temperature = best_temperature(snippets.probs, snippets.labels)
     shares = pd.concat(
         {name: _with_intervals(snippets, at, num_bootstrap, plain.seed) for name, at in ((_AS_IT_IS, 1.0), (_CALIBRATED, temperature))},
@@ -171,6 +181,7 @@ def diagnose_rule(
         whole.simulated,
         len(labeled),
         len(snippets),
+        num_unseen,
         folds,
         temperature,
         shares,

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from nontarget.runtime.escaping import escaped
 from nontarget.study.decomposition import AS_IS, TRIVIAL
 from nontarget.study.report import DETECTOR
 from nontarget.study.texttable import TextTable, percent
@@ -44,7 +45,7 @@ def truth_table(rows: pd.DataFrame) -> TextTable:
             continue
         wide = {kind: f"{100 * as_is[kind]:.0f} \u2192 {100 * at_best[kind]:.0f}" for kind in ("positive", "negative", "ambiguous")}
         temperature = float(np.exp(np.log(best["temperature"].astype(float)).mean()))
-        cells.append({"Teacher": str(name), "Wrong (%)": 100 * as_is["errors"], "Temperature": f"{temperature:.2f}"} | wide)
+        cells.append({"Teacher": escaped(name), "Wrong (%)": 100 * as_is["errors"], "Temperature": f"{temperature:.2f}"} | wide)
     columns = ["Teacher", "Wrong (%)", "Temperature", "positive", "negative", "ambiguous"]
     caption = (
         "Where the truth lies, in percent of the wrong snippets: teacher as it is, and after the arrow at the temperature of lowest log "
@@ -60,7 +61,11 @@ def gradient_table(rows: pd.DataFrame) -> TextTable:
     for (dataset, ratio, subspace), part in found.groupby(["dataset", "label_ratio", "subspace"], sort=False):
         wide = part.pivot_table(index="epoch", columns="quantity", values="value").reindex(columns=["share", *GRADIENTS])
         first, last = wide.iloc[0], wide.iloc[-1]
-        row = {"Data": teacher_name(str(dataset), float(ratio), DETECTOR), "Truth": str(subspace), "Snippets (%)": 100 * first["share"]}
+        row = {
+            "Data": escaped(teacher_name(str(dataset), float(ratio), DETECTOR)),
+            "Truth": str(subspace),
+            "Snippets (%)": 100 * first["share"],
+        }
         terms = {name: f"{first[name]:+.2f} \u2192 {last[name]:+.2f}" if not np.isnan(first[name]) else "" for name in GRADIENTS}
         cells.append(row | terms)
     caption = (
@@ -125,7 +130,7 @@ def limits_findings(frames: dict[str, pd.DataFrame]) -> str:
         average = frame["avg"]
         rises = average.filter(regex="^oracle").drop("oracle classes and masks", errors="ignore") - average[AS_IS]
         trivial = average[[variant for variant in TRIVIAL if variant in average]]
-        text = f"- **{name}: {average[AS_IS]:.1f} as is; {rises.idxmax()} would add the most, {rises.max():.1f} points**"
+        text = f"- **{escaped(name)}: {average[AS_IS]:.1f} as is; {rises.idxmax()} would add the most, {rises.max():.1f} points**"
         if len(trivial):
             text += f"; the best trivial detector ({trivial.idxmax()}) earns {trivial.max():.1f}"
         sentences.append(f"{text}.")
@@ -138,9 +143,10 @@ def map_findings(gain_map: GainMap | None, places: pd.DataFrame | None) -> str:
         return "**Not computed yet: the map has no current points.**"
     text = f"**The gains of {len(gain_map.cells)} simulated cells go from {gain_map.cells['gain'].min():+.1f} to "
     text += f"{gain_map.cells['gain'].max():+.1f} points**; a twin is predicted by the others with an error of "
-    text += f"{gain_map.left_out_error:.1f} points."
+    text += f"{gain_map.left_out_error:.2f} points, and by their mean gain alone with one of {gain_map.constant_error:.2f}: "
+    text += "the difference is what the two shares tell."
     if places is None or not len(places):
         return text
     told = places[(places["low"] > 0) | (places["high"] < 0)]
-    text += f" Of {len(places)} teachers of this book, the map predicts a difference that can be told from 0 for {len(told)}"
+    text += f" Of {len(places)} teachers of this book, the map predicts a difference that is significant at 95 % for {len(told)}"
     return text + f"; {int((~places['inside'].astype(bool)).sum())} lie outside of what was simulated."

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from nontarget.results import Record
+from nontarget.runtime.escaping import escaped
 from nontarget.study.decomposition import AS_IS
 from nontarget.study.gate_checks import MIDDLE, MIDDLE_RATIO, is_label_free
 from nontarget.study.gates import GateReport
@@ -19,7 +20,7 @@ def failures(reports: Sequence[GateReport], decompositions: pd.DataFrame) -> Tex
         decompositions: rows of ``decomposition.csv``.
     """
     rows = [
-        {"Data": report.title, "Gate": f"({gate.name})", "Held-out data": gate.sentence, "What the oracles say": reason}
+        {"Data": escaped(report.title), "Gate": f"({gate.name})", "Held-out data": gate.sentence, "What the oracles say": reason}
         for report in reports
         for gate in report.failing
         if (reason := explanation(report, gate.name, decompositions))
@@ -77,7 +78,7 @@ def _recovered(oracle: pd.Series, pretrained: pd.Series, full: pd.Series) -> str
     return (
         f"Self-training on the truth closes {100 * share:.0f} % of the gap between the pre-trained detector "
         f"({pretrained.mean():.1f}) and full supervision ({full.mean():.1f}): "
-        "differences between rules are shown on a slightly shorter scale than they would have there."
+        "differences between rules are shown on a shorter scale than they would have if the path reached it."
     )
 
 
@@ -103,8 +104,8 @@ def _pseudo_labels(oracle: pd.Series, pretrained: pd.Series, supervised: pd.Seri
     return (
         f"On the same path and budget the truth as pseudo labels adds {interval_text(**paired_interval(oracle - pretrained))} points "
         "to the pre-trained detector, and training on without unlabelled videos adds "
-        f"{interval_text(**paired_interval(supervised - pretrained))}: the second stage can learn. "
-        "What the baseline lacks is information, since the most probable class of the teacher repeats the teacher's errors."
+        f"{interval_text(**paired_interval(supervised - pretrained))}. So the second stage can learn from better pseudo labels, and what "
+        "the teacher's most probable class adds does not make up for training on with few labels."
     )
 
 

@@ -23,7 +23,7 @@ QUESTIONS = {
     "c": "Do the baseline's pseudo labels do no harm?",
     "d": "Is the embedding trained by what the rules differ in?",
     "e": "Is no class lost to a cap?",
-    "f": "Does the detector beat what needs no localisation?",
+    "f": "Does the detector beat trivial detectors?",
 }
 PASSED, FAILED, MISSING = "passed", "FAILS", "not computed"
 
@@ -175,7 +175,7 @@ def caps_hold(runs: GateRuns, caps: Sequence[str]) -> Gate:
 
 
 def trivial(runs: GateRuns, key_of: Mapping[int, str], decompositions: pd.DataFrame | None) -> Gate:
-    """Gate (f): the detector, against those that need no localisation."""
+    """Gate (f): the detector, against trivial ones."""
     if decompositions is None or not len(decompositions):
         return _gate("f", None, "The trivial detectors were not computed.")
     rows = decompositions[(decompositions["tiou"] == "avg") & decompositions["key"].isin(key_of.values())]

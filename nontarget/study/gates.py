@@ -13,6 +13,7 @@ import pandas as pd
 from nontarget.config import check_choice
 from nontarget.experiment import Experiment
 from nontarget.results import Record, ResultStore, identity_key
+from nontarget.runtime.escaping import escaped
 from nontarget.study.gate_checks import (
     DOUBLED,
     FAILED,
@@ -75,7 +76,7 @@ class GateReport:
     def mark(self) -> str:
         """What a comparison of rules on this cell must say (Markdown); empty if all gates hold."""
         if len(self.missing) == len(self.gates):
-            return f"**Whether this instrument can tell rules apart on {self.title} is not known: its gates were not computed.**"
+            return f"**Whether this instrument can tell rules apart on {escaped(self.title)} is not known: its gates were not computed.**"
         parts = [
             f"gate{'s' if len(gates) > 1 else ''} {', '.join(g.name for g in gates)} {said}"
             for gates, said in (
@@ -84,13 +85,13 @@ class GateReport:
             )
             if gates
         ]
-        return f"**This instrument is not known to tell rules apart on {self.title}: {'; '.join(parts)}.**" if parts else ""
+        return f"**This instrument is not known to tell rules apart on {escaped(self.title)}: {'; '.join(parts)}.**" if parts else ""
 
     @property
     def table(self) -> TextTable:
         """A row a gate."""
         rows = [{"Gate": f"({g.name}) {g.question}", "Held-out data": f"{g.state}. {g.sentence}"} for g in self.gates]
-        caption = f"Gates on {self.title}: held-out data, {self.num_seeds} seeds; intervals of 95 %."
+        caption = f"Gates on {escaped(self.title)}: held-out data, {self.num_seeds} seeds; intervals of 95 %."
         return TextTable(pd.DataFrame(rows), caption, f"gates-{self.dataset}-{100 * self.label_ratio:g}")
 
     def _repr_markdown_(self) -> str:
@@ -191,7 +192,7 @@ def summary(reports: Sequence[GateReport]) -> TextTable:
     states = {True: PASSED, False: f"**{FAILED}**", None: MISSING}
     frame = gate_states(reports).map(lambda passed: states[passed]).rename(columns=lambda name: f"({name})")
     caption = "Gates on held-out data. " + " ".join(f"({name}) {question}" for name, question in QUESTIONS.items())
-    return TextTable(frame.rename_axis("Data").reset_index(), caption, "gates")
+    return TextTable(frame.rename(index=escaped).rename_axis("Data").reset_index(), caption, "gates")
 
 
 def _cells(dataset: str, label_ratio: float, settings: Mapping[str, Any]) -> dict[str, Experiment]:

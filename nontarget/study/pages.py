@@ -7,6 +7,7 @@ from typing import Unpack
 
 from nontarget.experiment import Experiment
 from nontarget.results import Record, ResultStore, identity_key
+from nontarget.runtime.escaping import escaped
 from nontarget.study.comparison import Comparison, Tabs
 from nontarget.study.gates import GateReport, Lookup, gates
 from nontarget.study.report import decompositions
@@ -145,9 +146,9 @@ def marked_tabs(tabs: Tabs, store: ResultStore | None = None, **settings: Unpack
 def gates_findings(reports: Iterable[GateReport]) -> str:
     """On which data the gates hold, in a sentence or two (Markdown)."""
     reports = list(reports)
-    held = [report.title for report in reports if report.passed]
+    held = [escaped(report.title) for report in reports if report.passed]
     text = f"**All gates hold in {len(held)} of {len(reports)} cells{': ' if held else ''}{'; '.join(held)}.**"
-    failing = [f"{report.title}: {', '.join(f'({gate.name})' for gate in report.failing)}" for report in reports if report.failing]
-    unknown = [report.title for report in reports if report.passed is None]
+    failing = [f"{escaped(report.title)}: {', '.join(f'({gate.name})' for gate in report.failing)}" for report in reports if report.failing]
+    unknown = [escaped(report.title) for report in reports if report.passed is None]
     text += f" A gate fails on {'; '.join(failing)}." if failing else ""
     return text + (f" No gate fails, but some were not computed, on {'; '.join(unknown)}." if unknown else "")

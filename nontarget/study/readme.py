@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nontarget.results import ResultStore
+from nontarget.runtime.escaping import escaped, label_text
 from nontarget.study.comparison import Comparison
 from nontarget.study.pages import marked
 from nontarget.study.reproduce import DATASETS, main_ratio
@@ -47,7 +48,7 @@ def chart(comparisons: Sequence[Comparison]) -> str:
         return "*Average mAP of the baseline and of the paper's rule: not computed yet.*"
     means = {rule: [float(c.mean.loc[rule, "avg"]) for c in comparisons] for rule in ("baseline", "non-target")}
     top = 10 * math.ceil((max(map(max, means.values())) + 1) / 10)
-    names = ", ".join(f'"{c.dataset} {100 * c.label_ratio:g} %"' for c in comparisons)
+    names = ", ".join(f'"{label_text(c.dataset)} {100 * c.label_ratio:g} %"' for c in comparisons)
     counts = sorted({len(_pairs(c, "non-target", "baseline")) for c in comparisons})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     title = f"Average mAP (%) of the baseline (bars) and of non-target (line); share of labelled videos; -sim is simulated; {seeds} seeds"
@@ -71,8 +72,9 @@ def came_out(comparisons: Sequence[Comparison]) -> str:
         return _NOTHING
     text = "Average mAP of the paper's rule (*non-target*), in points, with 95 % intervals over seeds. "
     text += f"Against the pseudo-label *baseline*: {_against(comparisons, 'baseline')}. "
-    text += f"Against *supervised only*: {_against(comparisons, 'supervised only')}."
-    doubtful = [c.dataset for c in comparisons if c.mark]
+    text += f"Against *supervised only*: {_against(comparisons, 'supervised only')}. "
+    text += f"Against *pre-trained only*, before any self-training: {_against(comparisons, 'pre-trained only')}."
+    doubtful = [escaped(c.dataset) for c in comparisons if c.mark]
     if doubtful:
         text += f" Whether the instrument can tell rules apart is not known, or a gate fails, on {', '.join(doubtful)}."
     absent = [name for name in DATASETS if name not in {c.dataset for c in comparisons}]
@@ -97,7 +99,7 @@ def _against(comparisons: Sequence[Comparison], other: str) -> str:
         if math.isnan(interval["low"]):
             continue
         sort = "not told apart by these seeds" if interval["low"] <= 0 <= interval["high"] else "better" if interval["low"] > 0 else "worse"
-        sorts[sort].append(f"{c.dataset} {interval_text(**interval)}")
+        sorts[sort].append(f"{escaped(c.dataset)} {interval_text(**interval)}")
     return "; ".join(f"{sort} on {', '.join(names)}" for sort, names in sorts.items() if names) or "not computed yet"
 
 

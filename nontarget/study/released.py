@@ -22,6 +22,7 @@ from nontarget.detection_files import read_detections, read_ground_truth
 from nontarget.diagnose import KINDS, THUMOS14_BINS, diagnose_detections
 from nontarget.metrics import METRICS_VERSION, evaluate_detections
 from nontarget.results import default_results_folder
+from nontarget.runtime.escaping import escaped
 from nontarget.runtime.files import check_replaceable
 from nontarget.runtime.locks import locked
 from nontarget.runtime.provenance import code_version
@@ -189,7 +190,7 @@ def class_table(rows: pd.DataFrame, tiou: str = "0.5") -> TextTable:
     """AP of every class at one threshold."""
     shown = rows[(rows["part"] == "AP") & (rows["tiou"] == tiou) & rows["detector"].isin(DIAGNOSED)]
     wide = shown.pivot_table(index="name", columns="detector", values="value", sort=False)[list(DIAGNOSED)].mul(100)
-    table = wide.rename_axis(None, axis=1).rename_axis("Class").reset_index()
+    table = wide.rename(index=escaped).rename_axis(None, axis=1).rename_axis("Class").reset_index()
     return TextTable(table, f"AP (%) of every class at tIoU {tiou}.", "released-classes")
 
 

@@ -12,7 +12,7 @@ from typing import TypedDict
 
 import pandas as pd
 
-from nontarget.config import check_choice
+from nontarget.config import check_choice, plain
 from nontarget.data import defaults_of
 from nontarget.experiment import Experiment, Settings
 from nontarget.rules import PAPER_NAMES
@@ -55,8 +55,9 @@ def seeds_of(system: str, seeds: int | Sequence[int]) -> list[int]:
     Raises:
         ValueError: ``seeds`` is neither a whole number above 0 nor a list of whole numbers.
     """
+    seeds = plain(seeds)
     try:
-        if isinstance(seeds, str):
+        if isinstance(seeds, (str, bool)):
             raise TypeError
         if not isinstance(seeds, Sequence):
             count = operator.index(seeds)

@@ -7,13 +7,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from nontarget.runtime.escaping import html_text, inline_markdown, label_text
+
 BETTER, WORSE, UNSHOWN, SINGLE = VERDICTS = ("better", "worse", "no difference that these seeds can show", "one seed, so no interval")
 """What a difference says: its 95 % interval lies above 0, below 0, contains 0, or cannot be computed."""
 
 
 @dataclass(frozen=True)
 class TextTable:
-    """Cells of text (Markdown) and numbers: on a page of the book a numbered table, in a notebook a plain one."""
+    """Cells of text and numbers: on a page of the book a numbered table, in a notebook a plain one.
+
+    Text is Markdown, of which emphasis and code count (:func:`nontarget.runtime.escaping.inline_markdown`).
+    """
 
     cells: pd.DataFrame
     caption: str
@@ -21,18 +26,32 @@ class TextTable:
     """The label by which pages refer to it; empty if none does."""
 
     def _repr_markdown_(self) -> str:
-        text = [list(map(str, self.cells.columns)), *self._text().to_numpy().tolist()]
-        head, *body = [[cell.replace("|", "\\|") for cell in row] for row in text]  # an unescaped bar would begin another cell
-        rows = [head, [":--"] * len(head), *body]
-        label = [f":name: {self.name}"] if self.name else []
-        return "\n".join(["```{table} " + self.caption, *label, "", *("| " + " | ".join(row) + " |" for row in rows), "```"])
+        return markdown_table(self._text(), self.caption, self.name, ":--")
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.caption}</p>{self._text().to_html(index=False, border=0, justify='left')}"
+        return html_table(self._text(), self.caption)
 
     def _text(self) -> pd.DataFrame:
         """Fractions have one decimal; a missing number is empty."""
         return self.cells.map(lambda cell: ("" if np.isnan(cell) else f"{cell:.1f}") if isinstance(cell, float) else str(cell))
+
+
+def markdown_table(cells: pd.DataFrame, caption: str, name: str = "", others: str = "--:") -> str:
+    """A numbered MyST table; ``others`` aligns all columns but the first."""
+    head, *body = [list(map(inline_markdown, row)) for row in ([str(name) for name in cells.columns], *cells.to_numpy().tolist())]
+    rows = [head, [":--"] + [others] * (len(head) - 1), *body]
+    label = [f":name: {label_text(name)}"] if name else []
+    argument = inline_markdown(caption.replace("`", "&#96;"))  # a backtick would end the line's directive
+    return "\n".join(["```{table} " + argument, *label, "", *("| " + " | ".join(row) + " |" for row in rows), "```"])
+
+
+def html_table(cells: pd.DataFrame, caption: str, notes: Iterable[str] = ()) -> str:
+    """The same table for a notebook, with notes below it."""
+    text = cells.map(html_text).rename(columns=lambda name: html_text(str(name)))
+    with pd.option_context("display.max_colwidth", None):  # else what is cut may be half a tag
+        table = text.to_html(index=False, border=0, justify="left", escape=False)
+    below = "".join(f"<p>{html_text(note)}</p>" for note in notes)
+    return f'<div class="tex2jax_ignore mathjax_ignore"><p>{html_text(caption)}</p>{table}{below}</div>'
 
 
 def paired_interval(differences: Iterable[float]) -> dict[str, float]:

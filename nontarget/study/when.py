@@ -167,6 +167,8 @@ class GainMap:
     """``surface`` or ``plane``."""
     left_out_error: float
     """Root mean squared error, in points, of the gain of each twin as predicted by the others; NaN if there is one twin."""
+    constant_error: float
+    """The same where the mean gain of the other twins is the prediction: what the shares must beat to say anything."""
 
     @classmethod
     def fit(cls, points: pd.DataFrame) -> Self:
@@ -183,14 +185,15 @@ class GainMap:
         pooled = cells["variance"].mean()  # of a few seeds each: one variance for all is steadier
         cells["variance"] = (0.0 if np.isnan(pooled) else pooled) / cells["seeds"]
         kind = "surface" if len(cells) >= FEWEST_FOR_SURFACE else "plane"
-        errors = []
+        errors, constant = [], []
         for twin in cells["twin"].unique():
             others = cells[cells["twin"] != twin]
             if len(others) >= FEWEST_CELLS:
                 left = cells[cells["twin"] == twin]
                 errors.append(_model(others)(left[AXES].to_numpy())[0] - left["gain"].to_numpy())
-        left_out = float(np.sqrt(np.square(np.concatenate(errors)).mean())) if errors else float("nan")
-        return cls(cells, kind, left_out)
+                constant.append(others["gain"].mean() - left["gain"].to_numpy())
+        left_out, mean_alone = (float(np.sqrt(np.square(np.concatenate(e)).mean())) if e else float("nan") for e in (errors, constant))
+        return cls(cells, kind, left_out, mean_alone)
 
     def predict(self, positive: ArrayLike, negative: ArrayLike) -> pd.DataFrame:
         """Gain at some shares: columns positive, negative, mean, low, high (95 %, of a further twin's true gain), inside.

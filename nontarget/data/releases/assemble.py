@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from nontarget.class_names import is_ambiguous
 from nontarget.data import DataError
 from nontarget.data.annotations import raise_problems
 from nontarget.data.releases.arrays import oriented
 from nontarget.data.releases.files import Files, lines_of, listed
 from nontarget.data.releases.labels import LABEL_KINDS, label_kind, read_label_file
 from nontarget.data.releases.records import ANNOTATIONS_ALONE, Entry, Options, Release, ReleaseVideo, Seen, Source, Table
-from nontarget.data.releases.segments import AMBIGUOUS
 from nontarget.data.releases.tables import kind_of, read_table
 from nontarget.data.releases.texts import THUMOS_FILE, is_class_file, read_thumos_text
 from nontarget.data.releases.timing import Clock
@@ -81,10 +81,10 @@ def release_of(
 
 
 def _classes(table: Table | None, videos: Mapping[str, ReleaseVideo]) -> tuple[str, ...]:
-    used = {i.label for v in videos.values() for i in v.instances}
-    if table and table.classes and used <= {*table.classes, AMBIGUOUS}:
-        return table.classes
-    return tuple(sorted(used - {AMBIGUOUS}, key=_by_number))
+    used = {i.label for v in videos.values() for i in v.instances if not is_ambiguous(i.label)}
+    if table and table.classes and used <= {*table.classes}:
+        return tuple(name for name in table.classes if not is_ambiguous(name))
+    return tuple(sorted(used, key=_by_number))
 
 
 def _by_number(name: str) -> tuple[str, int, str]:

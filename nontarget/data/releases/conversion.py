@@ -5,11 +5,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from nontarget.class_names import AMBIGUOUS, doubtful_names
 from nontarget.data import DataError
 from nontarget.data.annotations import UNLABELED, raise_problems
 from nontarget.data.releases.inspection import PathLike, ReleaseReport, inspect_release
 from nontarget.data.releases.records import Release, ReleaseVideo
-from nontarget.data.releases.segments import AMBIGUOUS, Screened, screen
+from nontarget.data.releases.segments import Screened, only_ambiguous, screen
 from nontarget.data.shard_writing import NewFeatures, write_folder
 
 LISTED = 200
@@ -46,12 +47,15 @@ def convert_release(
         The report of the release.
 
     Raises:
-        FileNotFoundError, ValueError, DataError: as for :func:`inspect_release`; and there are no features, or
+        FileNotFoundError, ValueError, DataError: as for :func:`inspect_release`; and there are no features, names of classes are
+            nearly equal, or
             :func:`nontarget.data.shard_writing.write_folder` finds something wrong with them.
     """
     report = inspect_release(path, annotations, layout=layout, **options)
     release = report.release
     chosen = _chosen(release)
+    distinct = report.options.distinct_classes
+    raise_problems(release.root, doubtful_names(release.classes, distinct), "correct the labels, or give distinct_classes=")
     screened = {name: screen(video) for name, video in chosen.items()}
     subsets: dict[str, str] = {role: name for role, name in release.splits.items() if role != "unlabeled"}
     names = subsets | {"unlabeled": UNLABELED}
@@ -59,6 +63,7 @@ def convert_release(
     content: dict[str, Any] = {"classes": list(release.classes)} | _common_rate(database.values())
     if len(set(subsets.values())) == 2:
         content["subsets"] = subsets
+    content |= {"distinct_classes": list(distinct)} if distinct else {}
     content |= {"provenance": _provenance(report, screened, dtype), "database": database}
     features = [_features(release, name, video, screened[name]) for name, video in chosen.items()]
     write_folder(Path(out), content, features, dtype, progress=progress)
@@ -79,12 +84,7 @@ def _chosen(release: Release) -> dict[str, ReleaseVideo]:
     )
     if not any(v.role for v in usable.values()):
         return usable
-    return {name: v for name, v in usable.items() if v.role and not _only_ambiguous(v)}
-
-
-def _only_ambiguous(video: ReleaseVideo) -> bool:
-    """Videos with nothing but the class that is none are left out: their labels are not known."""
-    return bool(video.instances) and {i.label for i in video.instances} == {AMBIGUOUS}
+    return {name: v for name, v in usable.items() if v.role and not only_ambiguous(v.instances)}
 
 
 def _entry(video: ReleaseVideo, screened: Screened, subset: str) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _provenance(report: ReleaseReport, screened: Mapping[str, Screened], dtype: 
     left_out = {}
     for name, video in release.videos.items():
         if name not in screened:
-            left_out[name] = video.without or (f"nothing but {AMBIGUOUS}" if _only_ambiguous(video) else "no role")
+            left_out[name] = video.without or (f"nothing but {AMBIGUOUS}" if only_ambiguous(video.instances) else "no role")
     return {
         "release": release.layout,
         "recognised": release.reason,

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,13 +60,14 @@ class ReleaseReport:
         words = ["nontarget", "convert", str(self.release.root), out]
         for name, value in self.options.given().items():
             text = ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
+            text = ",".join(value) if isinstance(value, tuple) else text
             words += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", text]
         return shlex.join(words), shlex.join(
             ["papermill", "notebooks/table1.ipynb", "out.ipynb", "-p", "features", out, "-p", "ratio", "0.1"]
         )
 
     def __str__(self) -> str:
-        return "\n".join(report_lines(self.release, self.next_lines()))
+        return "\n".join(report_lines(self.release, self.next_lines(), self.options.distinct_classes))
 
 
 def inspect_release(
@@ -85,6 +86,7 @@ def inspect_release(
     axes: str | None = None,
     durations: Mapping[str, float] | PathLike | None = None,
     allow_pickle: bool = False,
+    distinct_classes: Sequence[str] | str = (),
     layout: str | None = None,
 ) -> ReleaseReport:
     """Say what a feature release on disk is and holds. Only headers of arrays are read, except of pickles, which have none.
@@ -105,6 +107,8 @@ def inspect_release(
         axes: ``TD`` (time first) or ``DT`` (time last), where the files do not tell.
         durations: of the videos in seconds, a mapping or a table ``video,duration``, where the release has none.
         allow_pickle: read pickles, through an unpickler that admits numpy arrays and torch tensors and nothing else.
+        distinct_classes: names of classes that are meant although they differ from another in capitals, blanks or hyphens alone; a
+            list, or one text with commas.
         layout: name of the layout, instead of recognising it.
 
     Raises:
@@ -127,6 +131,7 @@ def inspect_release(
         axes,
         durations,
         allow_pickle,
+        tuple(distinct_classes.split(",") if isinstance(distinct_classes, str) else distinct_classes),
     )
     return ReleaseReport(read_release(Path(path), options, layout), options)
 

@@ -195,8 +195,10 @@ class Options:
     durations: Mapping[str, float] | str | Path | None = None
     allow_pickle: bool = False
     """Lets numpy and torch pickles be read, through an unpickler that admits nothing else."""
+    distinct_classes: tuple[str, ...] = ()
+    """Names of classes that are meant although they are nearly equal."""
 
     def given(self) -> dict[str, object]:
         """Those that were given, as they are written into a command or a record."""
-        shown = {k: v for k, v in vars(self).items() if v is not None and v is not False}
+        shown = {k: v for k, v in vars(self).items() if v is not None and v is not False and v != ()}
         return {k: (str(v) if isinstance(v, Path) else dict(v) if isinstance(v, Mapping) else v) for k, v in shown.items()}

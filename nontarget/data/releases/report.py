@@ -1,18 +1,22 @@
 """The text of a report: what a release is, what it holds, what is wrong, and what to type next."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
+from nontarget.class_names import AMBIGUOUS, doubtful_names
 from nontarget.data.releases.files import listed
 from nontarget.data.releases.records import ANNOTATIONS_ALONE, Release, ReleaseVideo
-from nontarget.data.releases.segments import AMBIGUOUS, DROPPED, counted, flags_of, screen, shared_segments
+from nontarget.data.releases.segments import DROPPED, counted, flags_of, only_ambiguous, screen, shared_segments
+from nontarget.data.starved import starved_instances, starved_text
+from nontarget.segments import TimeGrid
 
 LENGTH_OFF = 0.05
 """Share by which T may differ from duration x fps / stride before it is said."""
 
 
-def report_lines(release: Release, next_lines: tuple[str, str]) -> list[str]:
+def report_lines(release: Release, next_lines: tuple[str, str], distinct: Sequence[str] = ()) -> list[str]:
     """The report, a line each."""
     lines = [f"{release.root}", f"  layout     {release.layout}: {release.reason}"]
     lines += [f"  network    has it seen labels of this data set? {release.seen}"]
@@ -20,7 +24,7 @@ def report_lines(release: Release, next_lines: tuple[str, str]) -> list[str]:
     if release.notes:
         lines += ["  notes", *(f"    - {note}" for note in dict.fromkeys(release.notes))]
     if any(v.source for v in release.videos.values()):
-        problem = cannot_convert(release)
+        problem = cannot_convert(release, distinct)
         lines += [f"  conversion {problem}"] if problem else []
         lines += ["  next", *(f"    {line}" for line in (next_lines[:1] if problem else next_lines))]
     else:
@@ -28,7 +32,7 @@ def report_lines(release: Release, next_lines: tuple[str, str]) -> list[str]:
     return lines
 
 
-def cannot_convert(release: Release) -> str | None:
+def cannot_convert(release: Release, distinct: Sequence[str] = ()) -> str | None:
     """What a conversion would still lack."""
     usable = [v for v in release.videos.values() if v.source]
     if not any(v.role for v in usable):
@@ -36,6 +40,8 @@ def cannot_convert(release: Release) -> str | None:
             "all videos would be unlabeled: nothing says which are trained and tested on; give annotations= with subsets, or "
             "subsets=FILE.csv (video,subset)"
         )
+    if doubtful := doubtful_names(release.classes, distinct):
+        return f"{'; '.join(doubtful[:3])}{'; ...' if len(doubtful) > 3 else ''}; correct the labels, or give distinct_classes="
     lacking = [role for role in ("train", "test") if not any(v.role == role and v.instances for v in usable)]
     return f"no video with features and instances has the role {' or '.join(lacking)}; give subsets=" if lacking else None
 
@@ -136,7 +142,7 @@ def _segments(release: Release) -> list[str]:
     reasons: list[str] = []
     first: dict[str, str] = {}
     shared: Counter[tuple[str, str]] = Counter()
-    only_ambiguous, unlabeled, notes = [], 0, []
+    without_class, unlabeled, notes = [], 0, []
     for name, video in release.videos.items():
         changed = screen(video).changed if video.source and video.time else _flagged(video)
         notes += [f"{name}: {note}" for note in screen(video).notes] if video.source and video.time else []
@@ -144,21 +150,39 @@ def _segments(release: Release) -> list[str]:
             reasons.append(reason)
             first.setdefault(reason, f"{name} {shown}" + (f" of {video.duration_s:g} s" if video.duration_s else ""))
         shared.update(shared_segments(video.instances))
-        if video.instances and {i.label for i in video.instances} == {AMBIGUOUS}:
-            only_ambiguous.append(name)
+        if only_ambiguous(video.instances):
+            without_class.append(name)
         unlabeled += not video.instances
     lines = [f"  instances  {line}" for line in counted(reasons)]
     lines += [f"    {reason}: first {text}" for reason, text in first.items()]
     if shared:
         pairs = ", ".join(f"{a} and {b} ({n})" for (a, b), n in shared.most_common(3))
         lines.append(f"    classes that share a segment: {pairs}: two instances each, not duplicates")
-    if only_ambiguous:
-        lines.append(f"    nothing but {AMBIGUOUS}, which is no class: {listed(only_ambiguous)}; left out")
+    if starved := _starved(release):
+        lines.append(f"    {starved} no snippet of their own: shorter or equal ones of other classes cover the same snippets")
+    if without_class:
+        lines.append(f"    nothing but {AMBIGUOUS}, which is no class: {listed(without_class)}; left out")
     if unlabeled and release.classes:
         lines.append(f"    {unlabeled} video(s) have no instance")
     if notes:
         lines.append(f"    videos that would be cut: {listed(notes, 3)}")
     return lines
+
+
+def _starved(release: Release) -> str:
+    """The classes some of whose instances no snippet would be assigned to, with counts; empty if there are none."""
+    starved, total = Counter[str](), Counter[str]()
+    for video in release.videos.values():
+        if video.source and video.time:
+            one = screen(video)
+            names = sorted({i.label for i in one.instances})
+            labels = np.array([names.index(i.label) for i in one.instances], dtype=np.int64)
+            segments_s = np.array([(i.start_s, i.end_s) for i in one.instances], dtype=np.float64).reshape(-1, 2)
+            fps, offset_s = float(video.time.feature_fps), float(video.time.feature_offset_s)
+            grid = TimeGrid(fps, offset_s - 0.5 / fps)
+            starved.update(names[c] for c in starved_instances(labels, segments_s, grid, one.rows))
+            total.update(i.label for i in one.instances)
+    return starved_text((name, n, total[name]) for name, n in starved.most_common()) if starved else ""
 
 
 def _flagged(video: ReleaseVideo) -> list[tuple[str, str]]:

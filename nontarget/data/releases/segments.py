@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from nontarget.class_names import AMBIGUOUS, is_ambiguous
 from nontarget.data.releases.records import Instance, ReleaseVideo
 
-AMBIGUOUS = "Ambiguous"
 SAME_S = 1e-3
 """Instances of a class whose ends differ by at most this are one and the same (ActionFormer, libs/utils/metrics.py:13-31)."""
 TOLERANCE = 0.1
@@ -39,7 +39,7 @@ def flags_of(instances: Sequence[Instance], duration_s: float | None) -> list[tu
             flags.append("beyond_end")
         if instance.start_s < 0 <= instance.end_s:
             flags.append("before_start")
-        if instance.label == AMBIGUOUS:
+        if is_ambiguous(instance.label):
             flags.append("ambiguous")
         if any(_same(instance, other) for other in instances[:number]):
             flags.append("duplicate")
@@ -107,6 +107,11 @@ def screen(video: ReleaseVideo) -> Screened:
     return screened
 
 
+def only_ambiguous(instances: Sequence[Instance]) -> bool:
+    """Whether a video has nothing but the class that is none: its labels are not known."""
+    return bool(instances) and all(is_ambiguous(i.label) for i in instances)
+
+
 def counted(reasons: Iterable[str]) -> list[str]:
     """One line a reason: ``3 dropped: end at or before their start``."""
     counts = Counter(reasons)
@@ -119,5 +124,5 @@ def shared_segments(instances: Sequence[Instance]) -> list[tuple[str, str]]:
     by_segment: dict[tuple[float, float], set[str]] = {}
     for instance in instances:
         by_segment.setdefault((instance.start_s, instance.end_s), set()).add(instance.label)
-    groups = (sorted(labels - {AMBIGUOUS}) for labels in by_segment.values())
+    groups = (sorted(label for label in labels if not is_ambiguous(label)) for labels in by_segment.values())
     return [(a, b) for labels in groups for i, a in enumerate(labels) for b in labels[i + 1 :]]

@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nontarget.class_names import AMBIGUOUS, is_ambiguous
 from nontarget.data import DataError
 from nontarget.data.annotations import raise_problems
 from nontarget.data.releases.files import header_of, lines_of, rows_of
 from nontarget.data.releases.labels import clock
 from nontarget.data.releases.records import Entry, Instance, Table
-from nontarget.data.releases.segments import AMBIGUOUS
 from nontarget.data.releases.tables import seconds
 
 THUMOS_FILE = r"(?P<label>[A-Za-z]\w*)_(?P<subset>val|test)\.txt"
@@ -59,7 +59,7 @@ def read_thumos_text(paths: Sequence[Path]) -> Table:
     raise_problems(paths[0].parent, problems)
     notes = ["durations are not in these files: they come from the features, or from durations="]
     notes += [f"{empty} class file(s) are empty, which is normal"] if empty else []
-    return Table("thumos14-text", tuple(paths), entries, tuple(sorted(classes - {AMBIGUOUS})), notes)
+    return Table("thumos14-text", tuple(paths), entries, tuple(sorted(c for c in classes if not is_ambiguous(c))), notes)
 
 
 def read_multithumos_text(class_list: Path, paths: Sequence[Path]) -> Table:

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from nontarget.experiment import Experiment, train
 from nontarget.results import ResultStore
+from nontarget.runtime.escaping import escaped
 from nontarget.study.analysis.snippets import Snippets, hidden_snippets
 from nontarget.study.texttable import TextTable, paired_interval
 
@@ -48,7 +49,7 @@ class EmbeddingStudy:
     @property
     def table(self) -> TextTable:
         """The scores with their intervals, a row per system and run."""
-        caption = f"Balanced accuracy in percent of {' against '.join(self.groups)}, by system and run."
+        caption = f"Balanced accuracy in percent of {' against '.join(map(escaped, self.groups))}, by system and run."
         return TextTable(separability_table(self.scores, next(iter(self.runs))), caption)
 
     @property
@@ -212,8 +213,8 @@ def separability_findings(scores: Mapping[str, Sequence[Separability]], system: 
     gain, low, high = (100 * x for x in scores[system][0].minus(scores[reference][0]))
     means = {name: 100 * float(np.mean([r.score for r in results])) for name, results in scores.items()}
     text = (
-        f"**{means[reference]:.1f} % separable under *{reference}*, {means[system]:.1f} % under *{system}*.** The first run gains "
-        f"{gain:+.1f} points ({low:+.1f} to {high:+.1f} over {scores[system][0].num_videos} videos)"
+        f"**{means[reference]:.1f} % separable under *{escaped(reference)}*, {means[system]:.1f} % under *{escaped(system)}*.** The "
+        f"first run gains {gain:+.1f} points ({low:+.1f} to {high:+.1f} over {scores[system][0].num_videos} videos)"
     )
     if len(scores[system]) > 1:
         over = paired_interval(100 * (a.score - b.score) for a, b in zip(scores[system], scores[reference], strict=True))

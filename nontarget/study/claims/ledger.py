@@ -8,6 +8,7 @@ import pandas as pd
 from nontarget.data import defaults_of
 from nontarget.experiment import Experiment
 from nontarget.results import ResultStore
+from nontarget.runtime.escaping import escaped
 from nontarget.study.claims.quantities import PAPER_DATASETS, CommittedRuns
 from nontarget.study.claims.stated import Claim, Group, stated_claims
 from nontarget.study.claims.verdicts import NOT_ABOUT, SYMBOLS, Finding, judge
@@ -37,7 +38,7 @@ class Ledger:
 
     def _row(self, claim: Claim, found: Sequence[Finding]) -> dict[str, str]:
         """A claim's row; empty if the claim applies to none of the data sets."""
-        cells = {self._heading(f.dataset): f.cell for f in found if f.claim == claim}
+        cells = {escaped(self._heading(f.dataset)): f.cell for f in found if f.claim == claim}
         if set(cells.values()) <= {NOT_ABOUT}:
             return {}
         modelled = any(defaults_of(f.dataset).paper_dataset for f in found)
@@ -118,7 +119,7 @@ class Ledger:
             found = [f for f in self.findings if f.dataset == dataset and f.evidence and f.verdict == "undetermined"]
             unsure = [f for f in found if not f.missing]
             needed = sorted(f.seeds_needed for f in unsure if f.seeds_needed is not None)
-            text = f"- **{self._heading(dataset)}**: {len(found) - len(unsure)} claims undetermined for lack of a run, "
+            text = f"- **{escaped(self._heading(dataset))}**: {len(found) - len(unsure)} claims undetermined for lack of a run, "
             text += f"{len(unsure)} for lack of seeds"
             if needed:
                 text += f"; if means and spreads stay the same, {needed[0]} to {needed[-1]} seeds would settle {len(needed)} of these"
