@@ -98,12 +98,12 @@ class ResultStore:
     def metrics(self) -> pd.DataFrame:
         """The committed table, one row a run and tIoU; empty if there is none. Runs whose rows were changed are named and left out."""
         if not self.metrics_path.exists():
-            return pd.DataFrame(columns=METRIC_COLUMNS)
+            return _known_columns(pd.DataFrame(columns=METRIC_COLUMNS))
         text = {"tiou": str, "key": str, "commit": str, "settings": str, "gradient_share": str, "labels_seen": str}
         empty = {c: [""] for c in COVERAGE_COLUMNS}
         table = read_table(self.metrics_path, METRIC_COLUMNS, METRIC_RANGES, dtype=text, keep_default_na=False, na_values=empty)
         later = {name: table[name].astype(object).fillna("") for name in ("gradient_share", "labels_seen")}  # which older tables lack
-        return table.assign(**later)
+        return _known_columns(table.assign(**later))
 
     def committed(self, identity: Mapping[str, Any], metrics: pd.DataFrame | None = None) -> Found:
         """Look a run up in the committed table.
@@ -145,9 +145,7 @@ class ResultStore:
             replaced = old.set_index(described).index.isin(new.set_index(described).index)
             table = pd.concat([old[~replaced], new]) if len(old) else new
             table = table.sort_values([*described, "tiou"], kind="stable")
-            if not (table["labels_seen"] != "").any():  # nothing is known of any data set, and the column says nothing
-                table = table.drop(columns="labels_seen")
-            write_table(self.metrics_path, table)
+            write_table(self.metrics_path, _known_columns(table.fillna({"labels_seen": ""})))
         return int(table["key"].nunique())
 
 
@@ -201,6 +199,11 @@ def metric_rows(record: Record) -> list[dict[str, Any]]:
     ]
 
 
+def _known_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """A table without ``labels_seen`` where that is known of no data set in it."""
+    return table if (table["labels_seen"] != "").any() else table.drop(columns="labels_seen")
+
+
 def _describe(identity: Mapping[str, Any]) -> dict[str, Any]:
     """The settings by which a person knows a run."""
     return {
@@ -227,5 +230,5 @@ def _record_of(rows: pd.DataFrame, place: str) -> Record:
         "occupancy": rows.loc[rows["tiou"] == "avg", COVERAGE_COLUMNS].iloc[0].dropna().to_dict(),
         "gradient_share": parse_json(rows.loc[rows["tiou"] == "avg", "gradient_share"].iloc[0] or "{}", place),
         "provenance": {c: first[c] for c in ("device", "torch", "commit", "date")}
-        | {"seconds": {"total": float(first["seconds"])}, "labels_seen": seen[first["labels_seen"]]},
+        | {"seconds": {"total": float(first["seconds"])}, "labels_seen": seen[first.get("labels_seen", "")]},
     }

@@ -31,7 +31,7 @@ from nontarget.data.feature_checks import converted
 from nontarget.data.shard_writing import NewFeatures, write_folder
 from nontarget.data.shards import ShardFeatures, Shards
 from nontarget.experiment import Experiment, run
-from nontarget.results import METRIC_COLUMNS, ResultStore
+from nontarget.results import METRIC_COLUMNS, ResultStore, identity_key
 from nontarget.study.comparison import Comparison
 from nontarget.study.labels_seen import seen_note
 
@@ -293,7 +293,12 @@ def test_labels_seen_travel_into_records_and_tables(tmp_path, seen, text):
     assert ("labels_seen" in header) == (seen is not None)
     found = store.committed(record["identity"])
     assert (found.status, found.record["provenance"]["labels_seen"]) == ("current", seen)
-    assert list(store.metrics().columns) == METRIC_COLUMNS
+    assert list(store.metrics().columns) == [c for c in METRIC_COLUMNS if c != "labels_seen" or seen is not None]
+    unknown = json.loads(json.dumps(record))
+    unknown["identity"]["seed"], unknown["provenance"]["labels_seen"] = 1, None
+    store.commit([unknown | {"key": identity_key(unknown["identity"])}])
+    assert store.committed(record["identity"]).record["provenance"]["labels_seen"] is seen
+    assert store.committed(unknown["identity"]).record["provenance"]["labels_seen"] is None
     maps = pd.DataFrame({"avg": [1.0]}, index=pd.MultiIndex.from_tuples([("supervised only", 0)], names=["system", "seed"]))
     comparison = Comparison("mine", True, 0.25, maps, (record,))
     assert text in seen_note(comparison.records)
