@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from nontarget.metrics import DetectionScores, evaluate_detections, match_detections, rank_detections
+from nontarget.metrics import DetectionScores, area_under_envelope, evaluate_detections, match_detections, rank_detections
 from nontarget.scoring_input import InstanceSource, detection_table, durations_of, ground_truth_table, names_of
 from nontarget.segments import tiou
 
@@ -200,10 +200,7 @@ def _normalized_precision(hits: NDArray[np.bool_], misses: NDArray[np.bool_], in
 
 
 def _normalized_ap(hits: NDArray[np.bool_], misses: NDArray[np.bool_], instances: int, normal: float) -> NDArray[np.float64]:
-    precision = _normalized_precision(hits, misses, instances, normal)
-    envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
-    area: NDArray[np.float64] = np.where(hits, envelope, 0.0).sum(axis=0) / instances
-    return area
+    return area_under_envelope(hits, _normalized_precision(hits, misses, instances, normal), instances)
 
 
 def _kinds(

@@ -115,10 +115,15 @@ def interpolated_ap(matched: NDArray[np.bool_], num_instances: int) -> NDArray[n
         num_instances: how many instances there are to find.
     """
     hits = matched.cumsum(axis=0)
-    precision = hits / np.arange(1, len(matched) + 1)[:, None]
+    return area_under_envelope(matched, hits / np.arange(1, len(matched) + 1)[:, None], num_instances)
+
+
+def area_under_envelope(matched: NDArray[np.bool_], precision: NDArray[np.float64], num_instances: int) -> NDArray[np.float64]:
+    """:func:`interpolated_ap` of any precision, [detections, thresholds] like ``matched``."""
     envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
     # Recall rises by 1 / num_instances at each match and nowhere else.
-    return np.where(matched, envelope, 0.0).sum(axis=0) / num_instances
+    area: NDArray[np.float64] = np.where(matched, envelope, 0.0).sum(axis=0) / num_instances
+    return area
 
 
 def rank_detections(detections: pd.DataFrame) -> pd.DataFrame:

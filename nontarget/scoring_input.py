@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from nontarget.runtime.readers import read_json
+from nontarget.runtime.readers import quoted, read_json
 
 InstanceSource: TypeAlias = Mapping[Any, Any] | str | PathLike[str] | pd.DataFrame
 
@@ -261,5 +261,4 @@ def _is_number(value: Any) -> bool:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else f"{text[:117]}..."
+    return quoted(value, 120)

@@ -21,6 +21,7 @@ from nontarget.data.external import read_external_scores
 from nontarget.data.feature_times import FeatureTimes, feature_times, rate_text, stated_times, warn_of_rates
 from nontarget.data.starved import warn_of_starved
 from nontarget.data.videos import LENGTH_TOLERANCE, RATE_TOLERANCE, Dataset, LabeledVideo, Video, is_off
+from nontarget.runtime.digests import file_digest
 from nontarget.runtime.files import atomic_write
 from nontarget.runtime.readers import DataError, check_inside, check_name, foreign_errors, open_file, open_npz, quoted, read_json
 
@@ -291,5 +292,4 @@ def _sha256(path: Path) -> str:
 
 @lru_cache(maxsize=64)
 def _sha256_of(path: Path, size: int, modified_ns: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(path)

@@ -5,11 +5,9 @@ Trivial detectors are scored under several protocols (:mod:`nontarget.study.audi
 """
 
 import argparse
-import hashlib
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -23,11 +21,12 @@ from nontarget.data.external import read_external_scores
 from nontarget.data.registry import DATA_VARIABLE
 from nontarget.metrics import METRICS_VERSION, evaluate_detections
 from nontarget.results import default_results_folder
+from nontarget.runtime.digests import file_digest
 from nontarget.runtime.files import check_replaceable
 from nontarget.runtime.locks import locked
-from nontarget.runtime.provenance import code_version
+from nontarget.runtime.provenance import commit_and_date
 from nontarget.runtime.readers import read_json
-from nontarget.runtime.tables import check_signed, read_table, write_table
+from nontarget.runtime.tables import check_signed, read_versioned_table, write_table
 from nontarget.study.audit_protocols import (
     THUMOS14_LEFT_OUT,
     THUMOS14_OUT_OF_RANGE,
@@ -107,9 +106,7 @@ def audit(dataset: str, root: str | Path | None = None, seeds: int = 5) -> pd.Da
         shown = {f"{t:g}": values[t] for t in SHOWN[dataset]} | {"avg": scores.average_mean_ap}
         counts = (scores.num_videos, scores.num_instances, scores.num_detections)
         rows += [(dataset, detector, protocol, setting, t, round(float(ap), 6), *counts, seed) for t, ap in shown.items()]
-    with annotation_path.open("rb") as file:
-        checksum = hashlib.file_digest(file, "sha256").hexdigest()
-    made = {"version": VERSION, "commit": code_version(), "date": datetime.now(UTC).strftime("%Y-%m-%d"), "checksum": checksum}
+    made = {"version": VERSION, **commit_and_date(), "checksum": file_digest(annotation_path)}
     return pd.DataFrame(rows, columns=COLUMNS[: -len(made)]).astype({"seed": "Int64"}).assign(**made)
 
 
@@ -199,14 +196,9 @@ def read_audit(path: str | Path | None = None) -> pd.DataFrame:
         ValueError: another version of the code wrote it.
     """
     path = Path(path) if path is not None else default_results_folder() / "audit.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: not here; `python -m nontarget.audit` computes it from the annotation files")
-    rows = read_table(path, COLUMNS, dtype={"setting": str, "tiou": str, "seed": "Int64"}).fillna({"setting": ""})
-    if set(rows["version"]) != {VERSION}:
-        raise ValueError(
-            f"{path}: rows of {sorted(set(rows['version']))}, this is {VERSION!r}; `python -m nontarget.audit` computes them anew"
-        )
-    return rows
+    dtype = {"setting": str, "tiou": str, "seed": "Int64"}
+    rows = read_versioned_table(path, COLUMNS, VERSION, "python -m nontarget.audit", "the annotation files", dtype=dtype)
+    return rows.fillna({"setting": ""})
 
 
 def sources(rows: pd.DataFrame) -> str:

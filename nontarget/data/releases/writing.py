@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from nontarget.data import DataError, read_annotations
 from nontarget.data.annotations import raise_problems
+from nontarget.runtime.digests import file_digest
 
 PARTIAL = ".partial"
 """Ending of the folder in which a conversion works until it is whole."""
@@ -98,7 +99,7 @@ def write_folder(
     _pack(partial, videos)
     _check(partial, digests, {v.video_id: v.shape for v in videos})
     names = ("annotations.json", "features.npz", "classes.txt")
-    _text(partial / "SHA256SUMS", "".join(f"{_sha256(partial / n)}  {n}\n" for n in names))
+    _text(partial / "SHA256SUMS", "".join(f"{file_digest(partial / n)}  {n}\n" for n in names))
     for path in partial.iterdir():
         if path.name not in (*names, "SHA256SUMS"):
             path.unlink()
@@ -205,8 +206,3 @@ def _check(partial: Path, digests: Mapping[str, str], shapes: Mapping[str, tuple
 
 def _text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
