@@ -179,7 +179,7 @@ float(mask_loss(mask_logits, masks, torch.tensor([[1.0, 1.0, 0.2]]), everywhere)
 # %% [markdown]
 # $\mathcal{L}^{rec}$ reconstructs the features of masked snippets; $\mathcal{L}^{ref}$ pulls the snippets at the border of the predicted
 # foreground towards the confident ones of their kind. Neither needs labels ({py:mod}`nontarget.detectors.spot`). $\mathcal{L}^{ref}$ is off unless
-# `refinement_weight` says otherwise: at a weight of 0.05 it was already half of the embedding's gradient, and added nothing.
+# `refinement_weight` says otherwise; {doc}`choices` has the trials.
 #
 # ## From outputs to detections (Sec. 3.6)
 #
