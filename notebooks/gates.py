@@ -28,6 +28,7 @@ from nontarget.study.failures import failures
 from nontarget.study.gate_checks import ORACLE_WITHIN, QUESTIONS
 from nontarget.study.gates import SEEDS, gate_seeds, gate_states, summary
 from nontarget.study.pages import gate_reports, gates_findings
+from nontarget.study.parameters import check_parameters
 from nontarget.study.report import decompositions
 from nontarget.study.reproduce import DATASETS, GATE_RATIOS, main_ratio
 
@@ -37,6 +38,9 @@ from nontarget.study.reproduce import DATASETS, GATE_RATIOS, main_ratio
 # %% tags=["parameters"]
 datasets = list(DATASETS)
 ratios = list(GATE_RATIOS)
+
+# %%
+check_parameters(datasets=datasets, ratios=ratios)
 
 # %% [markdown]
 # ## The questions

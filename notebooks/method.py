@@ -40,6 +40,7 @@ from nontarget.detectors.spot import mask_loss
 from nontarget.losses import log_probabilities
 from nontarget.metrics import interpolated_ap
 from nontarget.segments import TimeGrid, assign_instances
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters describe one snippet: five classes, the last of which is background, and probabilities so uncertain that all four subspaces
@@ -49,6 +50,9 @@ from nontarget.segments import TimeGrid, assign_instances
 classes = ["Sailing", "Putting on shoes", "Surfing", "Knitting", "background"]
 probs = [0.30, 0.32, 0.22, 0.10, 0.06]
 positive_ratio = 0.85
+
+# %%
+check_parameters(classes=classes, probs=probs, positive_ratio=positive_ratio)
 
 # %% [markdown]
 # ## The label space is split in four (Eqs. 4, 7, 8, 10)

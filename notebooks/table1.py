@@ -27,6 +27,7 @@ from IPython.display import Markdown
 from nontarget.plotting import map_by_ratio, map_figure
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.pages import ratio_curve, table_page
+from nontarget.study.parameters import check_parameters
 from nontarget.study.systems import chosen_systems
 
 # %% [markdown]
@@ -47,6 +48,19 @@ preset = "small"
 systems = "main"
 device = "auto"
 source = "auto"
+
+# %%
+check_parameters(
+    table=table,
+    dataset=dataset,
+    ratio=ratio,
+    seeds=seeds,
+    features=features,
+    preset=preset,
+    systems=systems,
+    device=device,
+    source=source,
+)
 
 # %% [markdown]
 # ## The table

@@ -23,6 +23,7 @@ from IPython.display import Markdown
 from nontarget.plotting import map_by_value, map_figure
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.pages import table_page
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters are those of {doc}`table1`. With `fine`, the figure at the end shows eleven values of $\lambda$ instead of the table's four.
@@ -37,6 +38,19 @@ preset = "small"
 fine = False
 device = "auto"
 source = "auto"
+
+# %%
+check_parameters(
+    table=table,
+    dataset=dataset,
+    ratio=ratio,
+    seeds=seeds,
+    features=features,
+    preset=preset,
+    fine=fine,
+    device=device,
+    source=source,
+)
 
 # %% [markdown]
 # ## The table

@@ -26,6 +26,7 @@ from IPython.display import Markdown
 from nontarget.plotting import map_figure
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.pages import table_page
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters are those of {doc}`table1`; `dataset` and `ratio` may also be `all`, which reads results and computes none.
@@ -39,6 +40,18 @@ features = None
 preset = "small"
 device = "auto"
 source = "auto"
+
+# %%
+check_parameters(
+    table=table,
+    dataset=dataset,
+    ratio=ratio,
+    seeds=seeds,
+    features=features,
+    preset=preset,
+    device=device,
+    source=source,
+)
 
 # %% [markdown]
 # ## The table

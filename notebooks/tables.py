@@ -24,6 +24,7 @@ from IPython.display import Markdown
 from nontarget.plotting import map_figure
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.pages import table_page
+from nontarget.study.parameters import check_parameters
 from nontarget.study.systems import TABLES
 
 # %% [markdown]
@@ -39,6 +40,18 @@ features = None
 preset = "small"
 device = "auto"
 source = "committed"
+
+# %%
+check_parameters(
+    table=table,
+    dataset=dataset,
+    ratio=ratio,
+    seeds=seeds,
+    features=features,
+    preset=preset,
+    device=device,
+    source=source,
+)
 
 # %%
 Markdown(TABLES[table].about)

@@ -26,6 +26,7 @@ from nontarget.experiment import Experiment, evaluate, train
 from nontarget.plotting import timeline, training_curves
 from nontarget.results import ResultStore
 from nontarget.runtime.escaping import escaped
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters are those of {doc}`table1` for one learning rule and seed, and `checkpoint`, a file for the trained detector (`None`: none).
@@ -39,6 +40,18 @@ features = None
 preset = "small"
 device = "auto"
 checkpoint = None
+
+# %%
+check_parameters(
+    dataset=dataset,
+    ratio=ratio,
+    seed=seed,
+    rule=rule,
+    features=features,
+    preset=preset,
+    device=device,
+    checkpoint=checkpoint,
+)
 
 # %% [markdown]
 # ## Training

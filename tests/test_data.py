@@ -23,6 +23,7 @@ from nontarget.data import (
     available,
     balanced_order,
     dataset_identity,
+    defaults,
     load_dataset,
     make_clips,
     make_labeled_clips,
@@ -34,6 +35,7 @@ from nontarget.data import (
     split_dataset,
     write_feature_folder,
 )
+from nontarget.data.defaults import DatasetDefaults
 from nontarget.data.feature_times import FeatureTimes
 
 # --- feature folders: good ones
@@ -377,12 +379,13 @@ def test_videos_that_nobody_has_labelled(tmp_path):
 
 
 def test_a_folder_s_own_protocol_comes_first(tmp_path, monkeypatch):
-    stated = write_folder(tmp_path / "hapt", lambda c: c.update(protocol={"pool": 3}))
+    monkeypatch.setitem(defaults._REGISTERED, "own", DatasetDefaults(protocol=Protocol(pool=4, num_snippets=64, stride=32)))
+    stated = write_folder(tmp_path / "own", lambda c: c.update(protocol={"pool": 3}))
     monkeypatch.setenv("NONTARGET_DATA", str(tmp_path))
-    assert load_dataset("hapt").protocol.pool == load_dataset(features=stated).protocol.pool == 3
+    assert load_dataset("own").protocol.pool == load_dataset(features=stated).protocol.pool == 3
     write_folder(stated)
-    assert load_dataset("hapt").protocol.pool == load_dataset(features=stated).protocol.pool == 4
-    assert dataset_identity("hapt")[1] == dataset_identity("x", features=stated)[1]
+    assert load_dataset("own").protocol.pool == load_dataset(features=stated).protocol.pool == 4
+    assert dataset_identity("own")[1] == dataset_identity("x", features=stated)[1]
 
 
 def test_all_problems_are_listed(tmp_path):

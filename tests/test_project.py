@@ -154,7 +154,8 @@ def test_the_notebooks_of_tables_share_their_code():
 
     def code(name):
         cells = jupytext.read(ROOT / "notebooks" / f"{name}.py").cells
-        return [c.source for c in cells if c.cell_type == "code" and "parameters" not in c.metadata.get("tags", [])][1:]
+        sources = [c.source for c in cells if c.cell_type == "code" and "parameters" not in c.metadata.get("tags", [])][1:]
+        return [source for source in sources if not source.startswith("check_parameters(")]
 
     for name in ("table3", "table5"):
         assert code(name) == code("table2"), name

@@ -121,13 +121,15 @@ def _thresholds(text: str) -> list[float]:
 
 
 def _listed(path: Path) -> list[str]:
-    from nontarget.runtime.readers import parse_json, read_text
+    from nontarget.runtime.readers import DataError, parse_json, quoted, read_text
 
     text = read_text(path)
     if not text.lstrip().startswith(("[", "{")):
         return text.split()
     content = parse_json(text, path)
-    return [str(video) for video in content]  # of an object, its keys
+    if odd := [video for video in content if not isinstance(video, str)]:
+        raise DataError(f"{path}: blocked videos must be a list of ids, got {quoted(odd[0])} among them")
+    return list(content)  # of an object, its keys
 
 
 def _protocol(subset: str | None, left_out: list[str], cliff_diving: str, ambiguous: str) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from nontarget.class_names import doubtful_names
 from nontarget.config import Protocol, from_mapping
 from nontarget.data.annotations import UNLABELED, raise_problems, read_annotations
-from nontarget.data.checksums import read_checksums
+from nontarget.data.checksums import read_checksums, warn_of_unverified
 from nontarget.data.class_lists import stated_class_lists
 from nontarget.data.external import read_external_scores
 from nontarget.data.feature_times import FeatureTimes, feature_times, rate_text, stated_times, warn_of_rates
@@ -275,6 +275,7 @@ def folder_checksum(folder: str | Path) -> str:
     sums = folder / "SHA256SUMS"
     if sums.exists():
         stated = read_checksums(sums)
+        warn_of_unverified(sums, stated, digests)
         for file, digest in digests.items():
             if stated.get(file, digest) != digest:
                 raise DataError(

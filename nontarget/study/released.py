@@ -83,7 +83,7 @@ def released_rows(root: str | Path | None = None) -> pd.DataFrame:
 
     Returns:
         Rows with ``COLUMNS``: ``value`` and ``published`` in [0, 1]; ``part``, ``name``, ``group`` and ``tiou`` as in
-        :meth:`nontarget.diagnose.DetectionDiagnosis.rows`, and the part ``AP`` with a class as its name; ``truth`` and ``detections``
+        :meth:`nontarget.DetectionDiagnosis.rows`, and the part ``AP`` with a class as its name; ``truth`` and ``detections``
         begin the SHA-256 of the two files.
 
     Raises:
