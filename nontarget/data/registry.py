@@ -11,6 +11,7 @@ from nontarget.data.folder import FILES, folder_checksum, folder_settings, read_
 from nontarget.data.simulate import TWINS, TwinConfig, simulate_twin, twin_checksum
 from nontarget.data.splits import held_out_part
 from nontarget.data.videos import DataError, Dataset
+from nontarget.protocols import protocol_of
 
 DATA_VARIABLE = "NONTARGET_DATA"
 
@@ -41,7 +42,7 @@ def load_dataset(
         twin_settings: changed fields of the twin's :class:`nontarget.data.simulate.TwinConfig`.
         held_out: development data: of a folder see :func:`nontarget.data.splits.held_out_part`; of a twin the world of seed
             1000 above its own.
-        protocol_settings: changed fields of the data set's :class:`nontarget.config.Protocol`.
+        protocol_settings: ``name``, one of :mod:`nontarget.protocols`, and changed fields of :class:`nontarget.config.Protocol`.
 
     Raises:
         ValueError: no such data set; the message names the nearest known one and says where was looked.
@@ -54,8 +55,8 @@ def load_dataset(
         twin = simulate_twin(name, _twin_config(name, preset, twin_settings, held_out))
         return twin.with_protocol(**(protocol_settings or {}))
     folder = folder or _folder_of(name, root)
-    protocol = _settings_of(folder)[0]
-    dataset = read_feature_folder(folder, protocol=replace(protocol, **(protocol_settings or {})))  # type: ignore[arg-type]
+    protocol = protocol_of(protocol_settings or {}, _settings_of(folder)[0], "protocol_settings")
+    dataset = read_feature_folder(folder, protocol=protocol)
     return held_out_part(dataset) if held_out else dataset
 
 
