@@ -187,6 +187,11 @@ def protocol_of(settings: Mapping[str, Any], base: Protocol | None = None, where
     return replace(base, **vars(from_mapping(Protocol, _cutting(base) | changes, where)))
 
 
+def named_settings(name: str | None) -> dict[str, Any]:
+    """The settings that name a protocol; none for None. Errors as for :func:`get_protocol`."""
+    return {} if name is None else {"name": get_protocol(name).name}
+
+
 def settings_of(protocol: Protocol) -> dict[str, Any]:
     """The settings from which :func:`protocol_of` makes this protocol."""
     return ({"name": protocol.name} if isinstance(protocol, NamedProtocol) else {}) | _cutting(protocol)

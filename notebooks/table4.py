@@ -34,6 +34,7 @@ ratio = 0.1
 seeds = 3
 features = None
 preset = "small"
+protocol = None
 fine = False
 device = "auto"
 source = "auto"
@@ -45,8 +46,8 @@ source = "auto"
 # contains 0, these seeds show no difference.
 
 # %%
-problem = {"preset": preset, "features": features, "device": device, "source": source}
-page = table_page(table, dataset, ratio, seeds, **problem)
+problem = {"preset": preset, "features": features, "protocol": protocol, "source": source}
+page = table_page(table, dataset, ratio, seeds, device=device, **problem)
 page
 
 # %% [markdown]
