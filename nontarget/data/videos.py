@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nontarget.config import Protocol
-from nontarget.protocols import protocol_of
+from nontarget.protocols import describe, protocol_of
 from nontarget.runtime.readers import DataError as DataError
 from nontarget.segments import TimeGrid
 
@@ -116,6 +116,7 @@ class Dataset:
             "classes": self.num_classes,
             "training instances": sum(len(v.annotations.labels) for v in self.train),
             "feature dimension": self.feature_dim,
+            "protocol": describe(self.protocol).removeprefix("protocol "),
         }
 
     def instances(self, videos: Iterable[LabeledVideo]) -> pd.DataFrame:

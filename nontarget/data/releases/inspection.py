@@ -86,9 +86,9 @@ class ReleaseReport:
             text = ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
             text = ",".join(value) if isinstance(value, tuple) else text
             words += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", text]
-        return shlex.join(words), shlex.join(
-            ["papermill", "notebooks/table1.ipynb", "out.ipynb", "-p", "features", out, "-p", "ratio", "0.1"]
-        )
+        # With a published split all labelled videos keep their labels: the share was chosen with the split.
+        ratio = "0.1" if self.options.split is None else "1.0"
+        return shlex.join(words), f"papermill notebooks/table1.ipynb out.ipynb -p features {shlex.quote(out)} -p ratio {ratio}"
 
     def __str__(self) -> str:
         return "\n".join(report_lines(self.release, self.protocol_text, self.next_lines(), self.options.distinct_classes))

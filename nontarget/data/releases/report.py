@@ -42,7 +42,7 @@ def cannot_convert(release: Release, distinct: Sequence[str] = ()) -> str | None
             "--subsets FILE.csv (video,subset)"
         )
     if doubtful := doubtful_names(release.classes, distinct):
-        return f"{'; '.join(doubtful[:3])}{'; ...' if len(doubtful) > 3 else ''}; correct the labels, or give distinct_classes="
+        return f"{'; '.join(doubtful[:3])}{'; ...' if len(doubtful) > 3 else ''}; correct the labels, or give --distinct-classes"
     lacking = [role for role in ("train", "test") if not any(v.role == role and v.instances for v in usable)]
     option = "--subsets" if any(v.instances for v in usable) else "--annotations"
     return f"no video with features and instances has the role {' or '.join(lacking)}; give {option}" if lacking else None
