@@ -205,7 +205,7 @@ def describe(protocol: Protocol | Mapping[str, Any], *, cut: bool = True) -> str
     """What a table's caption says of a protocol, or of its fields: its name, what is scored, and (``cut``) how videos are cut."""
     about = dict(protocol) if isinstance(protocol, Mapping) else asdict(protocol)
     if name := about.get("name"):
-        parts = [f"{about['num_videos']:,} test videos"]
+        parts = [f"{about['num_videos']:,} test videos if all are at hand"]
         parts[0] += f" (without {', '.join(about['left_out'])})" if about["left_out"] else ""
         if about["benchmark"] == "thumos14":
             parts.append("cliff dives " + ("count once" if about["cliff_diving"] == "once" else "count as Diving, too"))

@@ -141,4 +141,4 @@ def test_a_table_says_which_protocol_scored_it():
     own = paper_table(systems=["baseline"], seeds=1, source="committed")
     named = paper_table(systems=["baseline"], seeds=1, source="committed", protocol="thumos14-212")
     assert "Protocol of the data set: every test video and instance counts; sliding windows of " in own.caption
-    assert "Protocol thumos14-212: 212 test videos (without video_test_0001292)" in named.caption
+    assert "Protocol thumos14-212: 212 test videos if all are at hand (without video_test_0001292)" in named.caption
