@@ -15,7 +15,7 @@ import pandas as pd
 from nontarget.class_names import is_ambiguous
 from nontarget.config import is_finite_number
 from nontarget.data.annotations import raise_problems
-from nontarget.data.benchmarks import THUMOS14_CLASSES
+from nontarget.protocols import THUMOS14_CLASSES
 from nontarget.runtime.escaping import csv_cell_read, csv_text
 from nontarget.runtime.files import atomic_write
 from nontarget.runtime.readers import DataError, foreign_errors, quoted, read_json, read_text

@@ -61,6 +61,20 @@ def ground_truth_table(source: InstanceSource, subset: str | None, blocked: Coll
     return _checked(pd.DataFrame(rows, columns=list(TRUTH_COLUMNS), dtype=object), name, TRUTH_COLUMNS), videos, set(database)
 
 
+def database_of(source: InstanceSource) -> dict[Any, Any]:
+    """Ground truth as video -> ``{"annotations": [{"label", "segment"}], ...}``. Errors as for :func:`ground_truth_table`."""
+    truth, _, _ = ground_truth_table(source, None, ())
+    if not isinstance(source, pd.DataFrame):
+        return {
+            video: {**entry, "annotations": entry.get("annotations") or []}
+            for video, entry in _mapping(source, "ground_truth", "database")[1].items()
+        }
+    database: dict[Any, Any] = {}
+    for video, label, start_s, end_s in truth.itertuples(index=False, name=None):
+        database.setdefault(video, {"annotations": []})["annotations"].append({"label": label, "segment": [start_s, end_s]})
+    return database
+
+
 def detection_table(source: InstanceSource) -> pd.DataFrame:
     """Detections with their scores, in the order that they are listed in.
 

@@ -36,6 +36,7 @@ ratio = 0.1
 seeds = 3
 features = None
 preset = "small"
+protocol = None
 device = "auto"
 source = "auto"
 
@@ -59,8 +60,8 @@ check_parameters(
 # reports.
 
 # %%
-problem = {"preset": preset, "features": features, "device": device, "source": source}
-page = table_page(table, dataset, ratio, seeds, **problem)
+problem = {"preset": preset, "features": features, "protocol": protocol, "source": source}
+page = table_page(table, dataset, ratio, seeds, device=device, **problem)
 page
 
 # %% [markdown]

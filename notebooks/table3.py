@@ -38,6 +38,7 @@ ratio = 0.1
 seeds = 1
 features = None
 preset = "small"
+protocol = None
 device = "auto"
 source = "auto"
 
@@ -61,8 +62,8 @@ check_parameters(
 # its rows than in its other tables.
 
 # %%
-problem = {"preset": preset, "features": features, "device": device, "source": source}
-page = table_page(table, dataset, ratio, seeds, **problem)
+problem = {"preset": preset, "features": features, "protocol": protocol, "source": source}
+page = table_page(table, dataset, ratio, seeds, device=device, **problem)
 page
 
 # %% [markdown]

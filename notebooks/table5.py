@@ -38,6 +38,7 @@ ratio = 0.1
 seeds = 3
 features = None
 preset = "small"
+protocol = None
 device = "auto"
 source = "auto"
 
@@ -60,8 +61,8 @@ check_parameters(
 # contains 0, these seeds show no difference.
 
 # %%
-problem = {"preset": preset, "features": features, "device": device, "source": source}
-page = table_page(table, dataset, ratio, seeds, **problem)
+problem = {"preset": preset, "features": features, "protocol": protocol, "source": source}
+page = table_page(table, dataset, ratio, seeds, device=device, **problem)
 page
 
 # %% [markdown]

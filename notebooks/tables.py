@@ -38,6 +38,7 @@ ratio = "all"
 seeds = 3
 features = None
 preset = "small"
+protocol = None
 device = "auto"
 source = "committed"
 
@@ -64,8 +65,8 @@ Markdown(TABLES[table].about)
 # below the tabs, and a warning says where a gate of the instrument fails or was not computed ({doc}`gates`).
 
 # %%
-problem = {"preset": preset, "features": features, "device": device, "source": source}
-page = table_page(table, dataset, ratio, seeds, **problem)
+problem = {"preset": preset, "features": features, "protocol": protocol, "source": source}
+page = table_page(table, dataset, ratio, seeds, device=device, **problem)
 page
 
 # %% [markdown]

@@ -258,7 +258,7 @@ def instance(label="run", start=0.0, end=1.0):
         (lambda c: c.update(protocol={"num_snipets": 4}), None, "unknown setting 'num_snipets'; did you mean 'num_snippets'"),
         (lambda c: c.update(protocol={"num_snippets": 0}), None, "num_snippets must be a whole number of at least 1, got 0"),
         (lambda c: c.update(protocol={"num_snippets": 64}), None, r"stride must be at most num_snippets \(64\)"),
-        (lambda c: c.update(protocol=[4]), None, r"'protocol' must be an object, got \[4\]"),
+        (lambda c: c.update(protocol=[4]), None, r"'protocol' must be a name or an object, got \[4\]"),
         (lambda c: c.update(feature_fps=True), None, "feature_fps must be a positive number"),
         (lambda c: c.update(classes="run"), None, "'classes' must be a list of names, got 'run'"),
         (lambda c: c.update(subsets=["training"]), None, r"subsets must be .*, got \['training'\]"),

@@ -23,6 +23,12 @@ _PROBLEM = [
         show_default=True,
         help="small: a detector that trains in minutes on a CPU; full: that of the paper, for real benchmarks.",
     ),
+    click.option(
+        "--protocol",
+        metavar="NAME",
+        help="How videos are cut and scored, as published work does: thumos14-212, thumos14-210+diving-once, activitynet-100. "
+        "Default: what the data set says.",
+    ),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1."),
 ]
 
@@ -55,6 +61,7 @@ def table(
     features: Path | None,
     ratio: float,
     preset: str,
+    protocol: str | None,
     device: str,
     seeds: int,
     systems: str | None,
@@ -70,7 +77,7 @@ def table(
     Examples:
       nontarget table 1                                          # on simulated data, in a few minutes
       nontarget table 1 --dataset hapt --ratio 0.2
-      nontarget table 1 --features my_thumos14 --preset full --seeds 5 --out table1.ipynb
+      nontarget table 1 --features my_thumos14 --preset full --seeds 5 --protocol thumos14-212 --out table1.ipynb
       nontarget table 5 --features my_thumos14 --out runs.csv
     """
     name = f"table{name}" if name.isdecimal() else name
@@ -79,9 +86,8 @@ def table(
     if out is not None and out.suffix == ".ipynb":
         if chosen:
             raise click.UsageError("--systems cannot be given to a notebook; leave it out, or print the table without --out")
-        _run_notebook(
-            name, out, dataset=dataset, ratio=ratio, seeds=seeds, features=_text(features), preset=preset, device=device, source=source
-        )
+        problem = {"dataset": dataset, "ratio": ratio, "features": _text(features), "preset": preset, "protocol": protocol}
+        _run_notebook(name, out, **problem, seeds=seeds, device=device, source=source)
         return
     if out is not None and out.suffix != ".csv":
         raise click.BadParameter(f"expected a name that ends in .ipynb or .csv, got {out}", param_hint="--out")
@@ -90,8 +96,8 @@ def table(
 
     if chosen is None and name == "table1":
         chosen = list(MAIN_SYSTEMS)
-    options: dict[str, Any] = {"preset": preset, "features": _text(features), "systems": chosen, "device": device, "source": source}
-    tabs = table_page(name, dataset, ratio, seeds, **options)
+    options: dict[str, Any] = {"preset": preset, "features": _text(features), "protocol": protocol, "systems": chosen, "source": source}
+    tabs = table_page(name, dataset, ratio, seeds, device=device, **options)
     for comparison in tabs.comparisons:
         click.echo(_plain(comparison))
     if out is not None:
@@ -117,6 +123,7 @@ def train(
     features: Path | None,
     ratio: float,
     preset: str,
+    protocol: str | None,
     device: str,
     rule: str,
     detector: str,
@@ -135,13 +142,15 @@ def train(
     from nontarget.detection_files import write_detections
     from nontarget.experiment import Experiment, evaluate
     from nontarget.experiment import train as run_training
+    from nontarget.protocols import describe, named_settings
     from nontarget.runtime.files import check_replaceable
 
     for path in (model, detections):
         if path is not None:
             check_replaceable(path)
     name = _one_of(dataset, features) or "thumos14-sim"
-    experiment = Experiment(name, rule, ratio, seed, preset, detector, _text(features))
+    settings = named_settings(protocol)
+    experiment = Experiment(name, rule, ratio, seed, preset, detector, _text(features), protocol_settings=settings)
     training = run_training(experiment, device=device, threads=threads)
     scores, found = evaluate(training)
     if model is not None:
@@ -153,6 +162,7 @@ def train(
         f"{data.name} ({'simulated' if data.simulated else 'real'} data): {training.counts['labeled']} labelled and "
         f"{training.counts['unlabeled']} unlabelled training videos, rule {rule}, seed {seed}"
     )
+    click.echo(describe(data.protocol))
     by_tiou = {f"{t:g}": v for t, v in zip(scores.tiou_thresholds, scores.mean_ap.tolist(), strict=True)}
     values = "  ".join(f"{t}: {100 * v:.1f}" for t, v in (by_tiou | {"avg": scores.average_mean_ap}).items())
     click.echo(f"mAP (%) by tIoU on {scores.num_videos} test videos with {scores.num_instances} instances: {values}")

@@ -4,7 +4,6 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,15 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nontarget.class_names import doubtful_names
-from nontarget.config import Protocol, from_mapping
+from nontarget.config import Protocol
 from nontarget.data.annotations import UNLABELED, raise_problems, read_annotations
 from nontarget.data.checksums import read_checksums, warn_of_unverified
-from nontarget.data.class_lists import stated_class_lists
+from nontarget.data.class_lists import stated_ambiguous, stated_class_lists
 from nontarget.data.external import read_external_scores
 from nontarget.data.feature_times import FeatureTimes, feature_times, rate_text, stated_times, warn_of_rates
 from nontarget.data.starved import warn_of_starved
 from nontarget.data.videos import LENGTH_TOLERANCE, RATE_TOLERANCE, Dataset, LabeledVideo, Video, is_off
+from nontarget.protocols import protocol_of, settings_of
 from nontarget.runtime.digests import file_digest
 from nontarget.runtime.files import atomic_write
 from nontarget.runtime.readers import DataError, check_inside, check_name, foreign_errors, open_file, open_npz, quoted, read_json
@@ -36,7 +36,8 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
     [T, D] a video, whose step t is centred on ``(t + 0.5) / feature_fps`` seconds, unless the video has times of its own: the keys
     ``feature_fps`` and ``feature_offset_s``, the centre of the first step, or ``feature_duration_s``, the duration that the rows of
     rescaled features cover (:func:`nontarget.data.feature_times.feature_times`). Optional: ``SHA256SUMS``, which is verified; the key
-    ``protocol`` of ``annotations.json``, settings of :class:`nontarget.config.Protocol`; the keys ``subsets`` and ``simulated``;
+    ``protocol`` of ``annotations.json``, a name of :mod:`nontarget.protocols` or settings of :class:`nontarget.config.Protocol`; the
+    keys ``subsets`` and ``simulated``; ``ambiguous`` of a video, spans that such a protocol may leave out of the scores;
     ``video_classes``, ``{video: [class, ...]}``, from which splits are drawn instead of from the classes of a video's annotations;
     ``external_scores.json``, class scores of the test videos from a classifier of whole videos, ``{video: {class: score}}``, 0 for what
     is not named. Videos of the subset ``unlabeled`` are trained on without labels at every label ratio; their annotations, if any, are
@@ -89,6 +90,7 @@ def read_feature_folder(folder: str | Path, name: str | None = None, protocol: P
         simulated=simulated,
         unlabeled=unlabeled,
         external_scores=external,
+        ambiguous=stated_ambiguous(folder / FILES[0], annotations.raw, [v.video.video_id for v in tested]),
         class_lists=stated_class_lists(folder / FILES[0], annotations.raw, annotations.classes),
     )
 
@@ -113,10 +115,11 @@ def _settings(path: Path, content: Mapping[str, Any], default: Protocol | None =
         raise DataError(f"{path}: 'simulated' must be true or false, got {quoted(simulated)}")
     if stated is None:
         return default or Protocol(), simulated
+    stated = {"name": stated} if isinstance(stated, str) else stated
     if not isinstance(stated, dict):
-        raise DataError(f"{path}: 'protocol' must be an object, got {quoted(stated)}")
+        raise DataError(f"{path}: 'protocol' must be a name or an object, got {quoted(stated)}")
     with foreign_errors(path, "the protocol is not one"):
-        return from_mapping(Protocol, stated, "protocol"), simulated
+        return protocol_of(stated), simulated
 
 
 def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike = np.float16) -> None:
@@ -150,7 +153,7 @@ def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike 
         for member in members:
             database[member.video.video_id]["subset"] = subset
     database |= {v.video_id: {"subset": UNLABELED, "duration": v.duration_s, "annotations": []} for v in dataset.unlabeled}
-    protocol = asdict(dataset.protocol) | {"pool": 1}  # pooled already
+    protocol = settings_of(dataset.protocol) | {"pool": 1}  # pooled already
     content: dict[str, Any] = {"classes": dataset.classes}
     if len({v.grid for v in videos}) == 1 and videos[0].offset_s == 0:
         content["feature_fps"] = videos[0].fps

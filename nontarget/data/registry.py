@@ -12,6 +12,7 @@ from nontarget.data.folder import FILES, folder_checksum, folder_settings, read_
 from nontarget.data.simulate import TWINS, TwinConfig, simulate_twin, twin_checksum
 from nontarget.data.splits import held_out_part
 from nontarget.data.videos import DataError, Dataset
+from nontarget.protocols import protocol_of
 from nontarget.results import NAMELESS
 
 DATA_VARIABLE = "NONTARGET_DATA"
@@ -44,7 +45,7 @@ def load_dataset(
         twin_settings: changed fields of the twin's :class:`nontarget.data.simulate.TwinConfig`.
         held_out: development data: of a folder see :func:`nontarget.data.splits.held_out_part`; of a twin the world of seed
             1000 above its own.
-        protocol_settings: changed fields of the data set's :class:`nontarget.config.Protocol`.
+        protocol_settings: ``name``, one of :mod:`nontarget.protocols`, and changed fields of :class:`nontarget.config.Protocol`.
 
     Raises:
         ValueError: no such data set; the message names the nearest known one and says where was looked.
@@ -58,8 +59,8 @@ def load_dataset(
         return twin.with_protocol(**(protocol_settings or {}))
     folder = folder or _folder_of(name, root)
     known = _name_of(folder, folder_checksum(folder))
-    protocol = folder_settings(folder, defaults_of(known).protocol)[0]
-    dataset = read_feature_folder(folder, known, protocol=replace(protocol, **(protocol_settings or {})))  # type: ignore[arg-type]
+    protocol = protocol_of(protocol_settings or {}, folder_settings(folder, defaults_of(known).protocol)[0], "protocol_settings")
+    dataset = read_feature_folder(folder, known, protocol=protocol)
     return held_out_part(dataset) if held_out else dataset
 
 

@@ -16,10 +16,10 @@ import pandas as pd
 
 from nontarget.config import check_choice
 from nontarget.data.annotations import AnnotationFile, read_annotations
-from nontarget.data.benchmarks import THUMOS14_CLASSES, Truth, counted_once, outside_ambiguous
 from nontarget.data.external import read_external_scores
 from nontarget.data.registry import DATA_VARIABLE
 from nontarget.metrics import METRICS_VERSION, evaluate_detections
+from nontarget.protocols import THUMOS14_CLASSES, Truth, counted_once, outside_ambiguous
 from nontarget.results import default_results_folder
 from nontarget.runtime.digests import file_digest
 from nontarget.runtime.files import check_replaceable
@@ -169,9 +169,10 @@ def thumos14_protocols(truth: Truth, found: pd.DataFrame) -> Iterator[AuditProto
     if len(inside) < len(found):
         yield "every published score", "", truth, found
     yield "out-of-range instances too", "", with_out_of_range(truth, THUMOS14_OUT_OF_RANGE), inside
-    for numbers in THUMOS14_LEFT_OUT:
-        kept = {v: e for v, e in truth.items() if int(v.rsplit("_", 1)[1]) not in numbers}
-        yield "without videos", ", ".join(map(str, numbers)), kept, of_videos(found, kept)
+    for left_out in THUMOS14_LEFT_OUT:
+        kept = {v: e for v, e in truth.items() if v not in left_out}
+        numbers = ", ".join(str(int(v.rsplit("_", 1)[1])) for v in left_out)
+        yield "without videos", numbers, kept, of_videos(found, kept)
     annotated = {video: entry for video, entry in truth.items() if entry["annotations"]}
     yield "videos with an instance", "", annotated, of_videos(found, annotated)
     yield "ambiguous spans ignored", "", truth, outside_ambiguous(inside, truth)

@@ -14,11 +14,11 @@ from typing import Any, Literal
 import pandas as pd
 
 from nontarget.config import check_choice
-from nontarget.data.benchmarks import THUMOS14_TEST_VIDEOS, Truth, counted_once, outside_ambiguous
 from nontarget.data.registry import DATA_VARIABLE
 from nontarget.detection_files import read_detections, read_ground_truth
 from nontarget.diagnose import KINDS, THUMOS14_BINS, diagnose_detections
 from nontarget.metrics import METRICS_VERSION, evaluate_detections
+from nontarget.protocols import THUMOS14_TEST_VIDEOS, Truth, counted_once, outside_ambiguous
 from nontarget.results import default_results_folder
 from nontarget.runtime.digests import file_digest
 from nontarget.runtime.escaping import escaped

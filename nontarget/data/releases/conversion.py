@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nontarget.class_names import AMBIGUOUS, doubtful_names
+from nontarget.class_names import AMBIGUOUS, doubtful_names, is_ambiguous
 from nontarget.data import DataError
 from nontarget.data.annotations import UNLABELED, raise_problems
 from nontarget.data.releases.inspection import PathLike, ReleaseReport, inspect_release
 from nontarget.data.releases.records import Release, ReleaseVideo
 from nontarget.data.releases.segments import Screened, only_ambiguous, screen
 from nontarget.data.releases.writing import WrittenVideo, write_folder
+from nontarget.protocols import get_protocol
 
 LISTED = 200
 """Instances that the record of a folder lists one by one, of each reason; the counts are of all."""
@@ -53,7 +54,7 @@ def convert_release(
     """
     report = inspect_release(path, annotations, layout=layout, **options)
     release = report.release
-    chosen = _chosen(release)
+    chosen = _chosen(release, report.options.protocol)
     distinct = report.options.distinct_classes
     raise_problems(release.root, doubtful_names(release.classes, distinct), "correct the labels, or give distinct_classes=")
     screened = {name: screen(video) for name, video in chosen.items()}
@@ -63,7 +64,9 @@ def convert_release(
     if len(subsets) < 2 or len(set(subsets.values())) < 2:
         subsets = {}
     provenance = _provenance(report, screened, dtype)
-    write_folder(Path(out), videos, release.classes, subsets, provenance, dtype, progress=progress, distinct=distinct)
+    further: dict[str, Any] = {"protocol": {"name": report.protocol}} if report.protocol else {}
+    further |= {"distinct_classes": list(distinct)} if distinct else {}
+    write_folder(Path(out), videos, release.classes, subsets, provenance, dtype, progress=progress, further=further)
     return report
 
 
@@ -71,8 +74,11 @@ def _role(release: Release, video: ReleaseVideo) -> str:
     return video.role or UNLABELED
 
 
-def _chosen(release: Release) -> dict[str, ReleaseVideo]:
-    """Videos with features and a role; where nothing says any, all of them, unlabelled."""
+def _chosen(release: Release, protocol: str | None) -> dict[str, ReleaseVideo]:
+    """Videos with features and a role; where nothing says any, all of them, unlabelled.
+
+    Videos with nothing but the class that is none are left out, except test videos that the protocol that was asked for counts.
+    """
     usable = {name: v for name, v in release.videos.items() if v.source}
     if not usable:
         raise DataError(
@@ -85,7 +91,9 @@ def _chosen(release: Release) -> dict[str, ReleaseVideo]:
     )
     if not any(v.role for v in usable.values()):
         return usable
-    return {name: v for name, v in usable.items() if v.role and not only_ambiguous(v.instances)}
+    left_out = get_protocol(protocol).left_out if protocol else tuple(usable)
+    kept = {name for name, v in usable.items() if not only_ambiguous(v.instances) or (v.role == "test" and name not in left_out)}
+    return {name: v for name, v in usable.items() if v.role and name in kept}
 
 
 def _written(release: Release, name: str, video: ReleaseVideo, screened: Screened, subset: str) -> WrittenVideo:
@@ -104,6 +112,7 @@ def _written(release: Release, name: str, video: ReleaseVideo, screened: Screene
         f"{release.layout}; {stamp}",
         video.source.load,
         video.covered_s,
+        [(i.start_s, i.end_s) for i in video.instances if is_ambiguous(i.label)],
     )
 
 
@@ -126,7 +135,7 @@ def _provenance(report: ReleaseReport, screened: Mapping[str, Screened], dtype: 
         "recognised": release.reason,
         "folder": release.root.resolve().name,
         "annotations": [p.name for p in release.annotations],
-        "options": {k: v for k, v in report.options.given().items() if k not in ("annotations", "durations")},
+        "options": {k: v for k, v in report.options.given().items() if k not in ("annotations", "durations", "protocol")},
         "network": release.seen.network,
         "labels_seen": release.seen.labels,
         "labels_seen_note": release.seen.note,

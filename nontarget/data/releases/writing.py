@@ -41,6 +41,8 @@ class WrittenVideo:
     load: Callable[[], NDArray[np.generic]]
     feature_duration_s: float | None = None
     """Of rescaled features: the duration that all rows cover."""
+    ambiguous: Sequence[tuple[float, float]] = ()
+    """Spans (start, end) in seconds whose labels are not known."""
 
 
 def write_folder(
@@ -52,7 +54,7 @@ def write_folder(
     dtype: str = "float16",
     *,
     progress: bool = True,
-    distinct: Sequence[str] = (),
+    further: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a feature folder.
 
@@ -70,7 +72,7 @@ def write_folder(
         provenance: written into ``annotations.json`` as it is.
         dtype: of the stored features, ``float16`` or ``float32``.
         progress: show a bar.
-        distinct: names of classes that are meant although they are nearly equal.
+        further: keys of ``annotations.json``, such as ``protocol`` and ``distinct_classes``.
 
     Raises:
         DataError: the folder exists; or features are not finite, do not fit the type, or are not as their headers say, by video.
@@ -93,8 +95,7 @@ def write_folder(
         except DataError as error:
             problems.append(f"{video.video_id}: {error}")
     raise_problems(out, problems, f"nothing was written; features must be finite numbers that fit {dtype}")
-    further = {"distinct_classes": list(distinct)} if distinct else {}
-    _text(partial / "annotations.json", json.dumps(_content(videos, classes, subsets, further, provenance), indent=1))
+    _text(partial / "annotations.json", json.dumps(_content(videos, classes, subsets, further or {}, provenance), indent=1))
     _text(partial / "classes.txt", "".join(f"{c}\n" for c in classes))
     _pack(partial, videos)
     _check(partial, digests, {v.video_id: v.shape for v in videos})
@@ -178,6 +179,7 @@ def _content(
         entry["annotations"] = [{"label": label, "segment": [start, end]} for label, start, end in v.instances]
         entry |= {"feature_fps": v.feature_fps, "feature_offset_s": v.feature_offset_s}
         entry |= {"feature_duration_s": v.feature_duration_s} if v.feature_duration_s is not None else {}
+        entry |= {"ambiguous": [list(span) for span in v.ambiguous]} if v.ambiguous else {}
         database[v.video_id] = entry
     content: dict[str, Any] = {"classes": list(classes)}
     content |= {"feature_fps": rates.pop()} if same else {}
