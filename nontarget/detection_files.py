@@ -13,12 +13,13 @@ from typing import Any
 import pandas as pd
 
 from nontarget.class_names import is_ambiguous
+from nontarget.config import is_finite_number
 from nontarget.data.annotations import raise_problems
-from nontarget.data.benchmarks import THUMOS14_CLASSES
+from nontarget.protocols import THUMOS14_CLASSES
 from nontarget.runtime.escaping import csv_cell_read, csv_text
 from nontarget.runtime.files import atomic_write
 from nontarget.runtime.readers import DataError, foreign_errors, quoted, read_json, read_text
-from nontarget.scoring_input import DETECTIONS_LIMIT
+from nontarget.scoring_input import DETECTIONS_LIMIT, likely_cause
 
 COLUMNS = ("video_id", "label", "start_s", "end_s", "score")
 _NAMES = {
@@ -109,7 +110,10 @@ def subset_of(truth: Mapping[str, Any], detections: pd.DataFrame, where: str) ->
     used = sorted({s for v in detections["video_id"].unique() if isinstance(s := subsets.get(v), str)})
     if len(used) != 1:
         said = f"are in {used}" if used else "are in none of them"
-        raise DataError(f"{where}: has the subsets {present}, and the videos with detections {said}; name the one to score with --subset")
+        cause = "" if used else likely_cause(list(detections["video_id"].unique()), subsets)
+        raise DataError(
+            f"{where}: has the subsets {present}, and the videos with detections {said}; name the one to score with --subset{cause}"
+        )
     return used[0]
 
 
@@ -155,10 +159,12 @@ def _from_json(path: Path) -> pd.DataFrame:
             continue
         for d in entries:
             try:
-                start, end = d["segment"]
-                rows.append((video, d["label"], float(start), float(end), float(d["score"])))
+                (start, end), label, score = d["segment"], d["label"], d["score"]
+                if isinstance(label, bool) or not (isinstance(label, (str, int)) and all(map(is_finite_number, (start, end, score)))):
+                    raise TypeError
+                rows.append((video, label, float(start), float(end), float(score)))
             except (KeyError, TypeError, ValueError):
-                problems.append(f"{video}: expected 'label', 'segment' [start_s, end_s] and 'score', got {quoted(d, 80)}")
+                problems.append(f"{video}: expected 'label', 'segment' [start_s, end_s] and 'score', text and numbers, got {quoted(d, 80)}")
     raise_problems(path, problems)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -198,7 +204,11 @@ def _table(path: Path, rows: Sequence[tuple[int, list[str]]], columns: Sequence[
     out, problems = [], []
     for number, row in rows:
         try:
+            if any("_" in number for number in row[2:]):  # which Python would read
+                raise ValueError
             out.append((row[0].strip(), row[1].strip(), *map(float, row[2:])))
+            if not all(out[-1][:2]):
+                problems.append(f"line {number}: video and label must not be empty, got {quoted(row)}")
         except ValueError:
             problems.append(f"line {number}: {' and '.join(columns[2:])} must be numbers, got {quoted(row)}")
     raise_problems(path, problems)

@@ -17,7 +17,9 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from nontarget.metrics import DetectionScores, evaluate_detections, match_detections, rank_detections
+from nontarget.config import Protocol
+from nontarget.metrics import DetectionScores, area_under_envelope, evaluate_detections, match_detections, rank_detections
+from nontarget.protocols import as_scored
 from nontarget.scoring_input import InstanceSource, detection_table, durations_of, ground_truth_table, names_of
 from nontarget.segments import tiou
 
@@ -97,9 +99,10 @@ class DetectionDiagnosis:
 def diagnose_detections(
     ground_truth: InstanceSource,
     detections: InstanceSource,
-    tiou_thresholds: Sequence[float],
+    tiou_thresholds: Sequence[float] | None = None,
     subset: str | None = None,
     *,
+    protocol: str | Protocol | None = None,
     bins: Bins | None = None,
     min_tiou: float = 0.1,
     blocked_videos: Iterable[str] = (),
@@ -112,6 +115,7 @@ def diagnose_detections(
         detections: as there.
         tiou_thresholds: as there.
         subset: as there.
+        protocol: as there.
         bins: groups of instances, such as ``THUMOS14_BINS`` and ``ACTIVITYNET_BINS``. Default: fifths of these instances.
         min_tiou: a false positive that overlaps no instance as much is one on the background.
         blocked_videos: as there.
@@ -120,7 +124,10 @@ def diagnose_detections(
         ValueError: as there; or ``min_tiou`` is above a threshold.
     """
     blocked = names_of("blocked_videos", blocked_videos)
-    scores = evaluate_detections(ground_truth, detections, tiou_thresholds, subset, blocked_videos=blocked)
+    scores = evaluate_detections(ground_truth, detections, tiou_thresholds, subset, protocol=protocol, blocked_videos=blocked)
+    if protocol is not None:
+        ground_truth, detections, left_out = as_scored(protocol, ground_truth, detections)
+        blocked |= left_out
     thresholds = scores.tiou_thresholds
     if not 0 <= min_tiou <= min(thresholds):
         raise ValueError(f"min_tiou must be at least 0 and at most the lowest tIoU threshold, {min(thresholds):g}; got {min_tiou!r}")
@@ -200,10 +207,7 @@ def _normalized_precision(hits: NDArray[np.bool_], misses: NDArray[np.bool_], in
 
 
 def _normalized_ap(hits: NDArray[np.bool_], misses: NDArray[np.bool_], instances: int, normal: float) -> NDArray[np.float64]:
-    precision = _normalized_precision(hits, misses, instances, normal)
-    envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
-    area: NDArray[np.float64] = np.where(hits, envelope, 0.0).sum(axis=0) / instances
-    return area
+    return area_under_envelope(hits, _normalized_precision(hits, misses, instances, normal), instances)
 
 
 def _kinds(

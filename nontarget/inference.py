@@ -67,7 +67,7 @@ def detect(
         features: video id -> array [T, D]; ``numpy.load("features.npz")`` will do.
         feature_fps: feature steps per second, as in training; more than 2 % off is warned about, a factor of 2 refused.
             Step t is centred on ``feature_offset_s + t / feature_fps`` seconds.
-        durations_s: of the videos; default: as long as their features last.
+        durations_s: of the videos; default: as long as their features last. More than 2 % off is warned about, 10 % refused.
         inference: default: as trained.
         external_scores: video id -> score of each class, of a classifier of whole videos; used if ``inference`` says so.
         feature_offset_s: centre of the first feature step, in seconds; default: half a step.
@@ -103,7 +103,7 @@ def detect(
     if not len(features):
         return pd.DataFrame({name: [] for name in COLUMNS})
     dim = len(trained.normalization.mean)
-    videos = []
+    videos, odd = [], []
     for video_id in features:
         array = np.asarray(features[video_id], dtype=np.float32)
         if array.ndim != 2 or len(array) == 0 or array.shape[1] != dim:
@@ -118,7 +118,16 @@ def detect(
                 f"{video_id}: {len(array)} feature steps at feature_fps {feature_fps:g} last {len(array) / feature_fps:g} s, and "
                 f"durations_s says {duration:g} s (seconds, not frames)"
             )
+        if is_off(len(array), (duration - origin_s) * feature_fps, RATE_TOLERANCE):
+            odd.append(f"{video_id} ({len(array)} steps, about {(duration - origin_s) * feature_fps:.0f} are expected)")
         videos.append(pooled(Video(video_id, array, feature_fps, float(duration), origin_s), trained.protocol.pool))
+    if odd:
+        named = ", ".join(odd[:5]) + (", ..." if len(odd) > 5 else "")
+        warnings.warn(
+            f"{len(odd)} of {len(videos)} videos do not last as long as their features at feature_fps {feature_fps:g}, so that times in "
+            f"them are shifted: {named}",
+            stacklevel=2,
+        )
     if inference is not None:
         trained = replace(trained, inference=inference)
     return detect_videos(trained, videos, external_scores)

@@ -9,6 +9,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from nontarget.config import Protocol
+from nontarget.protocols import as_scored, get_protocol
 from nontarget.scoring_input import (
     InstanceSource,
     argument_name,
@@ -36,6 +38,8 @@ class DetectionScores:
     num_videos: int
     num_instances: int
     num_detections: int
+    protocol: str = ""
+    """Name of the protocol that scored them (:mod:`nontarget.protocols`); empty if none was named."""
 
     @property
     def average_mean_ap(self) -> float:
@@ -46,9 +50,10 @@ class DetectionScores:
 def evaluate_detections(
     ground_truth: InstanceSource,
     detections: InstanceSource,
-    tiou_thresholds: Sequence[float],
+    tiou_thresholds: Sequence[float] | None = None,
     subset: str | None = None,
     *,
+    protocol: str | Protocol | None = None,
     blocked_videos: Iterable[str] = (),
     known_labels: Iterable[str] = (),
 ) -> DetectionScores:
@@ -67,26 +72,37 @@ def evaluate_detections(
             one, or a DataFrame (video_id, label, start_s, end_s), in which only videos with an instance can be counted.
         detections: ``{"results": {video: [{"label", "score", "segment"}]}}``, a path to one, or a DataFrame (video_id, label, start_s,
             end_s, score).
-        tiou_thresholds: any order.
+        tiou_thresholds: any order. Default: those of the protocol.
         subset: which of the database's subsets to score (exact match). Default: all.
+        protocol: one of the field's, by name (:func:`nontarget.protocols.available`): which test videos, instances and detections count.
+            Default: all of them.
         blocked_videos: taken out of both.
         known_labels: labels that detections may have though no instance that is scored has them, such as the classes of the training set;
             there is no warning about them.
 
     Raises:
-        ValueError: a key or column is missing, a value is of the wrong kind, a number is not finite, a file lists a video twice, or there
-            is nothing to score; the message names the argument and the place.
+        ValueError: there are neither thresholds nor a protocol, or there is no such protocol; a key or column is missing, a value is of
+            the wrong kind, a number is not finite, a file lists a video twice, or there is nothing to score; the message names the
+            argument and the place.
     """
-    thresholds = _thresholds(tiou_thresholds)
     blocked, expected = names_of("blocked_videos", blocked_videos), names_of("known_labels", known_labels)
-    truth, num_videos, known_videos = ground_truth_table(ground_truth, subset, blocked)
+    sources = argument_name("ground_truth", ground_truth), argument_name("detections", detections)
+    chosen = get_protocol(protocol) if isinstance(protocol, str) else protocol
+    if tiou_thresholds is None:
+        if chosen is None:
+            raise ValueError("give tiou_thresholds, or protocol=NAME, whose thresholds are then used")
+        tiou_thresholds = chosen.tiou_thresholds
+    thresholds = _thresholds(tiou_thresholds)
+    left_out: frozenset[str] = frozenset()
+    if chosen is not None:
+        ground_truth, detections, left_out = as_scored(chosen, ground_truth, detections)
+    truth, num_videos, known_videos = ground_truth_table(ground_truth, subset, blocked | left_out)
     found = detection_table(detections)
     warn_of_blocked(blocked, known_videos | set(found["video_id"]))
     if not len(truth):
         where = "" if subset is None else f" in subset {subset!r}"
-        raise ValueError(f"{argument_name('ground_truth', ground_truth)} has no instance{where}: there is nothing to score")
-    found = found[~found["video_id"].isin(list(blocked))]
-    sources = argument_name("ground_truth", ground_truth), argument_name("detections", detections)
+        raise ValueError(f"{sources[0]} has no instance{where}: there is nothing to score")
+    found = found[~found["video_id"].isin(list(blocked | left_out))]
     check_they_match(truth, found, known_videos, expected, sources)
     classes = pd.Index(sorted(truth["label"].unique()), name="label")
     ranked = rank_detections(found[found["label"].isin(classes)])
@@ -104,6 +120,7 @@ def evaluate_detections(
         num_videos=num_videos,
         num_instances=len(truth),
         num_detections=len(ranked),
+        protocol=getattr(chosen, "name", ""),
     )
 
 
@@ -115,10 +132,15 @@ def interpolated_ap(matched: NDArray[np.bool_], num_instances: int) -> NDArray[n
         num_instances: how many instances there are to find.
     """
     hits = matched.cumsum(axis=0)
-    precision = hits / np.arange(1, len(matched) + 1)[:, None]
+    return area_under_envelope(matched, hits / np.arange(1, len(matched) + 1)[:, None], num_instances)
+
+
+def area_under_envelope(matched: NDArray[np.bool_], precision: NDArray[np.float64], num_instances: int) -> NDArray[np.float64]:
+    """:func:`interpolated_ap` of any precision, [detections, thresholds] like ``matched``."""
     envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
     # Recall rises by 1 / num_instances at each match and nowhere else.
-    return np.where(matched, envelope, 0.0).sum(axis=0) / num_instances
+    area: NDArray[np.float64] = np.where(matched, envelope, 0.0).sum(axis=0) / num_instances
+    return area
 
 
 def rank_detections(detections: pd.DataFrame) -> pd.DataFrame:

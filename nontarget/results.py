@@ -26,8 +26,17 @@ stage), ``calibration`` (of :class:`nontarget.calibration.Calibration`; None: th
 ``curves``. The file also has a ``digest`` of all that."""
 
 
+NAMELESS = "known_by_checksum"
+"""Key of a data set in an identity, of a folder that nobody knows by name: its name is shown, and identifies nothing."""
+
+
 def identity_key(identity: Mapping[str, Any]) -> str:
-    """Short content hash of what a result depends on; equal identities, in any order of keys, have equal hashes."""
+    """Short content hash of what a result depends on; equal identities, in any order of keys, have equal hashes.
+
+    The name of a user's own data set is no part of it: the same features in another folder have the same results.
+    """
+    if identity.get("dataset", {}).get(NAMELESS):
+        identity = {**identity, "dataset": {key: value for key, value in identity["dataset"].items() if key != "name"}}
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

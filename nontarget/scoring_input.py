@@ -1,8 +1,9 @@
 """What :func:`nontarget.evaluate_detections` is given, as checked tables; and warnings where truth and detections do not fit."""
 
 import difflib
+import unicodedata
 import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any, TypeAlias
@@ -10,7 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from nontarget.runtime.readers import read_json
+from nontarget.class_names import doubtful_names, plain_name
+from nontarget.runtime.readers import quoted, read_json
 
 InstanceSource: TypeAlias = Mapping[Any, Any] | str | PathLike[str] | pd.DataFrame
 
@@ -19,6 +21,17 @@ DETECTIONS_LIMIT = 2**29
 """Bytes of a file: a thousand detections in each of ActivityNet's 4,700 validation videos take 420 MB."""
 _EXAMPLES = 5
 _NAMES, _TRUTHS = (str, Integral), (bool, np.bool_)
+_SPELLINGS: dict[str, Callable[[str], str]] = {
+    "the prefix 'v_' is on one side alone": lambda text: text.removeprefix("v_"),
+    "blanks around a name": str.strip,
+    "capitals": str.casefold,
+    "a file suffix on one side": lambda text: text.rsplit(".", 1)[0],
+    "a folder before the name": lambda text: text.replace("\\", "/").rpartition("/")[2],
+    "blanks, '_' or '-' within a name": lambda text: "".join(c for c in text if c not in " _-"),
+    "characters that look alike": lambda text: unicodedata.normalize("NFKC", text),
+    "their spelling": lambda text: "".join(c for c in plain_name(text.removeprefix("v_")) if c.isalnum()),
+}
+"""What names may differ in -> what is left of a name without that."""
 
 
 def ground_truth_table(source: InstanceSource, subset: str | None, blocked: Collection[Any]) -> tuple[pd.DataFrame, int, set[Any]]:
@@ -46,6 +59,20 @@ def ground_truth_table(source: InstanceSource, subset: str | None, blocked: Coll
         known = sorted({str(entry.get("subset")) for entry in database.values()})
         raise ValueError(f"{name} has no video in subset {subset!r}; its subsets are {known}")
     return _checked(pd.DataFrame(rows, columns=list(TRUTH_COLUMNS), dtype=object), name, TRUTH_COLUMNS), videos, set(database)
+
+
+def database_of(source: InstanceSource) -> dict[Any, Any]:
+    """Ground truth as video -> ``{"annotations": [{"label", "segment"}], ...}``. Errors as for :func:`ground_truth_table`."""
+    truth, _, _ = ground_truth_table(source, None, ())
+    if not isinstance(source, pd.DataFrame):
+        return {
+            video: {**entry, "annotations": entry.get("annotations") or []}
+            for video, entry in _mapping(source, "ground_truth", "database")[1].items()
+        }
+    database: dict[Any, Any] = {}
+    for video, label, start_s, end_s in truth.itertuples(index=False, name=None):
+        database.setdefault(video, {"annotations": []})["annotations"].append({"label": label, "segment": [start_s, end_s]})
+    return database
 
 
 def detection_table(source: InstanceSource) -> pd.DataFrame:
@@ -126,6 +153,8 @@ def check_they_match(
                 f"{examples[1]!r}); they must be of one kind to be the same"
             )
     labels = set(truth["label"])
+    if doubtful := doubtful_names(sorted(name for name in labels if isinstance(name, str)), known_labels):
+        warnings.warn(f"{sources[0]}: {'; '.join(doubtful[:_EXAMPLES])}; each is scored as a class of its own", stacklevel=4)
     _warn_unknown(found["label"], labels | set(known_labels), "label", "they are not scored (known_labels names those that are meant)")
     _warn_unknown(found["video_id"], known_videos, "video", "they count as false positives")
     scored = found["video_id"].isin(set(truth["video_id"]))
@@ -138,10 +167,15 @@ def check_they_match(
 
 
 def warn_of_blocked(blocked: Collection[Any], known: set[Any]) -> None:
-    """Warn if a list of blocked videos blocks nothing."""
-    if blocked and not any(video in known for video in blocked):
-        example = next(iter(blocked))
-        warnings.warn(f"none of the {len(blocked)} blocked_videos, such as {example!r}, is known{_cause([example], known)}", stacklevel=4)
+    """Warn if a list of blocked videos blocks nothing, or names videos in another spelling; it may name videos of other subsets."""
+    unknown = [video for video in blocked if video not in known]
+    if blocked and len(unknown) == len(blocked):
+        example = unknown[0]
+        warnings.warn(
+            f"none of the {len(blocked)} blocked_videos, such as {example!r}, is known{likely_cause([example], known)}", stacklevel=4
+        )
+    elif "Likely cause" in (cause := likely_cause(unknown, known)):
+        warnings.warn(f"{len(unknown)} of the {len(blocked)} blocked_videos are not known, such as {unknown[0]!r}{cause}", stacklevel=4)
 
 
 def _warn_unknown(given: pd.Series, known: set[Any], what: str, consequence: str) -> None:
@@ -152,23 +186,15 @@ def _warn_unknown(given: pd.Series, known: set[Any], what: str, consequence: str
     named = ", ".join(map(repr, unknown[:_EXAMPLES])) + (", ..." if len(unknown) > _EXAMPLES else "")
     warnings.warn(
         f"{len(unknown)} of the {given.nunique()} {what}s of detections ({int(counts.sum())} of {len(given)} detections) are not in "
-        f"ground_truth, which has such as {sorted(known, key=str)[0]!r}: {named}; {consequence}{_cause(unknown, known)}",
+        f"ground_truth, which has such as {sorted(known, key=str)[0]!r}: {named}; {consequence}{likely_cause(unknown, known)}",
         stacklevel=5,
     )
 
 
-def _cause(unknown: list[Any], known: set[Any]) -> str:
+def likely_cause(unknown: list[Any], known: Collection[Any]) -> str:
     """What the unknown names differ in from known ones, where that can be told."""
     texts = {str(name): name for name in known}
-    changes = {
-        "the prefix 'v_' is on one side alone": lambda text: text.removeprefix("v_"),
-        "blanks around a name": str.strip,
-        "capitals": str.casefold,
-        "a file suffix on one side": lambda text: text.rsplit(".", 1)[0],
-        "blanks, '_' or '-' within a name": lambda text: "".join(c for c in text if c not in " _-"),
-        "their spelling": lambda text: "".join(c for c in text.removeprefix("v_").casefold() if c.isalnum()),
-    }
-    for cause, plain in changes.items():
+    for cause, plain in _SPELLINGS.items():
         plainer = {plain(text): name for text, name in texts.items()}
         for name in unknown:
             if plain(str(name)) in plainer:
@@ -261,5 +287,4 @@ def _is_number(value: Any) -> bool:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else f"{text[:117]}..."
+    return quoted(value, 120)

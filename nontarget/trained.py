@@ -14,6 +14,7 @@ from nontarget.config import InferenceConfig, Protocol, from_mapping, is_finite_
 from nontarget.data import DataError, Normalization
 from nontarget.detectors import build_detector
 from nontarget.detectors.base import Detector
+from nontarget.protocols import protocol_of, settings_of
 from nontarget.runtime.digests import DIGEST
 from nontarget.runtime.readers import foreign_errors, parse_json, quoted
 from nontarget.runtime.weights import check_state, read_weights, write_weights
@@ -44,7 +45,7 @@ class TrainedDetector:
             "name": self.name,
             "settings": dict(self.settings),
             "classes": self.classes,
-            "protocol": asdict(self.protocol),
+            "protocol": settings_of(self.protocol),
             "inference": asdict(self.inference),
             "feature_fps": self.feature_fps,
         }
@@ -101,7 +102,7 @@ class TrainedDetector:
             settings,
             tuple(classes),
             normalization,
-            from_mapping(Protocol, about["protocol"], f"{path}: protocol"),
+            protocol_of(about["protocol"], where=f"{path}: protocol"),
             from_mapping(InferenceConfig, about["inference"], f"{path}: inference"),
             fps,
         )

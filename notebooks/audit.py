@@ -36,6 +36,7 @@ from nontarget.study.audit import (
     protocol_effects,
     sources,
 )
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters are `source`, which is `committed` to read `results/audit.csv`, or `run` to compute it from the annotation files in a few
@@ -45,6 +46,9 @@ from nontarget.study.audit import (
 source = "committed"
 data = None
 seeds = 5
+
+# %%
+check_parameters(source=source, data=data, seeds=seeds)
 
 # %% [markdown]
 # ## Where the annotations come from

@@ -27,6 +27,7 @@ from nontarget.data import load_dataset
 from nontarget.data.simulate import TWINS
 from nontarget.plotting import difficulty
 from nontarget.study.calibration import KNOBS, calibration_if_known
+from nontarget.study.parameters import check_parameters
 from nontarget.study.twin_checks import video_accuracy, window_accuracy
 
 # %% [markdown]
@@ -37,6 +38,9 @@ from nontarget.study.twin_checks import video_accuracy, window_accuracy
 dataset = "thumos14-sim"
 seeds = [1000, 1001]
 source = "committed"
+
+# %%
+check_parameters(twin=dataset, seeds=seeds, source=source)
 
 # %% [markdown]
 # ## The parameters of the generator

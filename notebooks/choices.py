@@ -23,12 +23,16 @@ from IPython.display import Markdown, display
 
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.choices import SYSTEMS, choices_findings, read_choices, summary, trials
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The only parameter is the list of questions to show in full (`None`: all).
 
 # %% tags=["parameters"]
 questions = None
+
+# %%
+check_parameters(questions=questions)
 
 # %% [markdown]
 # ## The systems that may decide

@@ -24,6 +24,7 @@ from IPython.display import Markdown, display
 from nontarget.plotting.claims import differences
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.claims import RULE, ledger
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters are the data sets, and the seeds that a claim needs (how many, or which).
@@ -31,6 +32,9 @@ from nontarget.study.claims import RULE, ledger
 # %% tags=["parameters"]
 datasets = ["thumos14-sim", "activitynet-sim", "hapt", "nips4b", "shrec21", "salads50"]
 seeds = 3
+
+# %%
+check_parameters(datasets=datasets, seeds=seeds)
 
 # %% [markdown]
 # ## The rule

@@ -47,6 +47,7 @@ from nontarget.data import available, load_dataset
 from nontarget.data.simulate import TWINS
 from nontarget.data.twin_layout import layout_samples, load_statistics, sample_layouts
 from nontarget.plotting import distributions, feature_map
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters are the twin that is shown, and the seed with which its layout is drawn.
@@ -54,6 +55,9 @@ from nontarget.plotting import distributions, feature_map
 # %% tags=["parameters"]
 dataset = "thumos14-sim"
 seed = 0
+
+# %%
+check_parameters(twin=dataset, seed=seed)
 
 # %% [markdown]
 # ## Twins follow the annotations of the real sets

@@ -31,6 +31,7 @@ from IPython.display import Markdown
 from nontarget.plotting.released import errors_by_rank, misses_by_property
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study import released
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters: `source` is `committed` to read `results/detections.csv`, or `run` to compute it from the released files, in a minute;
@@ -39,6 +40,9 @@ from nontarget.study import released
 # %% tags=["parameters"]
 source = "committed"
 data = None
+
+# %%
+check_parameters(source=source, data=data)
 
 # %% [markdown]
 # ## Where the detections come from

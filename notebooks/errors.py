@@ -25,6 +25,7 @@ from IPython.display import Markdown
 from nontarget.plotting.study import decomposition
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.explained import decomposition_frames, limits_findings
+from nontarget.study.parameters import check_parameters
 from nontarget.study.report import decompositions
 
 # %% [markdown]
@@ -34,6 +35,9 @@ from nontarget.study.report import decompositions
 # %% tags=["parameters"]
 rule = "supervised only"
 ratio = None
+
+# %%
+check_parameters(rule=rule, ratio=ratio)
 
 # %% [markdown]
 # ## With few labels

@@ -28,6 +28,7 @@ from nontarget.results import ResultStore
 from nontarget.runtime.downloads import CsvLink
 from nontarget.runtime.escaping import escaped
 from nontarget.study.analysis import hidden_snippets, misjudged_snippet, subspace_of_classes
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters are those of {doc}`table1`, for one seed.
@@ -39,6 +40,11 @@ seed = 0
 features = None
 preset = "small"
 device = "auto"
+
+# %%
+check_parameters(
+    dataset=dataset, ratio=ratio, seed=seed, features=features, preset=preset, device=device
+)
 
 # %% [markdown]
 # ## The detector

@@ -21,12 +21,16 @@
 from IPython.display import HTML, Markdown
 
 from nontarget.plotting.framework import BOXES, framework
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The only parameter is the width of the drawing on the page.
 
 # %% tags=["parameters"]
 width = "100%"
+
+# %%
+check_parameters(width=width)
 
 # %% mystnb={"figure": {"caption": "Figure 2. The framework: self-training with a partition of the label space (top), the detector and its losses (middle), inference (bottom). Every box is a link.", "name": "figure-2"}}
 HTML(f'<div style="width: {width}">{framework()}</div>')

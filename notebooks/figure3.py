@@ -26,6 +26,7 @@ from nontarget.plotting import embedding_maps
 from nontarget.runtime.downloads import CsvLink
 from nontarget.runtime.escaping import escaped
 from nontarget.study import analysis
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters are those of {doc}`table1`, and: `seeds`, the number of runs; `each`, the number of snippets of either kind that are
@@ -40,6 +41,18 @@ preset = "small"
 device = "auto"
 each = 1000
 shown = 300
+
+# %%
+check_parameters(
+    dataset=dataset,
+    ratio=ratio,
+    seeds=seeds,
+    features=features,
+    preset=preset,
+    device=device,
+    each=each,
+    shown=shown,
+)
 
 # %% [markdown]
 # ## Embeddings of unlabelled snippets

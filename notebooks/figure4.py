@@ -29,6 +29,7 @@ from nontarget.results import ResultStore
 from nontarget.runtime.downloads import CsvLink
 from nontarget.runtime.escaping import escaped
 from nontarget.study import analysis
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters are those of {doc}`table1`, and: `seeds`, the number of runs; `each`, the number of snippets of each class that are
@@ -43,6 +44,18 @@ preset = "small"
 device = "auto"
 each = 250
 shown = 120
+
+# %%
+check_parameters(
+    dataset=dataset,
+    ratio=ratio,
+    seeds=seeds,
+    features=features,
+    preset=preset,
+    device=device,
+    each=each,
+    shown=shown,
+)
 
 # %% [markdown]
 # ## The rule by which the classes are chosen

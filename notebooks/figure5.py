@@ -29,6 +29,7 @@ from nontarget.results import ResultStore
 from nontarget.runtime.downloads import CsvLink
 from nontarget.runtime.escaping import escaped
 from nontarget.study.analysis import committed_coverage, coverage_by_epoch, with_chance
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters describe the training that is followed by epoch.
@@ -41,6 +42,17 @@ rule = "non-target"
 features = None
 preset = "small"
 device = "auto"
+
+# %%
+check_parameters(
+    dataset=dataset,
+    ratio=ratio,
+    seed=seed,
+    rule=rule,
+    features=features,
+    preset=preset,
+    device=device,
+)
 
 # %% [markdown]
 # ## By data set and label ratio

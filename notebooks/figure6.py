@@ -28,6 +28,7 @@ from nontarget.results import ResultStore
 from nontarget.runtime.downloads import CsvLink
 from nontarget.runtime.escaping import escaped
 from nontarget.study.analysis import match_video, outcomes, videos_by_instances
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters are those of {doc}`table1` for one seed, and `min_tiou`, the tIoU at which a detection counts as right.
@@ -40,6 +41,17 @@ features = None
 preset = "small"
 device = "auto"
 min_tiou = 0.5
+
+# %%
+check_parameters(
+    dataset=dataset,
+    ratio=ratio,
+    seed=seed,
+    features=features,
+    preset=preset,
+    device=device,
+    min_tiou=min_tiou,
+)
 
 # %% [markdown]
 # ## The systems and the videos

@@ -26,8 +26,9 @@ from nontarget.plotting.study import gate_table
 from nontarget.study.anchor import read_anchor
 from nontarget.study.failures import failures
 from nontarget.study.gate_checks import ORACLE_WITHIN, QUESTIONS
-from nontarget.study.gates import gate_states, summary
+from nontarget.study.gates import SEEDS, gate_seeds, gate_states, summary
 from nontarget.study.pages import gate_reports, gates_findings
+from nontarget.study.parameters import check_parameters
 from nontarget.study.report import decompositions
 from nontarget.study.reproduce import DATASETS, GATE_RATIOS, main_ratio
 
@@ -38,6 +39,9 @@ from nontarget.study.reproduce import DATASETS, GATE_RATIOS, main_ratio
 datasets = list(DATASETS)
 ratios = list(GATE_RATIOS)
 
+# %%
+check_parameters(datasets=datasets, ratios=ratios)
+
 # %% [markdown]
 # ## The questions
 
@@ -45,14 +49,17 @@ ratios = list(GATE_RATIOS)
 Markdown("\n".join(f"- **({gate})** {question}" for gate, question in QUESTIONS.items()))
 
 # %%
+replaced = [
+    f"`{d}` at {100 * r:g} %" for d in datasets for r in ratios if gate_seeds(d, r) != SEEDS
+]
 Markdown(
     "More labels must help by more than the spread over seeds, on average (a). With the true labels as pseudo "
     f"labels, self-training must come within {ORACLE_WITHIN:g} points of full supervision at the "
     "same budget, on average (b); otherwise self-training itself would be the bottleneck. Pseudo labels do harm "
     "only where the interval of the difference says so, so that few seeds pass (c) more easily. Losses that are the "
     "same for every rule must not make up most of the gradient, on average (d). The detector's mean must be above "
-    "that of every trivial detector (f). Seeds whose split leaves a class without a label are replaced by the next ones: `shrec21` "
-    "at 10 % and `nips4b` at 20 % have other seeds than the other rows."
+    "that of every trivial detector (f). Seeds whose split leaves a class without a label are "
+    f"replaced by the next ones: {' and '.join(replaced) or 'none here'}."
 )
 
 # %% [markdown]

@@ -40,6 +40,7 @@ from nontarget.detectors.spot import mask_loss
 from nontarget.losses import log_probabilities
 from nontarget.metrics import interpolated_ap
 from nontarget.segments import TimeGrid, assign_instances
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters describe one snippet: five classes, the last of which is background, and probabilities so uncertain that all four subspaces
@@ -49,6 +50,9 @@ from nontarget.segments import TimeGrid, assign_instances
 classes = ["Sailing", "Putting on shoes", "Surfing", "Knitting", "background"]
 probs = [0.30, 0.32, 0.22, 0.10, 0.06]
 positive_ratio = 0.85
+
+# %%
+check_parameters(classes=classes, probs=probs, positive_ratio=positive_ratio)
 
 # %% [markdown]
 # ## The label space is split in four (Eqs. 4, 7, 8, 10)
@@ -179,7 +183,7 @@ float(mask_loss(mask_logits, masks, torch.tensor([[1.0, 1.0, 0.2]]), everywhere)
 # %% [markdown]
 # $\mathcal{L}^{rec}$ reconstructs the features of masked snippets; $\mathcal{L}^{ref}$ pulls the snippets at the border of the predicted
 # foreground towards the confident ones of their kind. Neither needs labels ({py:mod}`nontarget.detectors.spot`). $\mathcal{L}^{ref}$ is off unless
-# `refinement_weight` says otherwise: at a weight of 0.05 it was already half of the embedding's gradient, and added nothing.
+# `refinement_weight` says otherwise; {doc}`choices` has the trials.
 #
 # ## From outputs to detections (Sec. 3.6)
 #

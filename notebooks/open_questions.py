@@ -26,6 +26,7 @@ from nontarget.experiment import Experiment
 from nontarget.plotting.claims import differences
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.open_questions import READINGS, measure
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters are the data sets, the share of labelled training videos, the seeds (how many, or which), the source of results as in
@@ -37,6 +38,9 @@ ratio = 0.1
 seeds = 3
 source = "committed"
 device = "auto"
+
+# %%
+check_parameters(datasets=datasets, ratio=ratio, seeds=seeds, source=source, device=device)
 
 # %% [markdown]
 # ## The questions

@@ -25,6 +25,7 @@ from IPython.display import Markdown
 from torch import nn
 
 from nontarget import data, detectors, non_target_loss, rules
+from nontarget.study.parameters import check_parameters
 from nontarget.training import training_losses
 
 # %% [markdown]
@@ -41,6 +42,19 @@ steps = 200
 dataset = "activitynet-sim"
 detector_steps = 10
 seed = 0
+
+# %%
+check_parameters(
+    num_classes=num_classes,
+    dim=dim,
+    num_labeled=num_labeled,
+    num_unlabeled=num_unlabeled,
+    spread=spread,
+    steps=steps,
+    dataset=dataset,
+    detector_steps=detector_steps,
+    seed=seed,
+)
 
 # %% [markdown]
 # ## Simulated points

@@ -28,6 +28,7 @@ from nontarget.experiment import Experiment
 from nontarget.losses import non_target_loss
 from nontarget.plotting import map_by_tiou
 from nontarget.rules.base import LearningRule
+from nontarget.study.parameters import check_parameters
 from nontarget.study.tables import compare
 
 # %% [markdown]
@@ -40,6 +41,11 @@ ratio = 0.1
 seeds = 2
 epochs = 2
 threshold = 0.5
+
+# %%
+check_parameters(
+    dataset=dataset, ratio=ratio, seeds=seeds, epochs=epochs, threshold=threshold
+)
 
 # %% [markdown]
 # ## The rule

@@ -27,12 +27,13 @@ from IPython.display import Markdown
 from nontarget.plotting import map_by_ratio, map_figure
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.pages import ratio_curve, table_page
+from nontarget.study.parameters import check_parameters
 from nontarget.study.systems import chosen_systems
 
 # %% [markdown]
 # The parameters are the data set (or `features`, a feature folder to use instead), the share of labelled training videos, the number of
-# seeds (each has a split of its own), the preset (`small` or `full`), the systems (`main`, `all` of Table 1, or names with
-# commas between), and the device.
+# seeds (each has a split of its own), the preset (`small` or `full`), the protocol (one of the field's, such as `thumos14-212`, or the data
+# set's own), the systems (`main`, `all` of Table 1, or names with commas between), and the device.
 # `source` says where results come from. With `auto`, the repository's committed results are used where they are current, and the rest is
 # computed. With `run`, only this machine's results are used, and what is missing is computed. With `stored` (this machine's results) and
 # `committed`, nothing is computed.
@@ -44,9 +45,23 @@ ratio = 0.1
 seeds = 3
 features = None
 preset = "small"
+protocol = None
 systems = "main"
 device = "auto"
 source = "auto"
+
+# %%
+check_parameters(
+    table=table,
+    dataset=dataset,
+    ratio=ratio,
+    seeds=seeds,
+    features=features,
+    preset=preset,
+    systems=systems,
+    device=device,
+    source=source,
+)
 
 # %% [markdown]
 # ## The table
@@ -55,7 +70,7 @@ source = "auto"
 # contains 0, these seeds show no difference.
 
 # %%
-problem = {"preset": preset, "features": features, "source": source}
+problem = {"preset": preset, "features": features, "protocol": protocol, "source": source}
 problem["systems"] = chosen_systems(systems, table)
 page = table_page(table, dataset, ratio, seeds, device=device, **problem)
 page

@@ -25,6 +25,7 @@ from IPython.display import Markdown
 from nontarget.plotting import map_figure
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.pages import table_page
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters are those of {doc}`table1`, except that one seed is the default, since a run of ActionFormer takes
@@ -37,8 +38,21 @@ ratio = 0.1
 seeds = 1
 features = None
 preset = "small"
+protocol = None
 device = "auto"
 source = "auto"
+
+# %%
+check_parameters(
+    table=table,
+    dataset=dataset,
+    ratio=ratio,
+    seeds=seeds,
+    features=features,
+    preset=preset,
+    device=device,
+    source=source,
+)
 
 # %% [markdown]
 # ## The table
@@ -48,8 +62,8 @@ source = "auto"
 # its rows than in its other tables.
 
 # %%
-problem = {"preset": preset, "features": features, "device": device, "source": source}
-page = table_page(table, dataset, ratio, seeds, **problem)
+problem = {"preset": preset, "features": features, "protocol": protocol, "source": source}
+page = table_page(table, dataset, ratio, seeds, device=device, **problem)
 page
 
 # %% [markdown]

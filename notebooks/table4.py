@@ -23,6 +23,7 @@ from IPython.display import Markdown
 from nontarget.plotting import map_by_value, map_figure
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.pages import table_page
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters are those of {doc}`table1`. With `fine`, the figure at the end shows eleven values of $\lambda$ instead of the table's four.
@@ -34,9 +35,23 @@ ratio = 0.1
 seeds = 3
 features = None
 preset = "small"
+protocol = None
 fine = False
 device = "auto"
 source = "auto"
+
+# %%
+check_parameters(
+    table=table,
+    dataset=dataset,
+    ratio=ratio,
+    seeds=seeds,
+    features=features,
+    preset=preset,
+    fine=fine,
+    device=device,
+    source=source,
+)
 
 # %% [markdown]
 # ## The table
@@ -45,8 +60,8 @@ source = "auto"
 # contains 0, these seeds show no difference.
 
 # %%
-problem = {"preset": preset, "features": features, "device": device, "source": source}
-page = table_page(table, dataset, ratio, seeds, **problem)
+problem = {"preset": preset, "features": features, "protocol": protocol, "source": source}
+page = table_page(table, dataset, ratio, seeds, device=device, **problem)
 page
 
 # %% [markdown]

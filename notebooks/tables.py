@@ -24,6 +24,7 @@ from IPython.display import Markdown
 from nontarget.plotting import map_figure
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.pages import table_page
+from nontarget.study.parameters import check_parameters
 from nontarget.study.systems import TABLES
 
 # %% [markdown]
@@ -37,8 +38,21 @@ ratio = "all"
 seeds = 3
 features = None
 preset = "small"
+protocol = None
 device = "auto"
 source = "committed"
+
+# %%
+check_parameters(
+    table=table,
+    dataset=dataset,
+    ratio=ratio,
+    seeds=seeds,
+    features=features,
+    preset=preset,
+    device=device,
+    source=source,
+)
 
 # %%
 Markdown(TABLES[table].about)
@@ -51,8 +65,8 @@ Markdown(TABLES[table].about)
 # below the tabs, and a warning says where a gate of the instrument fails or was not computed ({doc}`gates`).
 
 # %%
-problem = {"preset": preset, "features": features, "device": device, "source": source}
-page = table_page(table, dataset, ratio, seeds, **problem)
+problem = {"preset": preset, "features": features, "protocol": protocol, "source": source}
+page = table_page(table, dataset, ratio, seeds, device=device, **problem)
 page
 
 # %% [markdown]

@@ -24,8 +24,10 @@ from IPython.display import Markdown
 
 from nontarget.experiment import Experiment, evaluate, train
 from nontarget.plotting import timeline, training_curves
+from nontarget.protocols import describe, named_settings
 from nontarget.results import ResultStore
 from nontarget.runtime.escaping import escaped
+from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
 # The parameters are those of {doc}`table1` for one learning rule and seed, and `checkpoint`, a file for the trained detector (`None`: none).
@@ -37,8 +39,21 @@ seed = 0
 rule = "non-target"
 features = None
 preset = "small"
+protocol = None
 device = "auto"
 checkpoint = None
+
+# %%
+check_parameters(
+    dataset=dataset,
+    ratio=ratio,
+    seed=seed,
+    rule=rule,
+    features=features,
+    preset=preset,
+    device=device,
+    checkpoint=checkpoint,
+)
 
 # %% [markdown]
 # ## Training
@@ -47,7 +62,8 @@ checkpoint = None
 # the unlabelled clips. Weights that are already in the store are read, not trained again.
 
 # %%
-experiment = Experiment(dataset, rule, ratio, seed, preset, features=features)
+problem = {"features": features, "protocol_settings": named_settings(protocol)}
+experiment = Experiment(dataset, rule, ratio, seed, preset, **problem)
 training = train(experiment, ResultStore(), device=device)
 training.counts
 
@@ -97,7 +113,7 @@ Markdown(
     f"**The average mAP is {100 * scores.average_mean_ap:.1f}, on {scores.num_videos} test videos "
     f"with {scores.num_instances} instances.** {escaped(data.name)} "
     f"({'simulated' if data.simulated else 'real'} data), {100 * ratio:g} % labelled, rule "
-    f"*{rule}*, seed {seed}."
+    f"*{rule}*, seed {seed}; {describe(data.protocol)}."
 )
 
 # %% [markdown]

@@ -28,6 +28,7 @@ from nontarget.plotting.study import gain_map
 from nontarget.results import ResultStore
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.explained import map_findings, teacher_places
+from nontarget.study.parameters import check_parameters
 from nontarget.study.report import MAP, WHY, current_map
 from nontarget.study.when import place
 
@@ -41,6 +42,9 @@ ratio = 0.1
 folds = 3
 seed = 0
 device = "auto"
+
+# %%
+check_parameters(dataset=dataset, ratio=ratio, folds=folds, seed=seed, device=device)
 
 # %% [markdown]
 # ## The map

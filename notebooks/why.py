@@ -24,13 +24,9 @@ from IPython.display import Markdown
 
 from nontarget.plotting.study import sets_by_temperature
 from nontarget.runtime.downloads import CsvLink
-from nontarget.study.explained import (
-    explained_findings,
-    gradient_table,
-    sets_frames,
-    truth_table,
-)
+from nontarget.study import explained
 from nontarget.study.pages import marked_tabs
+from nontarget.study.parameters import check_parameters
 from nontarget.study.report import WHY
 from nontarget.study.reproduce import DATASETS, main_ratio
 from nontarget.study.tables import current_tables
@@ -42,6 +38,9 @@ from nontarget.study.tables import current_tables
 datasets = list(DATASETS)
 seeds = 3
 
+# %%
+check_parameters(datasets=datasets, seeds=seeds)
+
 # %% [markdown]
 # ## The sets as the teacher becomes less confident
 #
@@ -52,14 +51,14 @@ seeds = 3
 
 # %%
 rows = WHY.read()
-frames, best = sets_frames(rows)
+frames, best = explained.sets_frames(rows)
 nothing = Markdown("*Not computed yet.*")
 
 # %% mystnb={"figure": {"caption": "Where the true class of misclassified snippets lies, against the temperature of the teacher. Data sets whose names end in -sim are simulated.", "name": "why-temperature"}, "image": {"alt": "A panel for each teacher: shares of the wrong snippets whose truth is positive, ambiguous or negative against the temperature, and the share of snippets of which the teacher is sure."}}
 sets_by_temperature(frames, best) if frames else nothing
 
 # %%
-truth_table(rows) if frames else nothing
+explained.truth_table(rows) if frames else nothing
 
 # %% [markdown]
 # ## What each term does to the true class
@@ -68,7 +67,7 @@ truth_table(rows) if frames else nothing
 # *negative* and *ambiguous*: these are errors of the teacher that no term corrects.
 
 # %%
-gradient_table(rows) if len(rows) else nothing
+explained.gradient_table(rows) if len(rows) else nothing
 
 # %%
 CsvLink(rows, "why.csv")
@@ -90,7 +89,7 @@ tabs
 # ## Findings
 
 # %%
-Markdown(explained_findings(rows))
+Markdown(explained.explained_findings(rows))
 
 # %%
 Markdown(tabs.findings)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nontarget.data import benchmarks
+from nontarget import protocols as field
 from nontarget.data.annotations import read_annotations
 from nontarget.metrics import evaluate_detections
 from nontarget.plotting.audit import map_by_protocol
@@ -91,7 +91,7 @@ def test_protocols_leave_their_input_alone():
     list(activitynet_protocols(TRUTH, FOUND))
     protocols.with_out_of_range(TRUTH, {"a": ("Run", 2)})
     protocols.long_instances(TRUTH, 3)
-    benchmarks.counted_once(TRUTH, "Run", "Jump")
+    field.counted_once(TRUTH, "Run", "Jump")
     assert json.dumps(TRUTH) == before
 
 
@@ -99,7 +99,7 @@ def test_instances_that_are_left_out_or_added():
     assert segments(protocols.long_instances(TRUTH, 2))["b"] == [("Run", 0, 2), ("Run", 4, 10)]
     assert segments(protocols.long_instances(TRUTH, 2))["c"] == []
     twice = {"v": entry(("Cliff", 1, 2), ("Dive", 1, 2), ("Dive", 5, 6)), "w": entry(("Dive", 1, 2))}
-    assert segments(benchmarks.counted_once(twice, "Cliff", "Dive")) == {"v": [("Cliff", 1, 2), ("Dive", 5, 6)], "w": [("Dive", 1, 2)]}
+    assert segments(field.counted_once(twice, "Cliff", "Dive")) == {"v": [("Cliff", 1, 2), ("Dive", 5, 6)], "w": [("Dive", 1, 2)]}
     beyond = protocols.with_out_of_range(TRUTH, {"c": ("Run", 2)})
     assert segments(beyond)["c"] == [("Run", 0, 1), ("Run", 11, 12), ("Run", 12, 13)]
     # Two more misses: the right detections are two of six.
@@ -110,10 +110,10 @@ def test_ambiguous_spans():
     truth = {"v": entry(("Run", 0, 4), ambiguous=[[3, 6]])}
     rows = [("v", "Run", 2, 5), ("v", "Run", 5, 8), ("v", "Jump", 2, 5), ("v", "Run", 6, 8), ("w", "Run", 5, 8)]
     found = pd.DataFrame([(*row, 0.5) for row in rows], columns=["video_id", "label", "start_s", "end_s", "score"])
-    kept = benchmarks.outside_ambiguous(found, truth)
+    kept = field.outside_ambiguous(found, truth)
     assert kept.index.tolist() == [0, 3, 4]  # touches its instance; ends meet; another video
     with pytest.raises(ValueError, match="no video has the key 'ambiguous'"):
-        benchmarks.outside_ambiguous(found, TRUTH)
+        field.outside_ambiguous(found, TRUTH)
 
 
 def test_jittered_truth():
@@ -374,7 +374,7 @@ def test_what_is_said_of_thumos14(data_root):
     folder = data_root / "thumos14"
     database = json.loads((folder / "thumos14.json").read_text())["database"]
     numbers = {a["label"]: a["label_id"] for e in database.values() for a in e["annotations"]}
-    assert numbers == benchmarks.THUMOS14_CLASSES
+    assert numbers == field.THUMOS14_CLASSES
     out = defaultdict(list)
     for video, label, start, _, duration in json.loads((folder / "stats.json").read_text())["dropped_invalid"]:
         if database[video]["subset"] == "test":

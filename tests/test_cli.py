@@ -141,17 +141,17 @@ def test_protocols_and_checks(tmp_path, truth, found, run):
         return float(run("evaluate", truth, path, "--no-per-class", *options).split()[-1])
 
     plain = average()
-    assert average("--test-videos", "212") > plain
-    assert average("--ambiguous", "ignored") > plain
-    assert average("--cliff-diving", "once") > plain
-    assert "212" not in run("evaluate", truth, path, "--test-videos", "213")
-    assert "without video_test_0001292" in run("evaluate", truth, path, "--test-videos", "212")
+    assert average("--protocol", "thumos14-212") > plain
+    assert average("--protocol", "thumos14-213+ambiguous-ignored") > plain
+    assert average("--protocol", "thumos14-213+diving-once") > plain
+    assert "1292" not in run("evaluate", truth, path, "--protocol", "thumos14-213")
+    assert "without video_test_0001292" in run("evaluate", truth, path, "--protocol", "thumos14-212")
     assert "check failed: average mAP" in run("evaluate", truth, path, "--at-least", 99, code=1)
     run("evaluate", truth, path, "--at-least", 5)
     assert "FIRST:LAST:STEP" in run("evaluate", truth, path, "--tiou", "half", code=2)
     blocked = tmp_path / "blocked.json"
     blocked.write_text('["video_test_0001292"]')
-    assert average("--blocked", blocked) == average("--test-videos", "212")
+    assert average("--blocked", blocked) == average("--protocol", "thumos14-212")
 
 
 def test_several_subsets_are_not_guessed(tmp_path, truth, run):

@@ -23,6 +23,7 @@ from nontarget.data import (
     available,
     balanced_order,
     dataset_identity,
+    defaults,
     load_dataset,
     make_clips,
     make_labeled_clips,
@@ -34,6 +35,7 @@ from nontarget.data import (
     split_dataset,
     write_feature_folder,
 )
+from nontarget.data.defaults import DatasetDefaults
 from nontarget.data.feature_times import FeatureTimes
 
 # --- feature folders: good ones
@@ -257,7 +259,7 @@ def instance(label="run", start=0.0, end=1.0):
         (lambda c: c.update(protocol={"num_snipets": 4}), None, "unknown setting 'num_snipets'; did you mean 'num_snippets'"),
         (lambda c: c.update(protocol={"num_snippets": 0}), None, "num_snippets must be a whole number of at least 1, got 0"),
         (lambda c: c.update(protocol={"num_snippets": 64}), None, r"stride must be at most num_snippets \(64\)"),
-        (lambda c: c.update(protocol=[4]), None, r"'protocol' must be an object, got \[4\]"),
+        (lambda c: c.update(protocol=[4]), None, r"'protocol' must be a name or an object, got \[4\]"),
         (lambda c: c.update(feature_fps=True), None, "feature_fps must be a positive number"),
         (lambda c: c.update(classes="run"), None, "'classes' must be a list of names, got 'run'"),
         (lambda c: c.update(subsets=["training"]), None, r"subsets must be .*, got \['training'\]"),
@@ -378,12 +380,13 @@ def test_videos_that_nobody_has_labelled(tmp_path):
 
 
 def test_a_folder_s_own_protocol_comes_first(tmp_path, monkeypatch):
-    stated = write_folder(tmp_path / "hapt", lambda c: c.update(protocol={"pool": 3}))
+    monkeypatch.setitem(defaults._REGISTERED, "own", DatasetDefaults(protocol=Protocol(pool=4, num_snippets=64, stride=32)))
+    stated = write_folder(tmp_path / "own", lambda c: c.update(protocol={"pool": 3}))
     monkeypatch.setenv("NONTARGET_DATA", str(tmp_path))
-    assert load_dataset("hapt").protocol.pool == load_dataset(features=stated).protocol.pool == 3
+    assert load_dataset("own").protocol.pool == load_dataset(features=stated).protocol.pool == 3
     write_folder(stated)
-    assert load_dataset("hapt").protocol.pool == load_dataset(features=stated).protocol.pool == 4
-    assert dataset_identity("hapt")[1] == dataset_identity("x", features=stated)[1]
+    assert load_dataset("own").protocol.pool == load_dataset(features=stated).protocol.pool == 4
+    assert dataset_identity("own")[1] == dataset_identity("x", features=stated)[1]
 
 
 def test_all_problems_are_listed(tmp_path):

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from nontarget import diagnose_detections
-from nontarget.data.benchmarks import counted_once
 from nontarget.detection_files import read_detections, read_ground_truth
 from nontarget.diagnose import GROUPS, KINDS, MIN_PRECISION, THUMOS14_BINS, Bins
+from nontarget.protocols import counted_once
 
 TIOUS = (0.3, 0.5)
 

@@ -272,6 +272,27 @@ def is_cut(content, label):
     return any(f" {label} " in f" {line} " for line in content["provenance"]["instances_changed_list"].get("without_features", []))
 
 
+def test_folders_get_the_protocol_that_ids_and_files_call_for(formats, tmp_path):
+    """A protocol that is given is kept, and a test video that it counts is, too, if nothing but ambiguous spans is known of it."""
+    thumos = formats / expected_of(formats, "opentad_thumos")["root"]
+    convert_release(thumos, tmp_path / "thumos")
+    convert_release(thumos, tmp_path / "all", protocol="thumos14-213+ambiguous-ignored")
+    convert_release(formats / expected_of(formats, "bmn_csv100")["root"], tmp_path / "bmn")
+    contents = {p.parent.name: json.loads(p.read_text()) for p in tmp_path.glob("*/annotations.json")}
+    names = {name: content["protocol"]["name"] for name, content in contents.items()}
+    assert names == {"thumos": "thumos14-210", "all": "thumos14-213+ambiguous-ignored", "bmn": "activitynet-100"}
+    assert "video_test_0000293" in contents["all"]["database"].keys() - contents["thumos"]["database"].keys()
+    assert contents["thumos"]["database"]["video_validation_0000051"]["ambiguous"] == [[100.0, 101.0]]
+    report = inspect_release(thumos)
+    assert report.next_lines()[0].endswith("opentad_thumos_folder --protocol thumos14-210")
+    assert "ids and classes are THUMOS14's" in str(report)
+    other = inspect_release(formats / expected_of(formats, "actionformer_ego4d")["root"])
+    assert other.protocol is None
+    assert "none of the field's: every test video and instance counts" in str(other)
+    with pytest.raises(ValueError, match="did you mean 'thumos14-212'"):
+        inspect_release(thumos, protocol="thumos-212")
+
+
 @pytest.mark.parametrize("name", ["actionformer_epic", "wear", "tal_for_har", "dt_order", "cmcs_npz", "video_features_r21d", "epic_csv"])
 def test_samples_that_leave_something_open_are_asked_about(name, formats):
     option = {"dt_order": "fps=", "cmcs_npz": "fps=", "video_features_r21d": "window=", "tal_for_har": "fold="}.get(name, "task=")

@@ -169,6 +169,8 @@ def test_detection_at_another_rate_or_duration(tmp_path):
             detect(model, features, 30.0)
         with pytest.warns(UserWarning, match="feature_fps 6: the detector was trained on 5"):
             detect(model, features, 6.0)
+        with pytest.warns(UserWarning, match=r"1 of 1 videos do not last as long .* a \(200 steps, about 209 are expected\)"):
+            detect(model, features, 5.0, {"a": 41.8})
         for wrong in (4.0, 1200.0):
             with pytest.raises(DataError, match=f"a: 200 feature steps at feature_fps 5 last 40 s, and durations_s says {wrong:g} s"):
                 detect(model, features, 5.0, {"a": wrong})

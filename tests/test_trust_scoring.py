@@ -6,8 +6,11 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from nontarget import evaluate_detections
+from nontarget.cli import main
+from nontarget.detection_files import read_detections, subset_of
 
 VIDEOS = ["abc", "def"]
 
@@ -133,3 +136,62 @@ def test_odd_truth_gets_one_kind_of_error(wrong):
 def test_odd_thresholds(wrong):
     with pytest.raises(ValueError, match="tiou_thresholds"):
         evaluate_detections(truth(), results(), wrong)
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [(lambda v: f"clips/{v}", "a folder before the name"), (lambda v: v.replace("e", "\uff45"), "characters that look alike")],
+)
+def test_further_causes(change, cause):
+    with pytest.warns(UserWarning, match=f"Likely cause: {cause}"):
+        score(truth(), results(videos=[change(v) for v in VIDEOS]))
+
+
+def test_blocked_videos_in_another_spelling():
+    with pytest.warns(UserWarning, match="1 of the 2 blocked_videos are not known, such as 'v_def'.*prefix 'v_'"):
+        score(truth(), results(), blocked_videos=["abc", "v_def"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        score(truth(), results(), blocked_videos=["abc", "of another subset"])
+
+
+@pytest.mark.parametrize("label", ["run ", "RUN", "Ambiguous"])
+def test_doubtful_classes_of_the_truth_are_said(label):
+    with pytest.warns(UserWarning, match="is scored as a class of its own"):
+        score(truth(("Run", label)), results(("Run", label)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        score(truth(("Run", label)), results(("Run", label)), known_labels=["Run", label])
+
+
+GOOD = {"label": "Run", "segment": [0, 5], "score": 0.5}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"score": "0.5"}, {"score": True}, {"score": None}, {"segment": ["0", "5"]}, {"label": None}, {"label": ["Run"]}, {"label": 1.5}],
+)
+def test_files_of_detections_are_read_strictly(tmp_path, wrong):
+    path = tmp_path / "found.json"
+    path.write_text(json.dumps({"results": {"abc": [GOOD | wrong]}}))
+    with pytest.raises(ValueError, match=r"found\.json.*\n  abc: expected 'label', 'segment'"):
+        read_detections(path)
+
+
+@pytest.mark.parametrize("row", ["abc,,0,5,.5", ",Run,0,5,.5", "abc,Run,0,1_0,.5"])
+def test_tables_of_detections_are_read_strictly(tmp_path, row):
+    path = tmp_path / "found.csv"
+    path.write_text(f"video,label,start,end,score\n{row}\n")
+    with pytest.raises(ValueError, match=r"found\.csv.*\n  line 2:"):
+        read_detections(path)
+
+
+def test_the_command_names_a_likely_cause(tmp_path):
+    content = {"database": truth(videos=["v_abc"])["database"] | {"v_def": {"subset": "training", "annotations": []}}}
+    with pytest.raises(ValueError, match="Likely cause: the prefix 'v_'"):
+        subset_of(content, pd.DataFrame({"video_id": ["abc"]}), "truth.json")
+    for name, value in (("truth", truth()), ("found", results()), ("blocked", ["abc", 3])):
+        (tmp_path / f"{name}.json").write_text(json.dumps(value))
+    command = ["evaluate", str(tmp_path / "truth.json"), str(tmp_path / "found.json"), "--blocked", str(tmp_path / "blocked.json")]
+    result = CliRunner().invoke(main, command)
+    assert (result.exit_code, "blocked videos must be a list of ids, got 3" in result.output) == (2, True)

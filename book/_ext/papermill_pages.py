@@ -128,7 +128,8 @@ def provenance_cell(page, notebook, parameters, seconds):
 {command}
 {inner}
 Code {about["commit"]}, {about["date"]}, torch {about["torch"]}, {about["device"].split(",")[0]}, in {seconds:.0f} s. Results that the
-page reads carry their own code version, device and date.
+page reads carry their own code version, device and date. Unless a caption names another protocol, each data set is cut and scored by its
+own, which the page *Data* gives: every test video and every instance counts.
 {inner}`"""
     return {"cell_type": "markdown", "id": "provenance", "metadata": {}, "source": text}
 

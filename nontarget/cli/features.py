@@ -25,6 +25,12 @@ _OPTIONS = [
         "--durations", type=click.Path(exists=True, path_type=Path), help="Table video,duration in seconds, where none are there."
     ),
     click.option("--distinct-classes", help="Names of classes that are meant although they are nearly equal, with commas."),
+    click.option(
+        "--protocol",
+        metavar="NAME",
+        help="How the folder is cut and scored, as published work does: thumos14-212, activitynet-100 and others that inspect lists. "
+        "Default: what ids and files call for.",
+    ),
     click.option("--allow-pickle", is_flag=True, help="Read pickles of numpy arrays and tensors, and nothing else that is in them."),
 ]
 
@@ -94,7 +100,7 @@ def _options_by_their_names_here() -> Iterator[None]:
     """Messages of the library name its arguments, as ``fps=``; here they are options."""
     from nontarget.data import DataError
 
-    names = "annotations|layout|fps|stride|window|offset|fold|task|split|subsets|features|axes|durations|dtype"
+    names = "annotations|layout|fps|stride|window|offset|fold|task|split|subsets|features|axes|durations|dtype|protocol"
     try:
         yield
     except DataError as error:

@@ -1,14 +1,14 @@
 """The command that scores detections."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_PRESETS = {"thumos14": "0.3:0.7:0.1", "activitynet": "0.5:0.95:0.05"}
+    from nontarget.config import Protocol
 
 
 @click.command(short_help="Score detections against ground truth, and diagnose their errors.")
@@ -16,21 +16,17 @@ _PRESETS = {"thumos14": "0.3:0.7:0.1", "activitynet": "0.5:0.95:0.05"}
 @click.argument("detections", type=click.Path(exists=True, path_type=Path))
 @click.option("--subset", help="Score this subset. Default: the one that the videos with detections are in.")
 @click.option(
+    "--protocol",
+    metavar="NAME",
+    help="What counts, as published work has it: thumos14-213, -212, -211 or -210 (test videos), with +diving-once or +ambiguous-ignored "
+    "after it, or activitynet-100. Default: what the feature folder TRUTH says, else every video, instance and detection.",
+)
+@click.option(
     "--tiou",
-    default="thumos14",
-    show_default=True,
-    help="Thresholds: FIRST:LAST:STEP, a list 0.3,0.5,0.7, thumos14 (0.3:0.7:0.1) or activitynet (0.5:0.95:0.05).",
+    help="Thresholds: FIRST:LAST:STEP, or a list 0.3,0.5,0.7. Default: those of the protocol, 0.3:0.7:0.1 without one.",
 )
 @click.option("--blocked", type=click.Path(exists=True, path_type=Path), help="Videos to leave out: one id a line, or a json list.")
 @click.option("--classes", type=click.Path(exists=True, path_type=Path), help="Names of class numbers other than THUMOS14's 101.")
-@click.option("--test-videos", type=click.Choice(["213", "212", "211", "210"]), help="One of the sets of THUMOS14's test videos in use.")
-@click.option("--cliff-diving", type=click.Choice(["both", "once"]), default="both", help="THUMOS14: are cliff dives Diving, too?")
-@click.option(
-    "--ambiguous",
-    type=click.Choice(["background", "ignored"]),
-    default="background",
-    help="THUMOS14: are detections on ambiguous spans false positives, or ignored as by the official scorer?",
-)
 @click.option("--per-class/--no-per-class", default=True, show_default=True, help="AP of every class.")
 @click.option("--diagnose", is_flag=True, help="Errors by kind, and misses by length, coverage and number of instances (DETAD).")
 @click.option(
@@ -42,12 +38,10 @@ def evaluate(
     truth: Path,
     detections: Path,
     subset: str | None,
-    tiou: str,
+    protocol: str | None,
+    tiou: str | None,
     blocked: Path | None,
     classes: Path | None,
-    test_videos: str | None,
-    cliff_diving: str,
-    ambiguous: str,
     per_class: bool,
     diagnose: bool,
     bins: str,
@@ -62,35 +56,32 @@ def evaluate(
     \b
     Examples:
       nontarget evaluate thumos14.json autoloc.json --tiou 0.1:0.7:0.1 --diagnose --bins thumos14
-      nontarget evaluate TH14_annotations/ detections.txt --test-videos 212 --ambiguous ignored
-      nontarget evaluate activity_net.v1-3.min.json results.json --tiou activitynet --subset validation --blocked blocked.json
+      nontarget evaluate TH14_annotations/ detections.txt --protocol thumos14-212+ambiguous-ignored
+      nontarget evaluate activity_net.v1-3.min.json results.json --protocol activitynet-100 --subset validation --blocked blocked.json
       nontarget evaluate my_features detections.csv --at-least 40
     """
-    from nontarget.data.benchmarks import THUMOS14_TEST_VIDEOS, counted_once, outside_ambiguous
     from nontarget.detection_files import read_detections, read_ground_truth, subset_of
     from nontarget.diagnose import ACTIVITYNET_BINS, THUMOS14_BINS, diagnose_detections
     from nontarget.metrics import evaluate_detections
+    from nontarget.protocols import describe, get_protocol
 
-    thresholds = _thresholds(tiou)
     content, found = read_ground_truth(truth), read_detections(detections, classes)
     subset = subset or subset_of(content, found, str(truth))
     left_out = _listed(blocked) if blocked else []
-    database = content["database"]
-    if test_videos:
-        left_out += [v for v in THUMOS14_TEST_VIDEOS[test_videos] if v in database]
-    if cliff_diving == "once":
-        database = counted_once(database)
-    if ambiguous == "ignored":
-        found = outside_ambiguous(found, database)
-    scored: dict[str, Any] = {"database": database}
+    chosen = get_protocol(protocol) if protocol else _stated(truth)
+    thresholds = _thresholds(tiou) if tiou else chosen.tiou_thresholds
+    scored = {"database": content["database"]}
     diagnosis = None
     if diagnose:
-        chosen = {"fifths": None, "thumos14": THUMOS14_BINS, "activitynet": ACTIVITYNET_BINS}[bins]
-        diagnosis = diagnose_detections(scored, found, thresholds, subset, bins=chosen, blocked_videos=left_out)
-    scores = diagnosis.scores if diagnosis else evaluate_detections(scored, found, thresholds, subset, blocked_videos=left_out)
+        groups = {"fifths": None, "thumos14": THUMOS14_BINS, "activitynet": ACTIVITYNET_BINS}[bins]
+        diagnosis = diagnose_detections(scored, found, thresholds, subset, protocol=chosen, bins=groups, blocked_videos=left_out)
+        scores = diagnosis.scores
+    else:
+        scores = evaluate_detections(scored, found, thresholds, subset, protocol=chosen, blocked_videos=left_out)
 
     click.echo(f"{scores.num_detections} detections, {scores.num_instances} instances in {scores.num_videos} videos")
-    click.echo(f"protocol: {_protocol(subset, left_out, cliff_diving, ambiguous)}\n")
+    further = [f"subset {subset}"] * bool(subset) + [f"{len(left_out)} blocked videos"] * bool(left_out)
+    click.echo("; ".join([describe(chosen, cut=False), *further]) + "\n")
     columns = [f"{t:g}" for t in scores.tiou_thresholds]
     table = scores.ap.set_axis(columns, axis=1)
     table.columns.name, table.index.name = "tIoU", None
@@ -107,8 +98,15 @@ def evaluate(
         raise click.exceptions.Exit(1)
 
 
+def _stated(truth: Path) -> "Protocol":
+    """The protocol of a feature folder; of other ground truth, that of which every video and instance counts."""
+    from nontarget.config import Protocol
+    from nontarget.data.folder import folder_settings
+
+    return folder_settings(truth)[0] if (truth / "annotations.json").is_file() else Protocol()
+
+
 def _thresholds(text: str) -> list[float]:
-    text = _PRESETS.get(text, text)
     try:
         if ":" in text:
             first, last, step = (float(x) for x in text.split(":"))
@@ -116,26 +114,19 @@ def _thresholds(text: str) -> list[float]:
             return [round(first + i * step, 6) for i in range(count)]
         return [float(x) for x in text.split(",")]
     except (ValueError, ZeroDivisionError):
-        presets = ", ".join(_PRESETS)
-        raise click.BadParameter(f"expected FIRST:LAST:STEP, a list with commas, or {presets}; got {text!r}", param_hint="--tiou") from None
+        raise click.BadParameter(f"expected FIRST:LAST:STEP or a list with commas, got {text!r}", param_hint="--tiou") from None
 
 
 def _listed(path: Path) -> list[str]:
-    from nontarget.runtime.readers import parse_json, read_text
+    from nontarget.runtime.readers import DataError, parse_json, quoted, read_text
 
     text = read_text(path)
     if not text.lstrip().startswith(("[", "{")):
         return text.split()
     content = parse_json(text, path)
-    return [str(video) for video in content]  # of an object, its keys
-
-
-def _protocol(subset: str | None, left_out: list[str], cliff_diving: str, ambiguous: str) -> str:
-    parts = [f"subset {subset}" if subset else "all videos"]
-    parts += [f"without {len(left_out)} videos" if len(left_out) > 3 else f"without {', '.join(left_out)}"] if left_out else []
-    parts += ["cliff dives count once"] if cliff_diving == "once" else []
-    parts += ["ambiguous spans ignored"] if ambiguous == "ignored" else []
-    return "; ".join(parts)
+    if odd := [video for video in content if not isinstance(video, str)]:
+        raise DataError(f"{path}: blocked videos must be a list of ids, got {quoted(odd[0])} among them")
+    return list(content)  # of an object, its keys
 
 
 def _with_average(table: "pd.DataFrame") -> "pd.DataFrame":

@@ -1,6 +1,6 @@
-"""Class lists of videos as a feature folder states them: what a split may know of videos whose annotations are hidden."""
+"""What a feature folder states of videos beside their annotations: class lists, which splits are drawn from, and ambiguous spans."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +40,20 @@ def stated_class_lists(path: Path, content: Mapping[str, Any], classes: Sequence
                 problems.append(f"{video}: {error}")
     raise_problems(path, problems)
     return found
+
+
+def stated_ambiguous(path: Path, content: Mapping[str, Any], videos: Iterable[str]) -> dict[str, tuple[tuple[float, float], ...]]:
+    """The key ``ambiguous`` of videos of an annotation file, lists of [start_s, end_s]; videos without one are left out.
+
+    Raises:
+        DataError: it is no such list.
+    """
+    problems, found = [], {}
+    for video in videos:
+        spans = content["database"][video].get("ambiguous", [])
+        try:
+            found[video] = tuple((float(start), float(end)) for start, end in spans)
+        except (TypeError, ValueError):
+            problems.append(f"{video}: 'ambiguous' must be a list of [start_s, end_s], got {quoted(spans)}")
+    raise_problems(path, problems)
+    return {video: spans for video, spans in found.items() if spans}

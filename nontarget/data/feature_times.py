@@ -62,9 +62,9 @@ def feature_times(annotations: AnnotationFile) -> dict[str, FeatureTimes]:
         raw: Mapping[str, Any] = annotations.raw["database"][video]
         fps, offset_s, covered_s = (raw.get(key) for key in KEYS)
         for key, value in (("feature_fps", fps), ("feature_duration_s", covered_s)):
-            if value is not None and not (_is_number(value) and value > 0):
+            if value is not None and not (is_finite_number(value) and value > 0):
                 problems.append(f"{video}: {key} must be a positive number, got {quoted(value)}")
-        if offset_s is not None and not _is_number(offset_s):
+        if offset_s is not None and not is_finite_number(offset_s):
             problems.append(f"{video}: feature_offset_s must be a number of seconds, got {quoted(offset_s)}")
         if fps is None and covered_s is None:
             fps = annotations.feature_fps
@@ -102,7 +102,3 @@ def warn_of_rates(path: Path, steps: Mapping[str, int], times: Mapping[str, Feat
 def stated_times(video: Video) -> dict[str, float]:
     """What :func:`feature_times` reads for a video of its own rate or offset."""
     return {"feature_fps": video.fps, "feature_offset_s": float(video.grid.to_seconds(0.5))}
-
-
-def _is_number(value: object) -> bool:
-    return is_finite_number(value) and isinstance(value, (int, float)) and not isinstance(value, bool)

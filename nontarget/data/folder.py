@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nontarget.config import Protocol, from_mapping
+from nontarget.config import Protocol
 from nontarget.data.annotations import UNLABELED, raise_problems, read_annotations
-from nontarget.data.checksums import read_checksums
-from nontarget.data.class_lists import stated_class_lists
+from nontarget.data.checksums import read_checksums, warn_of_unverified
+from nontarget.data.class_lists import stated_ambiguous, stated_class_lists
 from nontarget.data.external import read_external_scores
 from nontarget.data.feature_checks import checked, header_problem
 from nontarget.data.feature_times import FeatureTimes, feature_times, rate_text, warn_of_rates
 from nontarget.data.shards import INDEX, ShardFeatures, Shards
 from nontarget.data.starved import warn_of_starved
 from nontarget.data.videos import RATE_TOLERANCE, Dataset, LabeledVideo, StoredFeatures, Video, mean_of_steps, video_of
+from nontarget.protocols import protocol_of
+from nontarget.runtime.digests import file_digest
 from nontarget.runtime.readers import DataError, check_inside, foreign_errors, open_file, open_npz, quoted, read_json
 
 ANNOTATIONS = "annotations.json"
@@ -54,7 +55,8 @@ def read_feature_folder(
     memory: a video's features are read, and compared with the index, when they are asked for (:mod:`nontarget.data.shards`).
 
     Optional: ``SHA256SUMS``, with which ``annotations.json``, the index or archive, and the external scores are compared; the key
-    ``protocol`` of ``annotations.json``, settings of :class:`nontarget.config.Protocol`; the keys ``subsets`` and ``simulated``;
+    ``protocol`` of ``annotations.json``, a name of :mod:`nontarget.protocols` or settings of :class:`nontarget.config.Protocol`; the
+    keys ``subsets`` and ``simulated``; ``ambiguous`` of a video, spans that such a protocol may leave out of the scores;
     ``provenance``, an object that says where the features come from, among it ``labels_seen``, whether their network was trained with
     labels of this data set; ``video_classes``, ``{video: [class, ...]}``, from which splits are drawn instead of from the classes of a
     video's annotations; ``external_scores.json``, class scores of the test videos from a classifier of whole videos,
@@ -67,10 +69,11 @@ def read_feature_folder(
         name: of the data set. Default: the folder's.
         protocol: default: what the folder says, else ``default``.
         default: the protocol of a folder that states none. Default: that of THUMOS14.
-        protocol_settings: changed fields of the protocol.
+        protocol_settings: ``name``, one of :mod:`nontarget.protocols`, and changed fields of the protocol.
 
     Raises:
         FileNotFoundError: the folder or one of its files is missing.
+        ValueError: an unknown name or setting in ``protocol_settings``.
         DataError: something in it is wrong. The message lists the places.
     """
     folder = Path(folder)
@@ -79,7 +82,7 @@ def read_feature_folder(
     annotations = read_annotations(path, inside=folder)
     times = feature_times(annotations)
     stated, simulated = _settings(path, annotations.raw, default)
-    protocol = replace(protocol or stated, **(protocol_settings or {}))
+    protocol = protocol_of(protocol_settings or {}, protocol or stated, "protocol_settings")
     train, test = annotations.subsets()
     for subset in (train, test):
         if not any(len(entry.annotations.labels) for entry in annotations.videos.values() if entry.subset == subset):
@@ -111,6 +114,7 @@ def read_feature_folder(
         simulated=simulated,
         unlabeled=unlabeled,
         external_scores=external,
+        ambiguous=stated_ambiguous(path, annotations.raw, [v.video.video_id for v in tested]),
         class_lists=stated_class_lists(path, annotations.raw, annotations.classes),
         provenance=stated_provenance(path, annotations.raw),
     )
@@ -136,10 +140,11 @@ def _settings(path: Path, content: Mapping[str, Any], default: Protocol | None =
         raise DataError(f"{path}: 'simulated' must be true or false, got {quoted(simulated)}")
     if stated is None:
         return default or Protocol(), simulated
+    stated = {"name": stated} if isinstance(stated, str) else stated
     if not isinstance(stated, dict):
-        raise DataError(f"{path}: 'protocol' must be an object, got {quoted(stated)}")
+        raise DataError(f"{path}: 'protocol' must be a name or an object, got {quoted(stated)}")
     with foreign_errors(path, "the protocol is not one"):
-        return from_mapping(Protocol, stated, "protocol"), simulated
+        return protocol_of(stated), simulated
 
 
 def stated_provenance(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -237,10 +242,11 @@ def folder_checksum(folder: str | Path) -> str:
         raise FileNotFoundError(f"{folder}: lacks {' and '.join(missing)}; {_HOLDS}")
     if len(features) > 1:
         raise DataError(f"{folder}: has features twice, by {INDEX} and in {ARCHIVE}; remove the file that is not meant")
-    digests = {f: sha256_of(folder / f) for f in (ANNOTATIONS, *features, EXTERNAL) if (folder / f).exists()}
+    digests = {f: _digest(folder / f) for f in (ANNOTATIONS, *features, EXTERNAL) if (folder / f).exists()}
     sums = folder / CHECKSUMS
     if sums.exists():
         stated = read_checksums(sums)
+        warn_of_unverified(sums, stated, digests)
         for file, digest in digests.items():
             if stated.get(file, digest) != digest:
                 raise DataError(
@@ -249,15 +255,14 @@ def folder_checksum(folder: str | Path) -> str:
     return hashlib.sha256("".join(digests.values()).encode()).hexdigest()
 
 
-def sha256_of(path: Path) -> str:
+def _digest(path: Path) -> str:
     """SHA-256 of a file that lies in its folder; computed anew when its size or time changes."""
     check_inside(path, path.parent)
     with open_file(path):
         status = path.stat()
-    return _sha256_of(path, status.st_size, status.st_mtime_ns)
+    return _digest_of(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
-def _sha256_of(path: Path, size: int, modified_ns: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digest_of(path: Path, size: int, modified_ns: int) -> str:
+    return file_digest(path)

@@ -10,6 +10,7 @@ import numpy as np
 from nontarget.data.folder import ARCHIVE, read_feature_folder
 from nontarget.data.shards import INDEX, Shards
 from nontarget.data.videos import LABELS_SEEN, Dataset
+from nontarget.protocols import describe
 
 
 def folder_report(folder: str | Path, verify: bool = False) -> str:
@@ -37,6 +38,7 @@ def folder_report(folder: str | Path, verify: bool = False) -> str:
         f"  contents   {len(videos)} videos ({counts}), {dataset.num_classes} classes, {sum(instances)} instances; {kind} data",
         f"  features   [T, D]: T {min(lengths)} to {max(lengths)}, median {np.median(lengths):g}; D {dataset.feature_dim}",
         f"  time       snippets per second: {shown}{'' if len(rates) <= 4 else ', ...'}",
+        f"  protocol   {describe(dataset.protocol).removeprefix('protocol ')}",
         f"  network    {_network(dataset)}",
         *_changed(dataset.provenance),
         f"  checksum   {dataset.checksum}",

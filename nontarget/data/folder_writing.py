@@ -1,6 +1,5 @@
 """Writing a data set as a feature folder."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from nontarget.data.annotations import UNLABELED
 from nontarget.data.feature_times import stated_times
 from nontarget.data.shard_writing import NewFeatures, check_ids, write_folder
 from nontarget.data.videos import Dataset, Video
+from nontarget.protocols import settings_of
 
 
 def write_feature_folder(folder: str | Path, dataset: Dataset, dtype: DTypeLike = np.float16) -> None:
@@ -51,7 +51,7 @@ def _content(dataset: Dataset, videos: list[Video]) -> dict[str, Any]:
         for member in members:
             database[member.video.video_id]["subset"] = subset
     database |= {v.video_id: {"subset": UNLABELED, "duration": v.duration_s, "annotations": []} for v in dataset.unlabeled}
-    protocol = asdict(dataset.protocol) | {"pool": 1}  # pooled already
+    protocol = settings_of(dataset.protocol) | {"pool": 1}  # pooled already
     content: dict[str, Any] = {"classes": dataset.classes}
     if len({v.grid for v in videos}) == 1 and videos[0].offset_s == 0:
         content["feature_fps"] = videos[0].fps

@@ -1,16 +1,18 @@
 """Data sets by name: simulated twins, folders under ``NONTARGET_DATA``, and any feature folder of the user."""
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from nontarget.config import Protocol, check_choice, from_mapping
-from nontarget.data.defaults import defaults_of
+from nontarget.data.defaults import defaults_of, is_registered, recognised
 from nontarget.data.folder import folder_checksum, folder_settings, is_feature_folder, read_feature_folder
 from nontarget.data.simulate import TWINS, TwinConfig, simulate_twin, twin_checksum
 from nontarget.data.splits import held_out_part
 from nontarget.data.videos import DataError, Dataset
+from nontarget.results import NAMELESS
 
 DATA_VARIABLE = "NONTARGET_DATA"
 
@@ -36,12 +38,13 @@ def load_dataset(
     Args:
         name: a twin (``thumos14-sim``, ``activitynet-sim``) or the name of a feature folder under ``root``.
         preset: of a twin, ``small`` or ``full``; feature folders have no presets.
-        features: a feature folder to read instead of looking up ``name``; the data set is named after it.
+        features: a feature folder to read instead of looking up ``name``; the data set is named after it, or, where its content is that
+            of a known one, has that one's name.
         root: folder that holds feature folders. Default: the environment variable NONTARGET_DATA.
         twin_settings: changed fields of the twin's :class:`nontarget.data.simulate.TwinConfig`.
         held_out: development data: of a folder see :func:`nontarget.data.splits.held_out_part`; of a twin the world of seed
             1000 above its own.
-        protocol_settings: changed fields of the data set's :class:`nontarget.config.Protocol`.
+        protocol_settings: ``name``, one of :mod:`nontarget.protocols`, and changed fields of :class:`nontarget.config.Protocol`.
 
     Raises:
         ValueError: no such data set; the message names the nearest known one and says where was looked.
@@ -54,8 +57,8 @@ def load_dataset(
         twin = simulate_twin(name, _twin_config(name, preset, twin_settings, held_out))
         return twin.with_protocol(**(protocol_settings or {}))
     folder = folder or _folder_of(name, root)
-    default = defaults_of(folder.resolve().name).protocol
-    dataset = read_feature_folder(folder, default=default, protocol_settings=protocol_settings)
+    known = _name_of(folder, folder_checksum(folder))
+    dataset = read_feature_folder(folder, known, default=defaults_of(known).protocol, protocol_settings=protocol_settings)
     return held_out_part(dataset) if held_out else dataset
 
 
@@ -95,8 +98,26 @@ def dataset_identity(
             raise
         return {"name": str(name), "checksum": None, "simulated": False}, protocol
     checksum = folder_checksum(folder)
-    protocol, simulated = folder_settings(folder, defaults_of(folder.resolve().name).protocol)
-    return {"name": folder.resolve().name, "checksum": checksum, "simulated": simulated}, protocol
+    known = _name_of(folder, checksum)
+    protocol, simulated = folder_settings(folder, defaults_of(known).protocol)
+    identity: dict[str, object] = {"name": known, "checksum": checksum, "simulated": simulated}
+    return identity if recognised(checksum) else identity | {NAMELESS: True}, protocol
+
+
+def _name_of(folder: Path, checksum: str) -> str:
+    """The name of the data set in a folder: it is told by its content, and by the folder's name where nothing is known of that."""
+    name = recognised(checksum)
+    if name is None:
+        given, own = folder.absolute().name, folder.resolve().name
+        name = given if is_registered(given) else own
+        if defaults_of(name).checksum is not None:
+            name = f"{name}-{checksum[:8]}"
+            warnings.warn(
+                f"{folder}: has the name of a known data set and another content; it is the data set {name!r}, whose protocol and budget "
+                "are the common defaults",
+                stacklevel=4,
+            )
+    return name
 
 
 def _check_name_is_free(twin: str, root: str | Path | None) -> None:
@@ -129,5 +150,7 @@ def _folder_of(name: str | None, root: str | Path | None) -> Path:
 
 
 def _data_root(root: str | Path | None) -> Path | None:
+    if root is not None and not str(root).strip():
+        raise ValueError(f"root must be the folder of data sets, or None for that of {DATA_VARIABLE}, got {root!r}")
     chosen = root or os.environ.get(DATA_VARIABLE)
     return Path(chosen) if chosen else None

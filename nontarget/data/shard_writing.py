@@ -18,6 +18,7 @@ from nontarget.data.annotations import raise_problems, read_annotations
 from nontarget.data.feature_checks import checked
 from nontarget.data.folder import ANNOTATIONS, ARCHIVE, CHECKSUMS, EXTERNAL
 from nontarget.data.shards import DTYPES, FORMAT, INDEX, SHARD
+from nontarget.runtime.digests import file_digest
 from nontarget.runtime.files import atomic_write
 from nontarget.runtime.progress import progress_bar
 from nontarget.runtime.readers import DataError, check_inside, check_name
@@ -108,7 +109,7 @@ def write_folder(
             _write_json(partial / EXTERNAL, external_scores)
         _read_back(partial, shards, videos, digests, wholes)
         small = [ANNOTATIONS, INDEX, CLASSES, *([EXTERNAL] if external_scores is not None else [])]
-        sums = {name: hashlib.sha256((partial / name).read_bytes()).hexdigest() for name in small} | wholes
+        sums = {name: file_digest(partial / name) for name in small} | wholes
         (partial / CHECKSUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()), encoding="utf-8")
     except BaseException:
         if not resume:
@@ -266,9 +267,9 @@ def _read_back(
     annotations = read_annotations(partial / ANNOTATIONS)
     problems = [f"{v.video_id}: its annotation was lost" for v in videos if v.video_id not in annotations.videos]
     for shard in shards:
+        if file_digest(partial / shard.name) == wholes[shard.name]:
+            continue
         with (partial / shard.name).open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() == wholes[shard.name]:
-                continue
             ends = [*list(shard.starts.values())[1:], shard.size]
             wrong = []
             for (number, start), end in zip(shard.starts.items(), ends, strict=True):

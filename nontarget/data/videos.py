@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nontarget.config import Protocol
+from nontarget.protocols import describe, protocol_of
 from nontarget.runtime.readers import DataError as DataError
 from nontarget.segments import TimeGrid
 
@@ -137,6 +138,8 @@ class Dataset:
     """Further training videos that nobody has labelled; they are in no split of ``train``."""
     external_scores: Mapping[str, NDArray[np.float64]] | None = None
     """Of test videos, by id: a score in [0, 1] for each class from a classifier of whole videos, trained elsewhere. None: not at hand."""
+    ambiguous: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    """By id of a test video: spans (start, end) in seconds that are annotated as ambiguous, which some protocols do not score."""
     class_lists: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """By id: which classes a video shows, as an index into ``classes``. It is the one thing that a split is drawn from (see
     :mod:`nontarget.data.splits`), recorded when the data set is made; a video that is not given gets the classes of its annotations."""
@@ -162,14 +165,15 @@ class Dataset:
         return self.train[0].video.dim
 
     def with_protocol(self, **changes: Any) -> "Dataset":
-        """The same videos under a changed protocol.
+        """The same videos under a changed protocol: ``name``, one of :mod:`nontarget.protocols`, and changed settings.
 
         Raises:
-            ValueError: ``pool`` would change: the features have been pooled already.
+            ValueError: an unknown name or setting; or ``pool`` would change: the features have been pooled already.
         """
-        if changes.get("pool", self.protocol.pool) != self.protocol.pool:
-            raise ValueError(f"pool is {self.protocol.pool} in the features of {self.name} already, and cannot become {changes['pool']!r}")
-        return replace(self, protocol=replace(self.protocol, **changes))
+        protocol = protocol_of(changes, self.protocol, "protocol_settings")
+        if protocol.pool != self.protocol.pool:
+            raise ValueError(f"pool is {self.protocol.pool} in the features of {self.name} already, and cannot become {protocol.pool!r}")
+        return replace(self, protocol=protocol)
 
     def summary(self) -> dict[str, str | int]:
         """Its size in a row of a table."""
@@ -182,6 +186,7 @@ class Dataset:
             "training instances": sum(len(v.annotations.labels) for v in self.train),
             "feature dimension": self.feature_dim,
             **({} if self.labels_seen is None else {"network saw its labels": "yes" if self.labels_seen else "no"}),
+            "protocol": describe(self.protocol).removeprefix("protocol "),
         }
 
     def instances(self, videos: Iterable[LabeledVideo]) -> pd.DataFrame:
@@ -204,6 +209,7 @@ class Dataset:
                         for label, (start, end) in zip(v.annotations.labels, v.annotations.segments_s, strict=True)
                     ],
                 }
+                | ({"ambiguous": spans} if (spans := list(map(list, self.ambiguous.get(v.video.video_id, ())))) else {})
                 for v in videos
             }
         }

@@ -227,11 +227,11 @@ def train(
 
 
 def evaluate(training: Training) -> tuple[DetectionScores, pd.DataFrame]:
-    """Scores and detections of a trained detector on the test videos: all of them, also those without a detection."""
+    """Scores and detections of a trained detector on the test videos that its protocol counts, also those without a detection."""
     dataset, trained = training.dataset, training.trained
     detections = detect_videos(trained, [v.video for v in dataset.test], dataset.external_scores)
-    truth, tious = dataset.ground_truth(dataset.test), trained.protocol.tiou_thresholds
-    return evaluate_detections(truth, detections, tious, known_labels=trained.classes), detections
+    truth = dataset.ground_truth(dataset.test)
+    return evaluate_detections(truth, detections, protocol=trained.protocol, known_labels=trained.classes), detections
 
 
 def truth_in_subspaces(training: Training, detector: Detector | None = None) -> Coverage:

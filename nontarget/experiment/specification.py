@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from nontarget import detectors, rules
@@ -24,6 +24,7 @@ from nontarget.data import Dataset, dataset_identity, defaults_of, load_dataset
 from nontarget.data.clips import CLIPS_VERSION
 from nontarget.inference import INFERENCE_VERSION
 from nontarget.metrics import METRICS_VERSION
+from nontarget.protocols import protocol_of
 from nontarget.rules.base import LearningRule
 from nontarget.training import TRAINING_VERSION, StageName
 
@@ -58,6 +59,7 @@ class Experiment:
     training_settings: Settings = field(default_factory=dict)
     inference_settings: Settings = field(default_factory=dict)
     protocol_settings: Settings = field(default_factory=dict)
+    """Fields of :class:`nontarget.config.Protocol`, or ``{"name": ...}``, a protocol of the field (:mod:`nontarget.protocols`)."""
     twin_settings: Settings = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,7 +82,7 @@ class Experiment:
         rule = self.learning_rule()
         detectors.check_abilities(self.detector, rule.needs, f"learning rule {rule.name!r}")
         dataset, protocol = dataset_identity(self.dataset, self.preset, self.features, self.twin_settings, self.held_out)
-        protocol = from_mapping(Protocol, asdict(protocol) | dict(self.protocol_settings), "protocol_settings")
+        protocol = protocol_of(self.protocol_settings, protocol, "protocol_settings")
         changes = detectors.detector_class(self.detector).training_changes.get(self.preset, {})
         training = training_preset(self.preset, defaults_of(str(dataset["name"])).steps_per_epoch, protocol, changes)
         training = from_mapping(TrainingConfig, asdict(training) | dict(self.training_settings), "training_settings")
@@ -143,6 +145,7 @@ def with_threads(identity: Mapping[str, Any], threads: int) -> dict[str, Any]:
 def stage_identities(identity: Mapping[str, Any], rule: LearningRule) -> dict[StageName, dict[str, Any]]:
     """What the weights after each stage depend on."""
     common = {name: identity[name] for name in ("dataset", "protocol", "label_ratio", "seed", "detector")}
+    common["protocol"] = {field.name: identity["protocol"][field.name] for field in fields(Protocol)}  # what is scored trains nothing
     common["versions"] = {name: identity["versions"][name] for name in ("clips", "detector", "training")}
     if "held_out" in identity["changed"]:  # a folder's checksum is the same, its training videos are not
         common["held_out"] = True

@@ -30,6 +30,12 @@ def digest_of(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def with_digest(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record of JSON values together with the digest of all that it holds.
 

@@ -23,17 +23,23 @@ def _peak_memory_mib() -> int | None:
     return None if resource is None else round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
+def commit_and_date() -> dict[str, str]:
+    """The code version, and today's date in UTC."""
+    return {"commit": code_version(), "date": datetime.now(UTC).strftime("%Y-%m-%d")}
+
+
 def provenance(device: torch.device, threads: int) -> dict[str, Any]:
     """Code version, library versions, device, date and peak memory of this process."""
     gpu = device.type == "cuda"
+    made = commit_and_date()
     return {
-        "commit": code_version(),
+        "commit": made["commit"],
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "threads": threads,
         "device": torch.cuda.get_device_name(device) if gpu else f"{device.type}: {_processor()}, {threads} thread(s)",
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "date": made["date"],
         "peak_memory_mib": _peak_memory_mib(),
         "peak_device_memory_mib": round(torch.cuda.max_memory_allocated(device) / 2**20) if gpu else None,
     }

@@ -62,6 +62,28 @@ def read_table(path: Path, columns: Sequence[str], ranges: Mapping[str, tuple[fl
     return frame.reindex(columns=list(columns))
 
 
+def read_versioned_table(path: Path, columns: Sequence[str], version: str, command: str, source: str, **options: Any) -> pd.DataFrame:
+    """A table that one command writes, each row with the version of the code behind it in the column ``version``.
+
+    Args:
+        path: of the csv file.
+        columns: of the result.
+        version: of this code.
+        command: computes the table; ``source`` says from what.
+        options: of :func:`read_table`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: another version of the code wrote it.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: not here; `{command}` computes it from {source}")
+    rows = read_table(path, columns, **options)
+    if set(rows["version"]) != {version}:
+        raise ValueError(f"{path}: rows of {sorted(set(rows['version']))}, this is {version!r}; `{command}` computes them anew")
+    return rows
+
+
 def write_table(path: Path, frame: pd.DataFrame, **options: Any) -> None:
     """Write a table whole, with digests. Damaged rows of the file that it replaces are kept beside it.
 

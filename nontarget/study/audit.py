@@ -5,11 +5,9 @@ Trivial detectors are scored under several protocols (:mod:`nontarget.study.audi
 """
 
 import argparse
-import hashlib
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -18,16 +16,17 @@ import pandas as pd
 
 from nontarget.config import check_choice
 from nontarget.data.annotations import AnnotationFile, read_annotations
-from nontarget.data.benchmarks import THUMOS14_CLASSES, Truth, counted_once, outside_ambiguous
 from nontarget.data.external import read_external_scores
 from nontarget.data.registry import DATA_VARIABLE
 from nontarget.metrics import METRICS_VERSION, evaluate_detections
+from nontarget.protocols import THUMOS14_CLASSES, Truth, counted_once, outside_ambiguous
 from nontarget.results import default_results_folder
+from nontarget.runtime.digests import file_digest
 from nontarget.runtime.files import check_replaceable
 from nontarget.runtime.locks import locked
-from nontarget.runtime.provenance import code_version
+from nontarget.runtime.provenance import commit_and_date
 from nontarget.runtime.readers import read_json
-from nontarget.runtime.tables import check_signed, read_table, write_table
+from nontarget.runtime.tables import check_signed, read_versioned_table, write_table
 from nontarget.study.audit_protocols import (
     THUMOS14_LEFT_OUT,
     THUMOS14_OUT_OF_RANGE,
@@ -107,9 +106,7 @@ def audit(dataset: str, root: str | Path | None = None, seeds: int = 5) -> pd.Da
         shown = {f"{t:g}": values[t] for t in SHOWN[dataset]} | {"avg": scores.average_mean_ap}
         counts = (scores.num_videos, scores.num_instances, scores.num_detections)
         rows += [(dataset, detector, protocol, setting, t, round(float(ap), 6), *counts, seed) for t, ap in shown.items()]
-    with annotation_path.open("rb") as file:
-        checksum = hashlib.file_digest(file, "sha256").hexdigest()
-    made = {"version": VERSION, "commit": code_version(), "date": datetime.now(UTC).strftime("%Y-%m-%d"), "checksum": checksum}
+    made = {"version": VERSION, **commit_and_date(), "checksum": file_digest(annotation_path)}
     return pd.DataFrame(rows, columns=COLUMNS[: -len(made)]).astype({"seed": "Int64"}).assign(**made)
 
 
@@ -172,9 +169,10 @@ def thumos14_protocols(truth: Truth, found: pd.DataFrame) -> Iterator[AuditProto
     if len(inside) < len(found):
         yield "every published score", "", truth, found
     yield "out-of-range instances too", "", with_out_of_range(truth, THUMOS14_OUT_OF_RANGE), inside
-    for numbers in THUMOS14_LEFT_OUT:
-        kept = {v: e for v, e in truth.items() if int(v.rsplit("_", 1)[1]) not in numbers}
-        yield "without videos", ", ".join(map(str, numbers)), kept, of_videos(found, kept)
+    for left_out in THUMOS14_LEFT_OUT:
+        kept = {v: e for v, e in truth.items() if v not in left_out}
+        numbers = ", ".join(str(int(v.rsplit("_", 1)[1])) for v in left_out)
+        yield "without videos", numbers, kept, of_videos(found, kept)
     annotated = {video: entry for video, entry in truth.items() if entry["annotations"]}
     yield "videos with an instance", "", annotated, of_videos(found, annotated)
     yield "ambiguous spans ignored", "", truth, outside_ambiguous(inside, truth)
@@ -199,14 +197,9 @@ def read_audit(path: str | Path | None = None) -> pd.DataFrame:
         ValueError: another version of the code wrote it.
     """
     path = Path(path) if path is not None else default_results_folder() / "audit.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: not here; `python -m nontarget.audit` computes it from the annotation files")
-    rows = read_table(path, COLUMNS, dtype={"setting": str, "tiou": str, "seed": "Int64"}).fillna({"setting": ""})
-    if set(rows["version"]) != {VERSION}:
-        raise ValueError(
-            f"{path}: rows of {sorted(set(rows['version']))}, this is {VERSION!r}; `python -m nontarget.audit` computes them anew"
-        )
-    return rows
+    dtype = {"setting": str, "tiou": str, "seed": "Int64"}
+    rows = read_versioned_table(path, COLUMNS, VERSION, "python -m nontarget.audit", "the annotation files", dtype=dtype)
+    return rows.fillna({"setting": ""})
 
 
 def sources(rows: pd.DataFrame) -> str:

@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 
 from nontarget.data.annotations import AnnotationFile
-from nontarget.data.benchmarks import Truth
+from nontarget.protocols import OUT_OF_RANGE, QUESTIONED, THUMOS14_TEST_VIDEOS, Truth
 
 THUMOS14_OUT_OF_RANGE = {
-    "video_test_0000270": ("HammerThrow", 22),
+    OUT_OF_RANGE: ("HammerThrow", 22),
     "video_test_0000814": ("ThrowDiscus", 3),
     "video_test_0001081": ("Diving", 1),
 }
 """Test instances of the official text files that begin after their video's end, which readers leave out: (class, how many)."""
-THUMOS14_LEFT_OUT = ((270,), (270, 1496), (270, 1292, 1496))
-"""Lists of test videos, by number, that protocols leave out: out-of-range instances (270), questioned ones (1496), none at all (1292)."""
+THUMOS14_LEFT_OUT = ((OUT_OF_RANGE,), (OUT_OF_RANGE, QUESTIONED), THUMOS14_TEST_VIDEOS["210"])
+"""Lists of test videos that descriptions of experiments leave out."""
 
 
 # --- protocols

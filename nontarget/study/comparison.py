@@ -47,6 +47,8 @@ class Comparison:
     """Systems whose detections were rescored with external video scores."""
     partial: tuple[str, ...] = ()
     """The systems that lack some of the seeds, each with the number that it has."""
+    protocol: str = ""
+    """Which protocol cut and scored them (:func:`nontarget.protocols.describe`)."""
     mark: str = ""
     """A warning where the instrument is not known to tell rules apart (:func:`nontarget.study.pages.marked`), in Markdown."""
 
@@ -126,6 +128,7 @@ class Comparison:
         seeds = f"mean ± standard deviation over {_span(self.seeds)} seeds" if self.num_seeds > 1 else "one seed"
         name = f"Table {self.table[5:]}. " if self.table.startswith("table") else f"{TABLES[self.table].title}. " if self.table else ""
         text = f"{name}mAP (%) on {escaped(self.dataset)} ({kind}), {100 * self.label_ratio:g} % of the videos labelled; {seeds}. "
+        text += f"{self.protocol[:1].upper()}{self.protocol[1:]}. " if self.protocol else ""
         if len(self.differences()):
             text += f"{_GAIN}: average mAP minus that of {escaped(self.reference)}, paired by seed, with its 95 % interval. "
         if self.tious != self._shown_tious:

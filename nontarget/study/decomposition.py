@@ -70,7 +70,7 @@ def decompose(model: Training | TrainedDetector, videos: Sequence[LabeledVideo] 
         database[row.video_id]["annotations"].append({"label": row.label, "segment": [row.start_s, row.end_s]})
 
     def scored(detections: pd.DataFrame) -> pd.Series:
-        scores = evaluate_detections({"database": database}, detections, protocol.tiou_thresholds, known_labels=trained.classes)
+        scores = evaluate_detections({"database": database}, detections, protocol=protocol, known_labels=trained.classes)
         by_tiou = {f"{t:g}": 100 * value for t, value in zip(scores.tiou_thresholds, scores.mean_ap, strict=True)}
         return pd.Series(by_tiou | {"avg": 100 * scores.average_mean_ap})
 

@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from nontarget.config import Protocol, from_mapping
 from nontarget.data import Dataset
 from nontarget.experiment import Experiment
 
@@ -31,5 +30,4 @@ class ExperimentOn(Experiment):
 
     def load(self) -> Dataset:
         assert self.data is not None
-        protocol = from_mapping(Protocol, asdict(self.data.protocol) | dict(self.protocol_settings), "protocol_settings")
-        return self.data.with_protocol(**asdict(protocol))
+        return self.data.with_protocol(**self.protocol_settings)

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Unpack
+from typing import Any, Unpack
 
 from nontarget.experiment import Experiment
+from nontarget.protocols import named_settings
 from nontarget.results import Record, ResultStore, identity_key
 from nontarget.runtime.escaping import escaped
 from nontarget.study.comparison import Comparison, Tabs
@@ -27,6 +28,7 @@ def table_page(
     *,
     preset: str = "small",
     features: str | None = None,
+    protocol: str | None = None,
     systems: Sequence[str] | None = None,
     device: str = "auto",
     source: Source = "auto",
@@ -41,6 +43,7 @@ def table_page(
         seeds: see :func:`nontarget.study.tables.paper_table`, as for all that follows.
         preset: ``small`` or ``full``.
         features: a feature folder to use instead of a data set's name.
+        protocol: one of the field's, by name (:func:`nontarget.protocols.available`); default: the data set's own.
         systems: the rows to take; default: all.
         device: of the runs that are computed.
         source: where results come from. With ``all``, nothing is computed: ``stored`` or ``committed``.
@@ -54,12 +57,18 @@ def table_page(
     if ALL not in (dataset, ratio):
         comparison = paper_table(
             table, dataset, float(ratio), seeds,
-            preset=preset, features=features, systems=systems, source=source, store=store, device=device,
+            preset=preset, features=features, protocol=protocol, systems=systems, source=source, store=store, device=device,
         )  # fmt: skip
-        return marked_tabs(Tabs((comparison,), table), store, preset=preset, features=features)
+        settings = named_settings(protocol)
+        return marked_tabs(Tabs((comparison,), table), store, preset=preset, features=features, protocol_settings=settings)
     if source not in ("stored", "committed"):
         raise ValueError(f"source={source!r} computes runs, for one data set and ratio at a time; with 'all' use 'stored' or 'committed'")
-    for name, value, default in (("features", features, None), ("systems", systems, None), ("device", device, "auto")):
+    for name, value, default in (
+        ("features", features, None),
+        ("protocol", protocol, None),
+        ("systems", systems, None),
+        ("device", device, "auto"),
+    ):
         if value != default:
             raise ValueError(f"{name}={value!r} has no effect where dataset or ratio is 'all'; leave it out, or name one of each")
     datasets = DATASETS if dataset == ALL else (dataset,)
@@ -75,6 +84,7 @@ def ratio_curve(
     *,
     preset: str = "small",
     features: str | None = None,
+    protocol: str | None = None,
     systems: Sequence[str] | None = None,
     source: Source = "auto",
     store: ResultStore | None = None,
@@ -84,10 +94,8 @@ def ratio_curve(
     Nothing is computed: this machine's results are read where ``source`` is ``run`` or ``stored``, else the committed ones.
     """
     looked_up: Source = "stored" if source in ("run", "stored") else "committed"
-    comparisons = [
-        paper_table(table, dataset, ratio, seeds, preset=preset, features=features, systems=systems, source=looked_up, store=store)
-        for ratio in RATIOS
-    ]
+    problem: dict[str, Any] = {"preset": preset, "features": features, "protocol": protocol, "systems": systems}
+    comparisons = [paper_table(table, dataset, ratio, seeds, source=looked_up, store=store, **problem) for ratio in RATIOS]
     return [comparison for comparison in comparisons if not comparison.unavailable]
 
 

@@ -5,28 +5,28 @@ scores and shares of errors alone.
 """
 
 import argparse
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
 from nontarget.config import check_choice
-from nontarget.data.benchmarks import THUMOS14_TEST_VIDEOS, Truth, counted_once, outside_ambiguous
 from nontarget.data.registry import DATA_VARIABLE
 from nontarget.detection_files import read_detections, read_ground_truth
 from nontarget.diagnose import KINDS, THUMOS14_BINS, diagnose_detections
 from nontarget.metrics import METRICS_VERSION, evaluate_detections
+from nontarget.protocols import THUMOS14_TEST_VIDEOS, Truth, counted_once, outside_ambiguous
 from nontarget.results import default_results_folder
+from nontarget.runtime.digests import file_digest
 from nontarget.runtime.escaping import escaped
 from nontarget.runtime.files import check_replaceable
 from nontarget.runtime.locks import locked
-from nontarget.runtime.provenance import code_version
-from nontarget.runtime.tables import check_signed, read_table, write_table
+from nontarget.runtime.provenance import commit_and_date
+from nontarget.runtime.tables import check_signed, read_versioned_table, write_table
+from nontarget.study.audit_protocols import of_videos
 from nontarget.study.texttable import TextTable
 
 RELEASED_VERSION = 1
@@ -83,7 +83,7 @@ def released_rows(root: str | Path | None = None) -> pd.DataFrame:
 
     Returns:
         Rows with ``COLUMNS``: ``value`` and ``published`` in [0, 1]; ``part``, ``name``, ``group`` and ``tiou`` as in
-        :meth:`nontarget.diagnose.DetectionDiagnosis.rows`, and the part ``AP`` with a class as its name; ``truth`` and ``detections``
+        :meth:`nontarget.DetectionDiagnosis.rows`, and the part ``AP`` with a class as its name; ``truth`` and ``detections``
         begin the SHA-256 of the two files.
 
     Raises:
@@ -105,8 +105,8 @@ def released_rows(root: str | Path | None = None) -> pd.DataFrame:
         stated = {f"{t:g}": v / 100 for t, v in zip(known["tiou"], known["map_percent"], strict=True)}
         plain = (rows["protocol"] == ALL) & (rows["part"] == "score") & (rows["name"] == "mAP")
         rows["published"] = rows["tiou"].map(stated).where(plain)
-        parts.append(rows.assign(detector=name, detections=_sha256(path)))
-    made = {"version": VERSION, "commit": code_version(), "date": datetime.now(UTC).strftime("%Y-%m-%d"), "truth": _sha256(truth_path)}
+        parts.append(rows.assign(detector=name, detections=file_digest(path)[:16]))
+    made = {"version": VERSION, **commit_and_date(), "truth": file_digest(truth_path)[:16]}
     return pd.concat(parts, ignore_index=True).assign(**made)[COLUMNS].round({"value": 6, "published": 6})
 
 
@@ -114,7 +114,7 @@ def protocols(truth: Truth, found: pd.DataFrame) -> Iterator[tuple[str, Truth, p
     """What published protocols score: name, ground truth, detections."""
     for videos, left_out in THUMOS14_TEST_VIDEOS.items():
         kept = {v: e for v, e in truth.items() if v not in left_out}
-        yield f"{videos} videos", kept, found[found["video_id"].isin(list(kept))]
+        yield f"{videos} videos", kept, of_videos(found, kept)
     yield "ambiguous spans ignored", truth, outside_ambiguous(found, truth)
     yield "cliff dives count once", counted_once(truth), found
 
@@ -148,15 +148,9 @@ def read_released(path: str | Path | None = None) -> pd.DataFrame:
         ValueError: another version of the code wrote it.
     """
     path = Path(path) if path is not None else default_results_folder() / "detections.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: not here; `python -m nontarget.study.released` computes it from released detections")
     text = dict.fromkeys(("name", "group", "tiou"), str)
-    rows = read_table(path, COLUMNS, dtype=text).fillna({"group": "", "tiou": ""})
-    if set(rows["version"]) != {VERSION}:
-        raise ValueError(
-            f"{path}: rows of {sorted(set(rows['version']))}, this is {VERSION!r}; `python -m nontarget.study.released` computes them anew"
-        )
-    return rows
+    rows = read_versioned_table(path, COLUMNS, VERSION, "python -m nontarget.study.released", "released detections", dtype=text)
+    return rows.fillna({"group": "", "tiou": ""})
 
 
 def sources(rows: pd.DataFrame) -> str:
@@ -233,11 +227,6 @@ def findings(rows: pd.DataFrame) -> str:
         gains = rows[(rows["detector"] == name) & (rows["part"] == "gain")].set_index("name")["value"].mul(100)
         text += f"Of its errors, those of the kind *{gains.idxmax()}* cost most, {gains.max():.1f} points of average-mAP_N. "
     return text.strip()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -269,8 +269,10 @@ def chosen_systems(systems: str | Sequence[str], table: str = "table1") -> tuple
         if systems == "all":
             return None
         names = [systems] if systems in rows else [name.strip() for name in systems.split(",")]
-    else:
+    elif isinstance(systems, (list, tuple)) and systems:
         names = list(systems)
+    else:
+        raise ValueError(f"systems must be 'main', 'all' or names of rows, got {systems!r}")
     names = [PAPER_NAMES.get(name, name) if isinstance(name, str) else name for name in names]
     for name in names:
         check_choice("system", name, ("main", "all", *rows))

@@ -12,6 +12,7 @@ import pandas as pd
 from nontarget.config import check_choice
 from nontarget.experiment import Experiment
 from nontarget.parallel import run_all
+from nontarget.protocols import describe, named_settings
 from nontarget.results import Found, Record, ResultStore, identity_key
 from nontarget.study.comparison import Comparison, Tabs
 from nontarget.study.systems import MAIN_SYSTEMS, TABLES, seeds_of
@@ -45,6 +46,7 @@ def paper_table(
     *,
     preset: str = "small",
     features: str | None = None,
+    protocol: str | None = None,
     systems: Sequence[str] | None = None,
     source: Source = "run",
     store: ResultStore | None = None,
@@ -59,6 +61,7 @@ def paper_table(
         seeds: how many, or which; see :func:`nontarget.study.systems.seeds_of`.
         preset: ``small`` or ``full``.
         features: a feature folder to use instead of a data set's name.
+        protocol: one of the field's, by name (:func:`nontarget.protocols.available`); default: the data set's own.
         systems: the rows to take, which may be any learning rule; default: all rows of the table.
         source: where results come from, see :data:`Source`.
         store: default: the store in the default folder.
@@ -68,7 +71,9 @@ def paper_table(
         ValueError: an unknown name or setting, or an option that cannot matter since nothing is computed with this ``source``.
     """
     check_choice("table", name, TABLES)
-    plain = Experiment(dataset=dataset, label_ratio=label_ratio, preset=preset, features=features)
+    plain = Experiment(
+        dataset=dataset, label_ratio=label_ratio, preset=preset, features=features, protocol_settings=named_settings(protocol)
+    )
     chosen = TABLES[name].experiments(plain, systems)
     return compare(chosen, seeds, source=source, store=store, table=name, reference=TABLES[name].reference, **options)
 
@@ -80,6 +85,7 @@ def table1(
     *,
     preset: str = "small",
     features: str | None = None,
+    protocol: str | None = None,
     systems: Sequence[str] | None = MAIN_SYSTEMS,
     source: Source = "run",
     store: ResultStore | None = None,
@@ -88,7 +94,7 @@ def table1(
     """Table 1 of the paper with its main systems; arguments as for :func:`paper_table`."""
     return paper_table(
         "table1", dataset, label_ratio, seeds,
-        preset=preset, features=features, systems=systems, source=source, store=store, **options,
+        preset=preset, features=features, protocol=protocol, systems=systems, source=source, store=store, **options,
     )  # fmt: skip
 
 
@@ -173,6 +179,7 @@ def compare(
         reference=reference,
         helped=tuple(name for name, e in systems.items() if e.inference_settings.get("external_scores")),
         partial=tuple(partial),
+        protocol=describe(identity["protocol"]),
     )
 
 

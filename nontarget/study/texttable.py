@@ -17,7 +17,7 @@ BETTER, WORSE, UNSHOWN, SINGLE = VERDICTS = ("better", "worse", "no difference t
 class TextTable:
     """Cells of text and numbers: on a page of the book a numbered table, in a notebook a plain one.
 
-    Text is Markdown, of which emphasis and code count (:func:`nontarget.runtime.escaping.inline_markdown`).
+    Text is Markdown, of which emphasis and code count (``nontarget.runtime.escaping.inline_markdown``).
     """
 
     cells: pd.DataFrame

@@ -5,13 +5,14 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from nontarget.class_names import AMBIGUOUS, doubtful_names
+from nontarget.class_names import AMBIGUOUS, doubtful_names, is_ambiguous
 from nontarget.data import DataError
 from nontarget.data.annotations import UNLABELED, raise_problems
 from nontarget.data.releases.inspection import PathLike, ReleaseReport, inspect_release
 from nontarget.data.releases.records import Release, ReleaseVideo
 from nontarget.data.releases.segments import Screened, only_ambiguous, screen
 from nontarget.data.shard_writing import NewFeatures, write_folder
+from nontarget.protocols import get_protocol
 
 LISTED = 200
 """Instances that the record of a folder lists one by one, of each reason; the counts are of all."""
@@ -53,7 +54,7 @@ def convert_release(
     """
     report = inspect_release(path, annotations, layout=layout, **options)
     release = report.release
-    chosen = _chosen(release)
+    chosen = _chosen(release, report.options.protocol)
     distinct = report.options.distinct_classes
     raise_problems(release.root, doubtful_names(release.classes, distinct), "correct the labels, or give distinct_classes=")
     screened = {name: screen(video) for name, video in chosen.items()}
@@ -63,6 +64,7 @@ def convert_release(
     content: dict[str, Any] = {"classes": list(release.classes)} | _common_rate(database.values())
     if len(set(subsets.values())) == 2:
         content["subsets"] = subsets
+    content |= {"protocol": {"name": report.protocol}} if report.protocol else {}
     content |= {"distinct_classes": list(distinct)} if distinct else {}
     content |= {"provenance": _provenance(report, screened, dtype), "database": database}
     features = [_features(release, name, video, screened[name]) for name, video in chosen.items()]
@@ -70,8 +72,11 @@ def convert_release(
     return report
 
 
-def _chosen(release: Release) -> dict[str, ReleaseVideo]:
-    """Videos with features and a role; where nothing says any, all of them, unlabelled."""
+def _chosen(release: Release, protocol: str | None) -> dict[str, ReleaseVideo]:
+    """Videos with features and a role; where nothing says any, all of them, unlabelled.
+
+    Videos with nothing but the class that is none are left out, except test videos that the protocol that was asked for counts.
+    """
     usable = {name: v for name, v in release.videos.items() if v.source}
     if not usable:
         raise DataError(
@@ -84,7 +89,9 @@ def _chosen(release: Release) -> dict[str, ReleaseVideo]:
     )
     if not any(v.role for v in usable.values()):
         return usable
-    return {name: v for name, v in usable.items() if v.role and not only_ambiguous(v.instances)}
+    left_out = get_protocol(protocol).left_out if protocol else tuple(usable)
+    kept = {name for name, v in usable.items() if not only_ambiguous(v.instances) or (v.role == "test" and name not in left_out)}
+    return {name: v for name, v in usable.items() if v.role and name in kept}
 
 
 def _entry(video: ReleaseVideo, screened: Screened, subset: str) -> dict[str, Any]:
@@ -93,6 +100,8 @@ def _entry(video: ReleaseVideo, screened: Screened, subset: str) -> dict[str, An
     kept = [] if subset == UNLABELED else screened.instances
     entry: dict[str, Any] = {"subset": subset, "duration": screened.duration_s}
     entry["annotations"] = [{"label": i.label, "segment": [i.start_s, i.end_s]} for i in kept]
+    ambiguous = [[i.start_s, i.end_s] for i in video.instances if is_ambiguous(i.label)]
+    entry |= {"ambiguous": ambiguous} if ambiguous else {}
     entry |= {"feature_fps": float(video.time.feature_fps), "feature_offset_s": float(video.time.feature_offset_s)}
     return entry | ({} if video.covered_s is None else {"feature_duration_s": video.covered_s})
 
@@ -129,7 +138,7 @@ def _provenance(report: ReleaseReport, screened: Mapping[str, Screened], dtype: 
         "recognised": release.reason,
         "folder": release.root.resolve().name,
         "annotations": [p.name for p in release.annotations],
-        "options": {k: v for k, v in report.options.given().items() if k not in ("annotations", "durations")},
+        "options": {k: v for k, v in report.options.given().items() if k not in ("annotations", "durations", "protocol")},
         "network": release.seen.network,
         "labels_seen": release.seen.labels,
         "labels_seen_note": release.seen.note,

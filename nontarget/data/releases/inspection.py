@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nontarget.config import Protocol
 from nontarget.data import DataError
 from nontarget.data.annotations import raise_problems
 from nontarget.data.folder import is_feature_folder
 from nontarget.data.releases.assemble import match_ids
+from nontarget.data.releases.benchmark import suggested_protocol
 from nontarget.data.releases.files import Files, listed
 from nontarget.data.releases.layouts.common import float64_note
 from nontarget.data.releases.layouts.plain import durations_beside
@@ -20,6 +22,7 @@ from nontarget.data.releases.registry import recognise
 from nontarget.data.releases.report import report_lines
 from nontarget.data.releases.roles import apply_split, assign_roles
 from nontarget.data.releases.texts import read_durations
+from nontarget.protocols import available, describe, get_protocol
 
 PathLike = str | Path
 
@@ -54,20 +57,42 @@ class ReleaseReport:
         """Videos by subset."""
         return dict(Counter(str(v.subset) for v in self.release.videos.values()))
 
+    @property
+    def protocol(self) -> str | None:
+        """Name of the protocol that a conversion writes into its folder: the one given, else the one that the release calls for."""
+        return self.options.protocol or (self._suggested or (None,))[0]
+
+    @property
+    def _suggested(self) -> tuple[str, str] | None:
+        return suggested_protocol(self.release)
+
+    @property
+    def protocol_text(self) -> str:
+        """Which protocol it is, and why."""
+        if self.options.protocol:
+            return f"{describe(get_protocol(self.options.protocol)).removeprefix('protocol ')}; as you said"
+        if self._suggested:
+            name, reason = self._suggested
+            about = describe(get_protocol(name)).removeprefix("protocol ")
+            return f"{about}\n    {reason}; --protocol takes another one: {', '.join(available())}"
+        about = describe(Protocol()).removeprefix("protocol of the data set: ")
+        return f"none of the field's: {about}; --protocol, or the key 'protocol' of annotations.json, changes that"
+
     def next_lines(self) -> tuple[str, str]:
         """What to type next: the conversion, and Table 1 on the result."""
         out = f"{self.release.root.resolve().name}_folder"
         words = ["nontarget", "convert", str(self.release.root), out]
-        for name, value in self.options.given().items():
+        given = self.options.given() | ({"protocol": self.protocol} if self.protocol else {})
+        for name, value in given.items():
             text = ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
             text = ",".join(value) if isinstance(value, tuple) else text
             words += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", text]
-        return shlex.join(words), shlex.join(
-            ["papermill", "notebooks/table1.ipynb", "out.ipynb", "-p", "features", out, "-p", "ratio", "0.1"]
-        )
+        # With a published split all labelled videos keep their labels: the share was chosen with the split.
+        ratio = "0.1" if self.options.split is None else "1.0"
+        return shlex.join(words), f"papermill notebooks/table1.ipynb out.ipynb -p features {shlex.quote(out)} -p ratio {ratio}"
 
     def __str__(self) -> str:
-        return "\n".join(report_lines(self.release, self.next_lines(), self.options.distinct_classes))
+        return "\n".join(report_lines(self.release, self.protocol_text, self.next_lines(), self.options.distinct_classes))
 
 
 def inspect_release(
@@ -87,6 +112,7 @@ def inspect_release(
     durations: Mapping[str, float] | PathLike | None = None,
     allow_pickle: bool = False,
     distinct_classes: Sequence[str] | str = (),
+    protocol: str | None = None,
     layout: str | None = None,
 ) -> ReleaseReport:
     """Say what a feature release on disk is and holds. Only headers of arrays are read, except of pickles, which have none.
@@ -109,14 +135,17 @@ def inspect_release(
         allow_pickle: read pickles, through an unpickler that admits numpy arrays and torch tensors and nothing else.
         distinct_classes: names of classes that are meant although they differ from another in capitals, blanks or hyphens alone; a
             list, or one text with commas.
+        protocol: which of the field's the folder is cut and scored by (:mod:`nontarget.protocols`); default: the one that the ids and
+            files call for, if they tell.
         layout: name of the layout, instead of recognising it.
 
     Raises:
         FileNotFoundError: a path does not exist.
-        ValueError: there is no layout of that name.
+        ValueError: there is no layout or protocol of that name.
         DataError: the layout is not known; times, axis order, fold or task are unclear, and the message names the option to give; or
             places in the files are wrong, which are listed.
     """
+    protocol = get_protocol(protocol).name if protocol is not None else None
     options = Options(
         Path(annotations) if annotations is not None else None,
         fps,
@@ -132,6 +161,7 @@ def inspect_release(
         durations,
         allow_pickle,
         tuple(distinct_classes.split(",") if isinstance(distinct_classes, str) else distinct_classes),
+        protocol,
     )
     return ReleaseReport(read_release(Path(path), options, layout), options)
 

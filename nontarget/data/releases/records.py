@@ -197,6 +197,7 @@ class Options:
     """Lets numpy and torch pickles be read, through an unpickler that admits nothing else."""
     distinct_classes: tuple[str, ...] = ()
     """Names of classes that are meant although they are nearly equal."""
+    protocol: str | None = None
 
     def given(self) -> dict[str, object]:
         """Those that were given, as they are written into a command or a record."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nontarget.class_names import AMBIGUOUS, doubtful_names
+from nontarget.class_names import AMBIGUOUS, doubtful_names, is_ambiguous
 from nontarget.data.releases.files import listed
 from nontarget.data.releases.records import ANNOTATIONS_ALONE, Release, ReleaseVideo
 from nontarget.data.releases.segments import DROPPED, counted, flags_of, only_ambiguous, screen, shared_segments
@@ -16,8 +16,8 @@ LENGTH_OFF = 0.05
 """Share by which T may differ from duration x fps / stride before it is said."""
 
 
-def report_lines(release: Release, next_lines: tuple[str, str], distinct: Sequence[str] = ()) -> list[str]:
-    """The report, a line each."""
+def report_lines(release: Release, protocol: str, next_lines: tuple[str, str], distinct: Sequence[str] = ()) -> list[str]:
+    """The report, a line each; ``protocol`` says which one it calls for."""
     lines = [f"{release.root}", f"  layout     {release.layout}: {release.reason}"]
     lines += [f"  network    has it seen labels of this data set? {release.seen}"]
     lines += _contents(release) + _arrays(release) + _time(release) + _missing(release) + _segments(release)
@@ -26,6 +26,7 @@ def report_lines(release: Release, next_lines: tuple[str, str], distinct: Sequen
     if any(v.source for v in release.videos.values()):
         problem = cannot_convert(release, distinct)
         lines += [f"  conversion {problem}"] if problem else []
+        lines += [f"  protocol   {protocol}"]
         lines += ["  next", *(f"    {line}" for line in (next_lines[:1] if problem else next_lines))]
     else:
         lines += ["  next       give these annotations to the features: nontarget convert FEATURES OUT --annotations " + str(release.root)]
@@ -37,20 +38,23 @@ def cannot_convert(release: Release, distinct: Sequence[str] = ()) -> str | None
     usable = [v for v in release.videos.values() if v.source]
     if not any(v.role for v in usable):
         return (
-            "all videos would be unlabeled: nothing says which are trained and tested on; give annotations= with subsets, or "
-            "subsets=FILE.csv (video,subset)"
+            "all videos would be unlabeled: nothing says which are trained and tested on; give --annotations with subsets, or "
+            "--subsets FILE.csv (video,subset)"
         )
     if doubtful := doubtful_names(release.classes, distinct):
-        return f"{'; '.join(doubtful[:3])}{'; ...' if len(doubtful) > 3 else ''}; correct the labels, or give distinct_classes="
+        return f"{'; '.join(doubtful[:3])}{'; ...' if len(doubtful) > 3 else ''}; correct the labels, or give --distinct-classes"
     lacking = [role for role in ("train", "test") if not any(v.role == role and v.instances for v in usable)]
-    return f"no video with features and instances has the role {' or '.join(lacking)}; give subsets=" if lacking else None
+    option = "--subsets" if any(v.instances for v in usable) else "--annotations"
+    return f"no video with features and instances has the role {' or '.join(lacking)}; give {option}" if lacking else None
 
 
 def _contents(release: Release) -> list[str]:
     videos = release.videos.values()
     with_features, instances = Counter(str(v.subset) for v in videos if v.source), Counter[str]()
+    classes: dict[str, set[str]] = {}
     for video in videos:
         instances[str(video.subset)] += len(video.instances)
+        classes.setdefault(str(video.subset), set()).update(i.label for i in video.instances if not is_ambiguous(i.label))
     roles = {name: role for role, name in release.splits.items()}
     lines = [
         f"  contents   {len(release.videos)} videos, {len(release.classes)} classes, {sum(instances.values())} instances",
@@ -58,7 +62,8 @@ def _contents(release: Release) -> list[str]:
     for subset, count in Counter(str(v.subset) for v in videos).items():
         name = "no subset stated" if subset == "None" else f"subset {subset!r}"
         role = f", used as {roles[subset]}" if subset in roles else ""
-        lines.append(f"    {name}: {count} videos, {with_features[subset]} with features, {instances[subset]} instances{role}")
+        annotated = f"{instances[subset]} instances of {len(classes[subset])} classes"
+        lines.append(f"    {name}: {count} videos, {with_features[subset]} with features, {annotated}{role}")
     return lines
 
 
