@@ -158,12 +158,8 @@ class Comparison:
     def _notes(self) -> list[str]:
         """What stands below the table (Markdown): warnings, what was scored, and what has not been computed."""
         fewer = [f"**Not all seeds are computed yet: {escaped('; '.join(self.partial))}.**"] if self.partial else []
-        return [
-            *filter(None, [self.mark, seen_note(self.records)]),
-            self.scored,
-            *(f"**{escaped(text)}**" for text in self.unavailable),
-            *fewer,
-        ]
+        notes = [self.mark, seen_note(self.records), self.scored, *(f"**{escaped(text)}**" for text in self.unavailable), *fewer]
+        return list(filter(None, notes))
 
     @property
     def _external(self) -> str:
