@@ -15,7 +15,7 @@ from nontarget.rules.base import LearningRule
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What training sees: clips of the labelled videos, and of the unlabelled ones, which have no labels to see."""
+    """Training clips of the labelled and of the unlabelled videos; the latter carry no labels."""
 
     labeled: LabeledClips
     unlabeled: Clips | None
@@ -42,7 +42,7 @@ class Batch:
     unlabeled: Clips | None = None
     """With their labels for an oracle; None: the rule does not use unlabelled clips."""
     indices: Int[Tensor, " clips"] | None = None
-    """Which of all unlabelled clips those of the batch are."""
+    """Indices of the batch's clips among all unlabelled clips."""
 
 
 def training_batches(data: TrainingData, rule: LearningRule, steps: int, batch_size: int, device: torch.device) -> Iterator[Batch]:

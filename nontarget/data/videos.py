@@ -21,7 +21,7 @@ LABELS_SEEN = {
 }
 """What :attr:`Dataset.labels_seen` means, in words."""
 RATE_TOLERANCE = 0.02
-"""Share by which a feature rate, or the length of a video's features, may be off without a word."""
+"""Relative deviation of a feature rate, or of the length of a video's features, up to which there is no warning."""
 LENGTH_TOLERANCE = 0.1
 """Share by which the length of a video's features may differ from its duration at all."""
 

@@ -45,12 +45,12 @@ KEPT = "finished epochs are kept in {}; the same call or command goes on after t
 
 @dataclass(frozen=True)
 class Training:
-    """What :func:`train` did."""
+    """Result of :func:`train`: the trained detector, its data set and rule, and a record of each stage."""
 
     trained: TrainedDetector
     dataset: Dataset
     rule: LearningRule
-    """Its teacher's temperature is a number, also where it was to be calibrated."""
+    """The learning rule; a temperature that was to be calibrated is replaced by its estimate."""
     stages: dict[StageName, Stage]
     counts: dict[str, int]
     """Labelled and unlabelled training videos."""
