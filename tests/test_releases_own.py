@@ -431,13 +431,13 @@ def test_a_disk_that_loses_a_bit_is_noticed(tmp_path, monkeypatch):
     root = own_data(tmp_path / "release")
     read_back = shard_writing._read_back
 
-    def after_a_fault(partial, shards, videos, *rest):
-        with (partial / shards[0].name).open("r+b") as file:
-            file.seek(shards[0].starts[1] + 7)
+    def after_a_fault(path, shard, videos, digests):
+        with path.open("r+b") as file:
+            file.seek(shard.starts[1] + 7)
             byte = file.read(1)[0]
             file.seek(-1, 1)
             file.write(bytes([byte ^ 4]))
-        read_back(partial, shards, videos, *rest)
+        return read_back(path, shard, videos, digests)
 
     monkeypatch.setattr(shard_writing, "_read_back", after_a_fault)
     with pytest.raises(DataError, match=r"1 problem\(s\):\s+b: its features read back differ from those that were written"):
