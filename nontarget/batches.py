@@ -24,8 +24,7 @@ class TrainingData:
 
     def on_device_if_it_fits(self, device: torch.device) -> Self:
         """The clips in the device's memory, if they take less than half of what is free there; else batches are moved one by one."""
-        parts = [clips for clips in (self.labeled, self.unlabeled, self.truth) if clips is not None]
-        size = sum(clips.features.numel() * clips.features.element_size() for clips in parts)
+        size = sum(clips.num_bytes for clips in (self.labeled, self.unlabeled, self.truth) if clips is not None)
         if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] / 2:
             return self
         return type(self)(

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from nontarget.config import Protocol, check_choice, from_mapping
 from nontarget.data.defaults import defaults_of, is_registered, recognised
-from nontarget.data.folder import FILES, folder_checksum, folder_settings, read_feature_folder
+from nontarget.data.folder import folder_checksum, folder_settings, is_feature_folder, read_feature_folder
 from nontarget.data.simulate import TWINS, TwinConfig, simulate_twin, twin_checksum
 from nontarget.data.splits import held_out_part
 from nontarget.data.videos import DataError, Dataset
-from nontarget.protocols import protocol_of
 from nontarget.results import NAMELESS
 
 DATA_VARIABLE = "NONTARGET_DATA"
@@ -21,7 +20,7 @@ DATA_VARIABLE = "NONTARGET_DATA"
 def available(root: str | Path | None = None) -> tuple[str, ...]:
     """Names that :func:`load_dataset` accepts here: the twins, and the feature folders under ``root`` (default: NONTARGET_DATA)."""
     folder = _data_root(root)
-    folders = sorted(p.name for p in folder.iterdir() if _is_feature_folder(p)) if folder and folder.is_dir() else []
+    folders = sorted(p.name for p in folder.iterdir() if is_feature_folder(p)) if folder and folder.is_dir() else []
     return tuple(dict.fromkeys((*TWINS, *folders)))
 
 
@@ -60,8 +59,7 @@ def load_dataset(
     folder = folder or _folder_of(name, root)
     _refuse_twin_settings(folder, twin_settings)
     known = _name_of(folder, folder_checksum(folder))
-    protocol = protocol_of(protocol_settings or {}, folder_settings(folder, defaults_of(known).protocol)[0], "protocol_settings")
-    dataset = read_feature_folder(folder, known, protocol=protocol)
+    dataset = read_feature_folder(folder, known, default=defaults_of(known).protocol, protocol_settings=protocol_settings)
     return held_out_part(dataset) if held_out else dataset
 
 
@@ -129,14 +127,10 @@ def _name_of(folder: Path, checksum: str) -> str:
     return name
 
 
-def _is_feature_folder(path: Path) -> bool:
-    return all((path / file).is_file() for file in FILES)
-
-
 def _check_name_is_free(twin: str, root: str | Path | None) -> None:
     """Refuse a feature folder that a twin would shadow."""
     folder = _data_root(root)
-    if folder and _is_feature_folder(folder / twin):
+    if folder and is_feature_folder(folder / twin):
         raise DataError(f"{folder / twin}: a feature folder must not have the name of a twin ({', '.join(TWINS)}); rename it")
 
 
