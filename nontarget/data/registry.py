@@ -47,7 +47,7 @@ def load_dataset(
         protocol_settings: ``name``, one of :mod:`nontarget.protocols`, and changed fields of :class:`nontarget.config.Protocol`.
 
     Raises:
-        ValueError: no such data set; the message names the nearest known one and says where was looked.
+        ValueError: no such data set; the message names the nearest known one and says where was looked. Or ``twin_settings`` for a folder.
         FileNotFoundError: see :func:`read_feature_folder`.
         DataError: see there; also a feature folder under ``root`` that has the name of a twin.
     """
@@ -57,6 +57,7 @@ def load_dataset(
         twin = simulate_twin(name, _twin_config(name, preset, twin_settings, held_out))
         return twin.with_protocol(**(protocol_settings or {}))
     folder = folder or _folder_of(name, root)
+    _refuse_twin_settings(folder, twin_settings)
     known = _name_of(folder, folder_checksum(folder))
     dataset = read_feature_folder(folder, known, default=defaults_of(known).protocol, protocol_settings=protocol_settings)
     return held_out_part(dataset) if held_out else dataset
@@ -97,11 +98,17 @@ def dataset_identity(
         if protocol is None:
             raise
         return {"name": str(name), "checksum": None, "simulated": False}, protocol
+    _refuse_twin_settings(folder, twin_settings)
     checksum = folder_checksum(folder)
     known = _name_of(folder, checksum)
     protocol, simulated = folder_settings(folder, defaults_of(known).protocol)
     identity: dict[str, object] = {"name": known, "checksum": checksum, "simulated": simulated}
     return identity if recognised(checksum) else identity | {NAMELESS: True}, protocol
+
+
+def _refuse_twin_settings(folder: Path, settings: Mapping[str, object] | None) -> None:
+    if settings:
+        raise ValueError(f"twin_settings {dict(settings)!r} change a simulated twin ({', '.join(TWINS)}), and {folder} is a feature folder")
 
 
 def _name_of(folder: Path, checksum: str) -> str:

@@ -1,4 +1,4 @@
-"""The floor and the ceiling of the comparison, and a sanity check: rules that do not learn from pseudo labels."""
+"""Supervised learning from the labelled videos or from all of them, and a sanity check: rules that do not learn from pseudo labels."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar

@@ -126,14 +126,16 @@ def changes_of_method(comparisons: Iterable[Comparison]) -> pd.DataFrame:
 def changes_table(changes: pd.DataFrame) -> TextTable:
     """:func:`changes_of_method` as a table: a row for each data set, a column for each system."""
     cells = [
-        {"Data": escaped(data)} | {row.system: interval_text(row.mean, row.low, row.high) for row in part.itertuples()}
+        {"Data": escaped(data)}
+        | dict.fromkeys(CHANGES, "")
+        | {row.system: interval_text(row.mean, row.low, row.high) for row in part.itertuples()}
         for data, part in changes.groupby("data", sort=False)
     ]
     caption = (
         "Average mAP minus that of non-target, in points, paired by seed, with its 95 % interval. Data sets whose names end in -sim are "
         "simulated."
     )
-    return TextTable(pd.DataFrame(cells, columns=["Data", *CHANGES]).fillna(""), caption, "changes-of-method")
+    return TextTable(pd.DataFrame(cells, columns=["Data", *CHANGES]), caption, "changes-of-method")
 
 
 def changes_findings(changes: pd.DataFrame) -> str:
