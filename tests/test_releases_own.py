@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nontarget.data import DataError, read_annotations, read_feature_folder, shard_writing
+from nontarget.data import DataError, defaults_of, read_annotations, read_feature_folder, shard_writing
 from nontarget.data.releases import TimeAxis, available, convert_release, get_layout, inspect_release, read_label_file
 from nontarget.data.releases.layouts.hapt import HZ, window_features
 from nontarget.data.shards import Shards
@@ -513,8 +513,15 @@ def test_hapt_is_read_from_its_release(tmp_path):
     assert [v.video.video_id for v in dataset.test] == ["exp03_user02"]
     assert dataset.classes == ("WALKING", "SITTING", "STAND_TO_SIT")
     assert dataset.train[0].annotations.segments_s.tolist() == [[1.0, 3.0], [3.0, 4.0]]
-    assert (dataset.train[0].video.fps, dataset.train[0].video.features.shape) == (5.0, (51, 64))
+    assert (dataset.train[0].video.fps, dataset.train[0].video.features.shape) == (1.25, (13, 64)), "51 rows, of which 4 are a snippet"
     assert report.layout == "hapt"
+    assert dataset.protocol == defaults_of("hapt").protocol, "so that the book's results on it can be repeated"
+    assert "that of the book's data set hapt: every test video and instance counts; sliding windows of 64 snippets of 4" in str(report)
+    assert dataset.labels_seen is False
+    # The raw recording, as a user of numpy would read it: the mean of the accelerometer's x axis around the middle of row 20.
+    raw = np.loadtxt(root / "RawData" / "acc_exp01_user01.txt")[20 * 10 + 5 - 32 : 20 * 10 + 5 + 32, 0]
+    unpooled = Shards(tmp_path / "out").read("exp01_user01")
+    assert unpooled[20, :4] == pytest.approx([raw.mean(), raw.std(), raw.min(), raw.max()], abs=1e-6)
     (root / "Train" / "subject_id_train.txt").unlink()
     (root / "Test" / "subject_id_test.txt").unlink()
     assert "the split is not known" in str(inspect_release(root))

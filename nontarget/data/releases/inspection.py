@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nontarget.config import Protocol
-from nontarget.data import DataError
+from nontarget.data import DataError, defaults_of
 from nontarget.data.annotations import raise_problems
 from nontarget.data.folder import is_feature_folder
 from nontarget.data.releases.assemble import match_ids
@@ -22,7 +22,7 @@ from nontarget.data.releases.registry import recognise
 from nontarget.data.releases.report import report_lines
 from nontarget.data.releases.roles import apply_split, assign_roles
 from nontarget.data.releases.texts import read_durations
-from nontarget.protocols import available, describe, get_protocol
+from nontarget.protocols import available, describe, get_protocol, protocol_of, settings_of
 
 PathLike = str | Path
 
@@ -59,8 +59,14 @@ class ReleaseReport:
 
     @property
     def protocol(self) -> str | None:
-        """Name of the protocol that a conversion writes into its folder: the one given, else the one that the release calls for."""
+        """Name of a protocol of the field: the one given, else the one that the release calls for."""
         return self.options.protocol or (self._suggested or (None,))[0]
+
+    @property
+    def protocol_settings(self) -> dict[str, Any]:
+        """What a conversion writes into its folder as ``protocol``: that name, or the settings of the known data set of this layout."""
+        known = defaults_of(self.layout).protocol
+        return {"name": self.protocol} if self.protocol else settings_of(known) if known else {}
 
     @property
     def _suggested(self) -> tuple[str, str] | None:
@@ -75,8 +81,9 @@ class ReleaseReport:
             name, reason = self._suggested
             about = describe(get_protocol(name)).removeprefix("protocol ")
             return f"{about}\n    {reason}; --protocol takes another one: {', '.join(available())}"
-        about = describe(Protocol()).removeprefix("protocol of the data set: ")
-        return f"none of the field's: {about}; --protocol, or the key 'protocol' of annotations.json, changes that"
+        about = describe(protocol_of(self.protocol_settings)).removeprefix("protocol of the data set: ")
+        origin = f"that of the book's data set {self.layout}" if self.protocol_settings else "none of the field's"
+        return f"{origin}: {about}; --protocol, or the key 'protocol' of annotations.json, changes that"
 
     def next_lines(self) -> tuple[str, str]:
         """What to type next: the conversion, and Table 1 on the result."""
