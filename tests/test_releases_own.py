@@ -14,6 +14,7 @@ from nontarget.data import DataError, defaults_of, read_annotations, read_featur
 from nontarget.data.releases import TimeAxis, available, convert_release, get_layout, inspect_release, read_label_file
 from nontarget.data.releases.layouts.hapt import HZ, window_features
 from nontarget.data.shards import Shards
+from nontarget.data.splits import split_dataset
 
 RNG = np.random.default_rng(0)
 
@@ -384,6 +385,32 @@ def test_instances_are_clipped_or_dropped_by_reason(tmp_path):
     assert record["instances_changed"] == {"duplicate": 1, "no_length": 1, "beyond_end": 1, "outside": 1, "beyond_features": 1}
     for line in ("1 dropped: repeat", "1 dropped: end at or before", "1 clipped: end after their video", "1 dropped: lie outside"):
         assert line in str(report)
+
+
+@pytest.mark.parametrize(("videos", "classes", "ratio"), [(20, 2, 0.1), (20, 4, 0.2), (10, 3, 0.4), (4, 4, 1.0)])
+def test_the_ratio_to_type_leaves_every_class_a_label(tmp_path, videos, classes, ratio):
+    root = tmp_path / "release"
+    names = [chr(ord("a") + k) for k in range(classes)]
+    database = {f"v{i:02d}": ("training", names[i % classes]) for i in range(videos)} | {"test": ("validation", "a")}
+    entries = {
+        v: {"subset": s, "duration": 20.0, "fps": 30.0, "annotations": [{"label": c, "segment": [1, 3], "label_id": names.index(c)}]}
+        for v, (s, c) in database.items()
+    }
+    put(root / "annotations" / "own.json", {"database": entries})
+    for v in entries:
+        put(root / "my_features" / f"{v}.npy", noise(99))
+    report = convert_release(root, tmp_path / "out", **TIMES)
+    assert report.label_ratio == ratio
+    last = report.next_lines()[1]
+    assert last.endswith(f"-p features release_folder -p ratio {ratio}") if ratio < 1 else last.startswith("Table 1 needs more")
+    dataset = read_feature_folder(tmp_path / "out")
+    for seed in range(3):
+        assert len(split_dataset(dataset, ratio, seed).labeled) == round(ratio * videos)
+    if ratio > 0.1:
+        usual = (0.1, 0.2, 0.4, 0.6)
+        below = max(r for r in usual if r < ratio)
+        with pytest.raises(ValueError, match="classes without a label"):
+            [split_dataset(dataset, below, seed) for seed in range(3)]
 
 
 def test_a_killed_conversion_goes_on_and_never_looks_whole(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ The other reading, a split that knows no classes at all, would be no published p
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,7 +54,7 @@ def split_dataset(dataset: Dataset, label_ratio: float, seed: int) -> Split:
     reached = present[order].cumsum(axis=0)
     unreached = (reached[-1] > 0) & (reached[count - 1] == 0 if count else True)
     if unreached.any():
-        enough = int((reached[:, reached[-1] > 0] > 0).all(axis=1).argmax()) + 1
+        enough = videos_needed(class_lists, dataset.num_classes, seed)
         missing = [dataset.classes[c] for c in np.flatnonzero(unreached)]
         named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise ValueError(
@@ -67,6 +67,18 @@ def split_dataset(dataset: Dataset, label_ratio: float, seed: int) -> Split:
     unlabeled = np.sort(order[count:])
     hidden = tuple(dataset.train[i].video for i in unlabeled)
     return Split(tuple(dataset.train[i] for i in labeled), hidden + dataset.unlabeled)
+
+
+def videos_needed(class_lists: Sequence[Sequence[int]], num_classes: int, seed: int) -> int:
+    """How many videos a split of this seed must label so that every class that occurs has one, see :func:`split_dataset`."""
+    present = _presence(class_lists, num_classes)
+    missing = present.any(axis=0)
+    order = _drawn(class_lists, num_classes, seed)
+    count = 0
+    while missing.any():
+        missing &= ~present[next(order)]
+        count += 1
+    return count
 
 
 def split_record(dataset: Dataset, hidden: Sequence[LabeledVideo]) -> dict[str, object]:
@@ -106,12 +118,15 @@ def balanced_order(annotations: Sequence[Annotations], num_classes: int, seed: i
 
 
 def _order(class_lists: Sequence[Sequence[int]], num_classes: int, seed: int) -> NDArray[np.int64]:
+    return np.array(list(_drawn(class_lists, num_classes, seed)), dtype=np.int64)
+
+
+def _drawn(class_lists: Sequence[Sequence[int]], num_classes: int, seed: int) -> Iterator[int]:
     rng = np.random.default_rng(seed)
     present = _presence(class_lists, num_classes)
     totals = present.sum(axis=0)
     drawn = np.zeros(num_classes)
     waiting = np.ones(len(class_lists), dtype=bool)
-    order = []
     for _ in class_lists:
         left = present[waiting].any(axis=0)
         if left.any():
@@ -124,8 +139,7 @@ def _order(class_lists: Sequence[Sequence[int]], num_classes: int, seed: int) ->
         video = rng.choice(candidates)
         waiting[video] = False
         drawn += present[video]
-        order.append(video)
-    return np.array(order, dtype=np.int64)
+        yield int(video)
 
 
 def _presence(class_lists: Sequence[Sequence[int]], num_classes: int) -> NDArray[np.bool_]:

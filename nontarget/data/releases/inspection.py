@@ -21,10 +21,14 @@ from nontarget.data.releases.records import Options, Release
 from nontarget.data.releases.registry import recognise
 from nontarget.data.releases.report import report_lines
 from nontarget.data.releases.roles import apply_split, assign_roles
+from nontarget.data.releases.segments import only_ambiguous, screen
 from nontarget.data.releases.texts import read_durations
+from nontarget.data.splits import videos_needed
 from nontarget.protocols import available, describe, get_protocol, protocol_of, settings_of
 
 PathLike = str | Path
+LABEL_RATIOS, SEEDS = (0.1, 0.2, 0.4, 0.6, 1.0), range(3)
+"""Those of the paper and full supervision, and the splits that a table has unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +98,24 @@ class ReleaseReport:
             text = ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
             text = ",".join(value) if isinstance(value, tuple) else text
             words += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", text]
-        # With a published split all labelled videos keep their labels: the share was chosen with the split.
-        ratio = "0.1" if self.options.split is None else "1.0"
-        return shlex.join(words), f"papermill notebooks/table1.ipynb out.ipynb -p features {shlex.quote(out)} -p ratio {ratio}"
+        table = f"papermill notebooks/table1.ipynb out.ipynb -p features {shlex.quote(out)} -p ratio {self.label_ratio}"
+        if self.label_ratio == 1 and not any(v.role == "unlabeled" and v.source for v in self.release.videos.values()):
+            table = "Table 1 needs more training videos: for each class to have a label all must keep theirs, and none is left without"
+        return shlex.join(words), table
+
+    @property
+    def label_ratio(self) -> float:
+        """The least of the usual label ratios at which every class has a label in each split of a table.
+
+        With a published split it is 1: all its labelled videos keep their labels, and their share was chosen with the split.
+        """
+        if self.options.split is not None:
+            return 1.0
+        trained = [v for v in self.release.videos.values() if v.role == "train" and v.source and not only_ambiguous(v.instances)]
+        number = {label: k for k, label in enumerate(self.release.classes)}
+        lists = [sorted({number[i.label] for i in screen(v).instances}) for v in trained]
+        needed = max(videos_needed(lists, len(number), seed) for seed in SEEDS)  # 0 where nothing is trained on, and no table is named
+        return next(ratio for ratio in LABEL_RATIOS if round(ratio * len(lists)) >= needed)
 
     def __str__(self) -> str:
         return "\n".join(report_lines(self.release, self.protocol_text, self.next_lines(), self.options.distinct_classes))
