@@ -387,7 +387,7 @@ def test_instances_are_clipped_or_dropped_by_reason(tmp_path):
         assert line in str(report)
 
 
-@pytest.mark.parametrize(("videos", "classes", "ratio"), [(20, 2, 0.1), (20, 4, 0.2), (10, 3, 0.4), (4, 4, 1.0)])
+@pytest.mark.parametrize(("videos", "classes", "ratio"), [(20, 2, 0.1), (20, 4, 0.2), (10, 3, 0.4), (4, 4, None), (1, 1, None)])
 def test_the_ratio_to_type_leaves_every_class_a_label(tmp_path, videos, classes, ratio):
     root = tmp_path / "release"
     names = [chr(ord("a") + k) for k in range(classes)]
@@ -402,7 +402,13 @@ def test_the_ratio_to_type_leaves_every_class_a_label(tmp_path, videos, classes,
     report = convert_release(root, tmp_path / "out", **TIMES)
     assert report.label_ratio == ratio
     last = report.next_lines()[1]
-    assert last.endswith(f"-p features release_folder -p ratio {ratio}") if ratio < 1 else last.startswith("Table 1 needs more")
+    if ratio is None:
+        assert last.startswith("Table 1 needs more training videos")
+        return
+    assert last.endswith(f"-p features release_folder -p ratio {ratio}")
+    after = report.text(tmp_path / "out")
+    assert f"-p features {tmp_path}/out -p ratio {ratio}" in after
+    assert "nontarget convert" not in after, "it has been done"
     dataset = read_feature_folder(tmp_path / "out")
     for seed in range(3):
         assert len(split_dataset(dataset, ratio, seed).labeled) == round(ratio * videos)
@@ -501,6 +507,9 @@ def test_a_published_split_makes_unlabeled_videos_and_rows_cover_their_duration(
     put(tmp_path / "r" / "video_info_new_0.5.csv", "\n".join(rows))
     put(tmp_path / "r" / "video_info_new.csv", "\n".join(rows).replace("_unlabel", ""))
     assert inspect_release(tmp_path / "r").subsets == {"training": 2, "validation": 1}
+    beside = inspect_release(tmp_path / "r" / "csv_mean_100", tmp_path / "r" / "anet.json")
+    assert beside.subsets == {"training": 2, "validation": 1}, "the subsets are beside the file that was given"
+    assert "published splits are there, split=0.5" in str(beside)
     with pytest.raises(DataError, match=r"share WITHOUT labels.*there are: 0.5"):
         inspect_release(tmp_path / "r", split=0.9)
     report = convert_release(tmp_path / "r", tmp_path / "out", split=0.5)

@@ -89,36 +89,43 @@ class ReleaseReport:
         origin = f"that of the book's data set {self.layout}" if self.protocol_settings else "none of the field's"
         return f"{origin}: {about}; --protocol, or the key 'protocol' of annotations.json, changes that"
 
-    def next_lines(self) -> tuple[str, str]:
-        """What to type next: the conversion, and Table 1 on the result."""
-        out = f"{self.release.root.resolve().name}_folder"
+    def next_lines(self, out: PathLike | None = None) -> tuple[str, str]:
+        """What to type next: the conversion to ``out``, and Table 1 on the result."""
+        out = str(out or f"{self.release.root.resolve().name}_folder")
         words = ["nontarget", "convert", str(self.release.root), out]
         given = self.options.given() | ({"protocol": self.protocol} if self.protocol else {})
         for name, value in given.items():
             text = ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
             text = ",".join(value) if isinstance(value, tuple) else text
             words += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", text]
-        table = f"papermill notebooks/table1.ipynb out.ipynb -p features {shlex.quote(out)} -p ratio {self.label_ratio}"
-        if self.label_ratio == 1 and not any(v.role == "unlabeled" and v.source for v in self.release.videos.values()):
-            table = "Table 1 needs more training videos: for each class to have a label all must keep theirs, and none is left without"
-        return shlex.join(words), table
+        if self.label_ratio is None:
+            return shlex.join(words), "Table 1 needs more training videos: every class must have a label, and some videos none"
+        return shlex.join(words), f"papermill notebooks/table1.ipynb out.ipynb -p features {shlex.quote(out)} -p ratio {self.label_ratio}"
 
     @property
-    def label_ratio(self) -> float:
-        """The least of the usual label ratios at which every class has a label in each split of a table.
+    def label_ratio(self) -> float | None:
+        """The least of the usual label ratios at which every class has a label in each split of a table; None: no video would have none.
 
-        With a published split it is 1: all its labelled videos keep their labels, and their share was chosen with the split.
+        Where a published split or the release itself has unlabelled videos beside, it may be 1; with a published split it is, since the
+        share of labelled videos was chosen with the split.
         """
         if self.options.split is not None:
             return 1.0
         trained = [v for v in self.release.videos.values() if v.role == "train" and v.source and not only_ambiguous(v.instances)]
         number = {label: k for k, label in enumerate(self.release.classes)}
         lists = [sorted({number[i.label] for i in screen(v).instances}) for v in trained]
-        needed = max(videos_needed(lists, len(number), seed) for seed in SEEDS)  # 0 where nothing is trained on, and no table is named
-        return next(ratio for ratio in LABEL_RATIOS if round(ratio * len(lists)) >= needed)
+        needed = max(videos_needed(lists, len(number), seed) for seed in SEEDS)  # 0: no instance to train on
+        ratio = next(ratio for ratio in LABEL_RATIOS if round(ratio * len(lists)) >= needed)
+        unlabeled = any(v.role == "unlabeled" and v.source for v in self.release.videos.values())
+        return ratio if needed and (unlabeled or round(ratio * len(lists)) < len(lists)) else None
 
     def __str__(self) -> str:
-        return "\n".join(report_lines(self.release, self.protocol_text, self.next_lines(), self.options.distinct_classes))
+        return self.text()
+
+    def text(self, converted_to: PathLike | None = None) -> str:
+        """The report for a terminal; ``converted_to`` is the folder, if the release has been converted."""
+        to_type = self.next_lines(converted_to)[0 if converted_to is None else 1 :]
+        return "\n".join(report_lines(self.release, self.protocol_text, to_type, self.options.distinct_classes))
 
 
 def inspect_release(
