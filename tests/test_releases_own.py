@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nontarget.data import DataError, defaults_of, read_annotations, read_feature_folder, shard_writing
+from nontarget.data.folder_report import folder_report
 from nontarget.data.releases import TimeAxis, available, convert_release, get_layout, inspect_release, read_label_file
 from nontarget.data.releases.layouts.hapt import HZ, window_features
 from nontarget.data.shards import Shards
@@ -409,6 +410,7 @@ def test_the_ratio_to_type_leaves_every_class_a_label(tmp_path, videos, classes,
     after = report.text(tmp_path / "out")
     assert f"-p features {tmp_path}/out -p ratio {ratio}" in after
     assert "nontarget convert" not in after, "it has been done"
+    assert folder_report(tmp_path / "out").endswith(f"nontarget table 1 --features {tmp_path}/out --ratio {ratio}")
     dataset = read_feature_folder(tmp_path / "out")
     for seed in range(3):
         assert len(split_dataset(dataset, ratio, seed).labeled) == round(ratio * videos)

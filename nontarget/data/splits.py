@@ -20,6 +20,13 @@ from numpy.typing import NDArray
 from nontarget.config import plain
 from nontarget.data.videos import Annotations, Dataset, LabeledVideo, Video
 
+LABEL_RATIOS = (0.1, 0.2, 0.4, 0.6, 1.0)
+"""Those of the paper, and full supervision."""
+SEEDS = range(3)
+"""The splits that a table has unless told otherwise."""
+TOO_FEW = "Table 1 needs more training videos: every class must have a label, and some videos none"
+"""What is said where :func:`least_ratio` has none."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -79,6 +86,22 @@ def videos_needed(class_lists: Sequence[Sequence[int]], num_classes: int, seed: 
         missing &= ~present[next(order)]
         count += 1
     return count
+
+
+def least_ratio(class_lists: Sequence[Sequence[int]], num_classes: int, unlabeled: bool) -> float | None:
+    """The least of :data:`LABEL_RATIOS` at which every class has a label in each split of a table.
+
+    Args:
+        class_lists: classes of each training video.
+        num_classes: without background.
+        unlabeled: whether there are training videos beside that nobody has labelled.
+
+    Returns:
+        None where no training video would be left without a label, or none shows a class.
+    """
+    needed = max(videos_needed(class_lists, num_classes, seed) for seed in SEEDS)
+    ratio = next(ratio for ratio in LABEL_RATIOS if round(ratio * len(class_lists)) >= needed)
+    return ratio if needed and (unlabeled or round(ratio * len(class_lists)) < len(class_lists)) else None
 
 
 def split_record(dataset: Dataset, hidden: Sequence[LabeledVideo]) -> dict[str, object]:

@@ -23,12 +23,10 @@ from nontarget.data.releases.report import report_lines
 from nontarget.data.releases.roles import apply_split, assign_roles
 from nontarget.data.releases.segments import only_ambiguous, screen
 from nontarget.data.releases.texts import read_durations
-from nontarget.data.splits import videos_needed
+from nontarget.data.splits import TOO_FEW, least_ratio
 from nontarget.protocols import available, describe, get_protocol, protocol_of, settings_of
 
 PathLike = str | Path
-LABEL_RATIOS, SEEDS = (0.1, 0.2, 0.4, 0.6, 1.0), range(3)
-"""Those of the paper and full supervision, and the splits that a table has unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -99,25 +97,21 @@ class ReleaseReport:
             text = ",".join(value) if isinstance(value, tuple) else text
             words += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", text]
         if self.label_ratio is None:
-            return shlex.join(words), "Table 1 needs more training videos: every class must have a label, and some videos none"
+            return shlex.join(words), TOO_FEW
         return shlex.join(words), f"papermill notebooks/table1.ipynb out.ipynb -p features {shlex.quote(out)} -p ratio {self.label_ratio}"
 
     @property
     def label_ratio(self) -> float | None:
-        """The least of the usual label ratios at which every class has a label in each split of a table; None: no video would have none.
+        """The label ratio to begin with, see :func:`nontarget.data.splits.least_ratio`; None: there are too few training videos.
 
-        Where a published split or the release itself has unlabelled videos beside, it may be 1; with a published split it is, since the
-        share of labelled videos was chosen with the split.
+        With a published split it is 1: all its labelled videos keep their labels, and their share was chosen with the split.
         """
         if self.options.split is not None:
             return 1.0
-        trained = [v for v in self.release.videos.values() if v.role == "train" and v.source and not only_ambiguous(v.instances)]
+        videos = [v for v in self.release.videos.values() if v.source and not only_ambiguous(v.instances)]
         number = {label: k for k, label in enumerate(self.release.classes)}
-        lists = [sorted({number[i.label] for i in screen(v).instances}) for v in trained]
-        needed = max(videos_needed(lists, len(number), seed) for seed in SEEDS)  # 0: no instance to train on
-        ratio = next(ratio for ratio in LABEL_RATIOS if round(ratio * len(lists)) >= needed)
-        unlabeled = any(v.role == "unlabeled" and v.source for v in self.release.videos.values())
-        return ratio if needed and (unlabeled or round(ratio * len(lists)) < len(lists)) else None
+        lists = [sorted({number[i.label] for i in screen(v).instances}) for v in videos if v.role == "train"]
+        return least_ratio(lists, len(number), any(v.role == "unlabeled" for v in videos))
 
     def __str__(self) -> str:
         return self.text()
