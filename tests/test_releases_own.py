@@ -462,20 +462,24 @@ def test_only_what_has_changed_is_converted_again(tmp_path, monkeypatch):
     assert np.array_equal(Shards(tmp_path / "out").read("a"), np.load(changed).astype(np.float16))
 
 
-def test_a_disk_that_loses_a_bit_is_noticed(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("video", "b: its features read back differ from those"), ("header", r"features-0\S+: its header read back differs from the one")],
+)
+def test_a_disk_that_loses_a_bit_is_noticed(tmp_path, monkeypatch, place, said):
     root = own_data(tmp_path / "release")
     read_back = shard_writing._read_back
 
     def after_a_fault(path, shard, videos, digests):
         with path.open("r+b") as file:
-            file.seek(shard.starts[1] + 7)
+            file.seek(shard.starts[1] + 7 if place == "video" else 20)
             byte = file.read(1)[0]
             file.seek(-1, 1)
             file.write(bytes([byte ^ 4]))
         return read_back(path, shard, videos, digests)
 
     monkeypatch.setattr(shard_writing, "_read_back", after_a_fault)
-    with pytest.raises(DataError, match=r"1 problem\(s\):\s+b: its features read back differ from those that were written"):
+    with pytest.raises(DataError, match=rf"1 problem\(s\):\s+{said}"):
         convert_release(root, tmp_path / "out", **TIMES)
     assert not (tmp_path / "out").exists()
 
