@@ -1,0 +1,43 @@
+"""Comparing learning rules over seeds and test videos: intervals, tests, and the smallest difference that could be detected.
+
+All take differences that are paired: of two rules on the same seed (the same label split and initial weights) or the same test video.
+Training varies from seed to seed, so that one run of each rule shows nothing (Bouthillier et al., "Accounting for variance in machine
+learning benchmarks", MLSys 2021).
+
+A record, and a row of the committed table, holds the mAP of one run and neither its detections nor anything by video. The intervals of the
+book are therefore over seeds, with the test videos as they are: they say what other splits and initial weights would give on these videos.
+:func:`hierarchical_bootstrap` and :func:`map_difference` cover the choice of test videos too, where quantities by video, or the detections,
+are at hand.
+"""
+
+from nontarget.statistics.paired import (
+    LEVEL,
+    MOST_PAIRS,
+    POWER,
+    Interval,
+    TInterval,
+    holm,
+    pairs_to_exclude_zero,
+    smallest_detectable,
+    t_interval,
+    wilcoxon,
+)
+from nontarget.statistics.resampling import bootstrap_interval, draw_counts, hierarchical_bootstrap, map_difference, percentile_interval
+
+__all__ = [
+    "LEVEL",
+    "MOST_PAIRS",
+    "POWER",
+    "Interval",
+    "TInterval",
+    "bootstrap_interval",
+    "draw_counts",
+    "hierarchical_bootstrap",
+    "holm",
+    "map_difference",
+    "pairs_to_exclude_zero",
+    "percentile_interval",
+    "smallest_detectable",
+    "t_interval",
+    "wilcoxon",
+]
