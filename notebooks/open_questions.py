@@ -26,7 +26,7 @@ from nontarget.experiment import Experiment
 from nontarget.plotting.claims import differences
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.deviations import deviations_table, presets_table
-from nontarget.study.open_questions import READINGS, measure
+from nontarget.study.open_questions import READINGS, measure, readings_findings
 from nontarget.study.parameters import check_parameters
 
 # %% [markdown]
@@ -97,14 +97,7 @@ presets_table()
 # ## Findings
 
 # %%
-measured = frame.dropna(subset=["low"])
-Markdown(
-    f"**Of {len(measured)} intervals, {(measured.low * measured.high > 0).sum()} exclude 0; if no "
-    f"alternative made a difference, about {0.05 * len(measured):.0f} would do so by chance.**"
-)
-
-# %%
-Markdown("\n".join(effect.findings for effect in effects))
+Markdown(readings_findings(effects))
 
 # %% [markdown]
 # The limits: each alternative was tried on its own, on a small detector, with few seeds. No interpretation was chosen by these numbers: the

@@ -64,19 +64,18 @@ def test_coverage_of_the_t_interval():
 
 
 @pytest.mark.parametrize(
-    ("deviation", "pairs", "power", "effect"),
+    ("pairs", "level", "power", "effect"),
     [
-        (1.0, 34, 0.8077775, 0.5),  # G*Power's manual: one sample, d = 0.5, 34 cases
-        (1.0, 60, 0.4555818, 0.2),  # Cohen 1988, exercise 2.5 (p. 47), as R's pwr computes it; at 10 %
+        (34, 0.95, 0.8077775, 0.5),  # G*Power's manual: one sample
+        (60, 0.90, 0.4555818, 0.2),  # Cohen 1988, exercise 2.5 (p. 47), as R's pwr computes it
     ],
 )
-def test_detectable_effects_of_published_tables(deviation, pairs, power, effect):
-    level = 0.90 if pairs == 60 else 0.95
-    assert smallest_detectable(deviation, pairs, level, power) == pytest.approx(effect, rel=2e-3)
+def test_detectable_effects_of_published_tables(pairs, level, power, effect):
+    assert smallest_detectable(1.0, pairs, level, power) == pytest.approx(effect, rel=2e-3)
 
 
 def test_detectable_effect_of_a_published_sample_size():
-    """Dalgaard, Introductory Statistics with R, p. 162: delta 10, sd 10 sqrt(2), power 0.85, paired, needs n = 19.97."""
+    """Dalgaard, Introductory Statistics with R, 2002, p. 145: delta 10, sd 10 sqrt(2), power 0.85, paired, needs n = 19.97."""
     assert smallest_detectable(200**0.5, 20, power=0.85) < 10 < smallest_detectable(200**0.5, 19, power=0.85)
 
 
@@ -112,7 +111,7 @@ def test_holm_on_a_worked_example():
 
 
 def test_holm_is_the_sequential_procedure():
-    """Holm 1979, Sec. 3: reject by rising p as long as p_(k) <= alpha / (n - k + 1), and nothing after the first that fails."""
+    """Holm 1979: reject by rising p as long as p_(k) <= alpha / (n - k + 1), and nothing after the first that fails."""
     rng = np.random.default_rng(3)
     for _ in range(200):
         p = rng.random(6) ** 3
@@ -200,6 +199,20 @@ def test_the_bootstrap_of_map_tells_good_from_bad():
     for video, label, start_s, end_s in truth.itertuples(index=False):
         database["database"][video]["annotations"].append({"label": label, "segment": [start_s, end_s]})
     assert map_difference(database, good, bad, [0.5], subset="test", resamples=50).mean > 0, "videos without an instance are drawn too"
+
+
+def test_the_bootstrap_of_map_scores_under_a_protocol():
+    """thumos14-212 leaves a video out: its instances and detections are not drawn either."""
+    truth, good = toy(0, 0.3)
+    _, bad = toy(1, 2.5)
+    left_out = "video_test_0001292"
+    names = {"v5": left_out}
+    known, first, second = (table.replace({"video_id": names}) for table in (truth, good, bad))
+    found = map_difference(known, [first], [second], protocol="thumos14-212", resamples=50)
+    tious = [0.3, 0.4, 0.5, 0.6, 0.7]
+    kept = [table[table["video_id"] != left_out] for table in (known, first, second)]
+    assert found == map_difference(kept[0], [kept[1]], [kept[2]], tious, resamples=50)
+    assert found != map_difference(known, [first], [second], tious, resamples=50)
 
 
 @pytest.mark.parametrize(

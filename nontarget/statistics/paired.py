@@ -1,16 +1,19 @@
 """Student's t, Wilcoxon's test and Holm's correction of paired differences, and the smallest difference that they could detect."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
+Name = TypeVar("Name")
+
 LEVEL = 0.95
 """Of every interval in the book; a result is significant where a test's p value is below 1 - ``LEVEL``."""
 POWER = 0.8
-"""Probability with which a detectable difference is detected (Cohen 1988, Sec. 2.4)."""
+"""Probability with which a detectable difference is detected: Cohen's convention."""
 MOST_PAIRS = 1000
 """The largest number of pairs that :func:`pairs_to_exclude_zero` considers."""
 
@@ -72,8 +75,9 @@ def t_interval(differences: Iterable[float], level: float = LEVEL, power: float 
 def smallest_detectable(deviation: float, num_pairs: int, level: float = LEVEL, power: float = POWER) -> float:
     """The smallest true mean difference whose t interval would lie on its side of 0 with probability ``power``.
 
-    By the noncentral t distribution (Cohen 1988, Sec. 2.2): the mean, in standard errors, at which the test exceeds its critical value with
-    that probability. The standard deviation is taken as known; that of a few seeds is uncertain, and so is this number.
+    By the noncentral t distribution: the mean, in standard errors, at which the test exceeds its critical value with that probability
+    (Cohen, "Statistical power analysis for the behavioral sciences", 1988). The standard deviation is taken as known; that of a few seeds
+    is uncertain, and so is the result.
 
     Args:
         deviation: standard deviation of the differences; the result has its unit.
@@ -137,6 +141,17 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
     return adjusted
+
+
+def holm_significant(differences: Mapping[Name, TInterval], level: float = LEVEL) -> list[Name]:
+    """The names of the differences that are significant after Holm's correction for their number.
+
+    Args:
+        differences: by name; one without a p value (below two pairs) is not counted.
+        level: as for :func:`t_interval`.
+    """
+    tested = {name: difference.p_value for name, difference in differences.items() if not np.isnan(difference.p_value)}
+    return [name for name, p in zip(tested, holm(list(tested.values())), strict=True) if p < 1 - level]
 
 
 def paired_values(differences: Iterable[float]) -> NDArray[np.float64]:

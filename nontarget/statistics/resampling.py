@@ -8,7 +8,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from nontarget.config import Protocol
 from nontarget.metrics import evaluate_detections, interpolated_ap, match_detections, rank_detections
+from nontarget.protocols import as_scored
 from nontarget.scoring_input import InstanceSource, detection_table, ground_truth_table
 from nontarget.statistics.paired import LEVEL, Interval, check_share, paired_values
 
@@ -67,9 +69,10 @@ def map_difference(
     ground_truth: InstanceSource,
     first: Sequence[InstanceSource],
     second: Sequence[InstanceSource],
-    tiou_thresholds: Sequence[float],
-    *,
+    tiou_thresholds: Sequence[float] | None = None,
     subset: str | None = None,
+    *,
+    protocol: str | Protocol | None = None,
     level: float = LEVEL,
     resamples: int = 1000,
     seed: int = 0,
@@ -83,8 +86,9 @@ def map_difference(
         ground_truth: see :func:`nontarget.evaluate_detections`.
         first: detections of one system on the same videos, for each seed; see there.
         second: those of the other system, for the same seeds in the same order.
-        tiou_thresholds: mAP is averaged over them.
+        tiou_thresholds: mAP is averaged over them; see there, as for ``subset`` and ``protocol``.
         subset: which of the database's subsets is scored.
+        protocol: which test videos, instances and detections count.
         level: of the interval, in (0, 1).
         resamples: number of bootstrap samples; each is scored once for every drawn seed and system.
         seed: of their draw.
@@ -95,10 +99,11 @@ def map_difference(
     if not len(first) == len(second) > 0:
         raise ValueError(f"first and second must have a run for each of the same seeds, got {len(first)} and {len(second)} runs")
     systems = (first, second)
-    scored = [[evaluate_detections(ground_truth, run, tiou_thresholds, subset) for run in system] for system in systems]
+    scored = [[evaluate_detections(ground_truth, run, tiou_thresholds, subset, protocol=protocol) for run in system] for system in systems]
     mean_map, other_map = (np.mean([scores.average_mean_ap for scores in system]) for system in scored)
-    truth, num_videos, _ = ground_truth_table(ground_truth, subset, ())
-    ranked = [[rank_detections(detection_table(run)) for run in system] for system in systems]
+    tables = [[_tables(ground_truth, run, subset, protocol) for run in system] for system in systems]
+    truth, num_videos, _ = tables[0][0]
+    ranked = [[found for _, _, found in system] for system in tables]
     names = dict.fromkeys(name for table in (truth, *ranked[0], *ranked[1]) for name in table["video_id"])
     number = {name: i for i, name in enumerate(names)}
     num_videos = max(num_videos, len(names))  # a video without instances and detections is drawn like any other
@@ -136,6 +141,18 @@ def _draw(shape: tuple[int, ...], resamples: int, seed: int) -> list[NDArray[np.
 
 _Hits: TypeAlias = list[tuple[NDArray[np.int64], NDArray[np.bool_]]]
 """For each class, the video of its detections, best first, and at which thresholds they match: [detections], [detections, thresholds]."""
+
+
+def _tables(
+    ground_truth: InstanceSource, run: InstanceSource, subset: str | None, protocol: str | Protocol | None
+) -> tuple[pd.DataFrame, int, pd.DataFrame]:
+    """What is scored: instances, the number of videos, and detections, best first."""
+    left_out: frozenset[str] = frozenset()
+    if protocol is not None:
+        ground_truth, run, left_out = as_scored(protocol, ground_truth, run)
+    truth, num_videos, _ = ground_truth_table(ground_truth, subset, left_out)
+    found = detection_table(run)
+    return truth, num_videos, rank_detections(found[~found["video_id"].isin(list(left_out))])
 
 
 def _hits_by_class(
