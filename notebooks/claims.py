@@ -47,9 +47,8 @@ Markdown(RULE)
 # %% [markdown]
 # ## Summary
 #
-# The table counts claims by verdict. A claim counts on every data set to which it applies. Claims that are compared with chance alone stand
-# in rows of their own: nearly any classifier would meet them. The twins are simulated, so they say nothing about THUMOS14 or ActivityNet
-# themselves.
+# The table counts claims by verdict. A claim counts on every data set to which it applies. Claims that are compared with chance alone, a
+# weak criterion, stand in rows of their own. The twins are simulated, so they say nothing about THUMOS14 or ActivityNet themselves.
 
 # %%
 book = ledger(datasets, seeds)

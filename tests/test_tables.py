@@ -168,7 +168,7 @@ def test_findings_open_with_one_bold_sentence():
     lines = made_up(values).findings.splitlines()
     bold = "**Against baseline, better: non-target; not distinguishable with these seeds: SPOT.**"
     assert lines[0] == f"{bold} Significant after Holm's correction for 2 differences: non-target. {DETECTABLE}"
-    assert f"- SPOT: 0.0 [-2.5, +2.5] (detectable: {smallest_detectable(1.0, 3):.1f}) points of average mAP." in lines
+    assert f"- SPOT: 0.0 [-2.5, +2.5] points of average mAP (detectable: {smallest_detectable(1.0, 3):.1f})." in lines
     assert "- non-target: +2.0 [+2.0, +2.0] points of average mAP." in lines
     assert lines[-1].startswith("- The data are simulated: nothing here is a result on thumos14")
     assert made_up({"non-target": [1.0]}).findings.startswith("**Nothing to compare with baseline.**")
@@ -225,7 +225,8 @@ def test_an_interval_that_contains_0_says_what_is_detectable():
     assert interval_text(1.0, 0.5, 1.5, 0.7) == "+1.0 [+0.5, +1.5]"
     assert interval_text(0.2, -0.5, 0.9, 0.7) == "+0.2 [-0.5, +0.9] (detectable: 0.7)"
     assert interval_text(0.2, -0.5, 0.9) == "+0.2 [-0.5, +0.9]"
-    assert interval_text(0.2, np.nan, np.nan, np.nan) == "+0.2"
+    assert interval_text(0.2, -0.5, 0.9, 0.7, "points") == "+0.2 [-0.5, +0.9] points (detectable: 0.7)"
+    assert interval_text(0.2, np.nan, np.nan, np.nan, "points") == "+0.2 points"
     assert interval_text(0.0, 0.0, 0.0, 0.0) == "0.0 [0.0, 0.0]", "without any spread there is nothing to detect"
     assert detectable_text([2.0, np.nan, 0.5, 1.0]) == " (detectable: 0.5 to 2.0)"
 

@@ -124,7 +124,7 @@ def wilcoxon(differences: Iterable[float]) -> float:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """p values after Holm's correction for their number: below 0.05, no more than 5 % of such families have any false discovery.
+    """p values after Holm's correction for their number: where those below 0.05 count, any false one does with a probability of at most 5 %.
 
     Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
 

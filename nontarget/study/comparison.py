@@ -180,11 +180,11 @@ class Comparison:
         if tested > 1:
             text += f" Significant after Holm's correction for {tested} differences: {', '.join(holm_significant(gains)) or 'none'}."
         lines = [f"{text} {DETECTABLE}" if UNSHOWN in verdicts.to_list() else text, ""]
-        lines += [f"- {system}: {difference_text(gain)} points of average mAP." for system, gain in gains.items()]
+        lines += [f"- {system}: {difference_text(gain, 'points of average mAP')}." for system, gain in gains.items()]
         average = self.maps["avg"].unstack("system", sort=False)
         if {"supervised only", "fully supervised"} <= set(average):
             worth = t_interval(average["fully supervised"] - average["supervised only"])
-            lines.append(f"- The missing labels are worth {difference_text(worth)} points to *supervised only*.")
+            lines.append(f"- The missing labels are worth {difference_text(worth, 'points')} to *supervised only*.")
         if "whole-video" in average:
             lines.append(f"- Without any localisation, one segment per video, mAP is {average['whole-video'].mean():.1f}.")
         if self.simulated:

@@ -67,7 +67,7 @@ def _saturation(full: pd.Series, middle: pd.Series, few: pd.Series, label_ratio:
     return (
         f"{percent(MIDDLE_RATIO)} of the labels reach {100 * middle.mean() / full.mean():.0f} % of what all labels reach "
         f"({full.mean():.1f}), so that the rest is worth no more than the spread over seeds ({spread:.1f}). "
-        f"From {percent(label_ratio)} to all labels the gain is {difference_text(t_interval(full - few))} points: a rule that closes "
+        f"From {percent(label_ratio)} to all labels the gain is {difference_text(t_interval(full - few), 'points')}: a rule that closes "
         "a good part of this gap would show."
     )
 
@@ -103,7 +103,7 @@ def _pseudo_labels(oracle: pd.Series, pretrained: pd.Series, supervised: pd.Seri
     if oracle.empty or pretrained.empty or supervised.empty:
         return "The runs of the oracle are missing."
     return (
-        f"On the same path and budget the truth as pseudo labels adds {difference_text(t_interval(oracle - pretrained))} points "
+        f"On the same path and budget the truth as pseudo labels adds {difference_text(t_interval(oracle - pretrained), 'points')} "
         "to the pre-trained detector, and training on without unlabelled videos adds "
         f"{difference_text(t_interval(supervised - pretrained))}. So the second stage can learn from better pseudo labels, and what "
         "the teacher's most probable class adds does not make up for training on with few labels."

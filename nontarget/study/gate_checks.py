@@ -97,7 +97,7 @@ def more_labels(runs: GateRuns, label_ratio: float) -> Gate:
         gain, spread = t_interval(high - low), max(float(high.std()), float(low.std()))
         checks.append(gain.mean > spread)
         numbers |= {f"{more} - {fewer}": gain.mean, f"spread of {more} and {fewer}": spread}
-        sentences.append(f"{steps[more]} against {steps[fewer]}: {difference_text(gain)} points, spread {spread:.1f}.")
+        sentences.append(f"{steps[more]} against {steps[fewer]}: {difference_text(gain, 'points')}, spread {spread:.1f}.")
     return _gate("a", _verdict(checks), " ".join(sentences), **numbers)
 
 
@@ -107,7 +107,9 @@ def oracle(runs: GateRuns) -> Gate:
     if oracle is None or full is None:
         return _gate("b", None, runs.absent("oracle", "fully supervised"))
     lead = t_interval(oracle - full)
-    sentence = f"The truth as pseudo labels against all labels: {difference_text(lead)} points; at least {-ORACLE_WITHIN:g} is asked for."
+    sentence = (
+        f"The truth as pseudo labels against all labels: {difference_text(lead, 'points')}; at least {-ORACLE_WITHIN:g} is asked for."
+    )
     return _gate("b", lead.mean >= -ORACLE_WITHIN, sentence, difference=lead.mean, low=lead.low, high=lead.high)
 
 
@@ -126,7 +128,7 @@ def no_harm(runs: GateRuns) -> Gate:
         lead = t_interval(baseline - reference)
         checks.append(lead.high >= 0)
         numbers[f"baseline - {other}"] = lead.mean
-        sentences.append(f"The baseline against {other}: {difference_text(lead)} points.")
+        sentences.append(f"The baseline against {other}: {difference_text(lead, 'points')}.")
     return _gate("c", _verdict(checks), " ".join(dict.fromkeys(sentences)), **numbers)
 
 
@@ -193,5 +195,5 @@ def trivial(runs: GateRuns, key_of: Mapping[int, str], decompositions: pd.DataFr
         lead = t_interval(table[AS_IS] - table[name])
         checks.append(lead.mean > 0)
         numbers[name] = lead.mean
-        sentences.append(f"Above {name}: {difference_text(lead)} points.")
+        sentences.append(f"Above {name}: {difference_text(lead, 'points')}.")
     return _gate("f", _verdict(checks), " ".join(sentences), **numbers)

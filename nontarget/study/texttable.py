@@ -68,16 +68,15 @@ def verdict(difference: Interval) -> str:
     return BETTER if difference.mean > 0 else WORSE
 
 
-def difference_text(difference: TInterval) -> str:
+def difference_text(difference: TInterval, unit: str = "") -> str:
     """A difference as text, as :func:`interval_text` writes it."""
-    return interval_text(difference.mean, difference.low, difference.high, difference.detectable)
+    return interval_text(difference.mean, difference.low, difference.high, difference.detectable, unit)
 
 
-def interval_text(mean: float, low: float, high: float, detectable: float = float("nan")) -> str:
-    """A difference as text, with its interval if it has one and, if that contains 0, with what could have been detected if it is known."""
-    if np.isnan(low):
-        return signed(mean)
-    return f"{signed(mean)} [{signed(low)}, {signed(high)}]" + (detectable_text([detectable]) if low <= 0 <= high else "")
+def interval_text(mean: float, low: float, high: float, detectable: float = float("nan"), unit: str = "") -> str:
+    """A difference as text: with its interval if it has one, its unit, and what is detectable if the interval contains 0."""
+    interval = "" if np.isnan(low) else f" [{signed(low)}, {signed(high)}]"
+    return f"{signed(mean)}{interval}{unit and f' {unit}'}" + (detectable_text([detectable]) if low <= 0 <= high else "")
 
 
 def detectable_text(values: Iterable[float]) -> str:

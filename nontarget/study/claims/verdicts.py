@@ -91,7 +91,7 @@ class Finding:
             above, below = (sum(e.verdict == v for e in self.evidence) for v in ("reproduced", "not reproduced"))
             absent = sum(bool(e.missing) for e in self.evidence)
             text += f": {above} of {len(self.evidence)} above 0, {below} below" + (f", {absent} without a run" if absent else "")
-            return text + detectable_text(self.detectable)
+            return text + (detectable_text(self.detectable) if self.verdict == "undetermined" else "")
         return f"{text}: {difference_text(self.evidence[0].value)}"
 
     @property
