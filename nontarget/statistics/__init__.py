@@ -4,10 +4,10 @@ All take differences that are paired: of two rules on the same seed (the same la
 Training varies from seed to seed, so that one run of each rule shows nothing (Bouthillier et al., "Accounting for variance in machine
 learning benchmarks", MLSys 2021).
 
-A record, and a row of the committed table, holds the mAP of one run and neither its detections nor anything by video. The intervals of the
+A record, and a row of the committed table, holds the mAP of a run and neither its detections nor anything by video. The intervals of the
 book are therefore over seeds, with the test videos as they are: they say what other splits and initial weights would give on these videos.
-:func:`hierarchical_bootstrap` and :func:`map_difference` cover the choice of test videos too, where quantities by video, or the detections,
-are at hand.
+:func:`hierarchical_bootstrap` and :func:`map_difference` cover the choice of test videos too. They need quantities by video, or detections,
+which :func:`nontarget.experiment.evaluate` computes where a run's weights are kept.
 """
 
 from nontarget.statistics.paired import (

@@ -124,9 +124,10 @@ def wilcoxon(differences: Iterable[float]) -> float:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """p values after Holm's correction for their number: where those below 0.05 count, any false one does with a probability of at most 5 %.
+    """p values after Holm's correction for their number.
 
-    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
+    If those below 0.05 are called significant, the probability that any of them is so by chance alone is at most 5 %: Holm, "A simple
+    sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
 
     Args:
         p_values: [n], of tests that may depend on each other.

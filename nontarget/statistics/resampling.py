@@ -46,7 +46,7 @@ def hierarchical_bootstrap(values: ArrayLike, level: float = LEVEL, resamples: i
 
     Every seed is scored on the same test videos, whose luck does not average out over seeds. So each bootstrap sample draws seeds, and one
     set of videos for all of them (the pigeonhole bootstrap: Owen, Annals of Applied Statistics 1, 2007); drawing videos anew for each seed
-    would give too narrow an interval. Percentile interval.
+    would give too narrow an interval. Percentile interval; of fewer than about ten seeds it is too narrow as well.
 
     Args:
         values: [seeds, videos], of any quantity that is averaged over videos, such as the difference of two rules in recall.
