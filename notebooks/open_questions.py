@@ -26,8 +26,9 @@ from nontarget.experiment import Experiment
 from nontarget.plotting.claims import differences
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.deviations import deviations_table, presets_table
-from nontarget.study.open_questions import READINGS, measure, readings_findings
+from nontarget.study.open_questions import READINGS
 from nontarget.study.parameters import check_parameters
+from nontarget.study.readings import measure, readings_findings
 
 # %% [markdown]
 # The parameters are the data sets, the share of labelled training videos, the seeds (how many, or which), the source of results as in

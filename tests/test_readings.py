@@ -15,7 +15,8 @@ from nontarget.detectors.base import DetectorOutput, Targets
 from nontarget.experiment import Experiment
 from nontarget.results import ResultStore, identity_key
 from nontarget.statistics import smallest_detectable
-from nontarget.study.open_questions import READINGS, measure, readings_experiments, readings_findings
+from nontarget.study.open_questions import READINGS, readings_experiments
+from nontarget.study.readings import measure, readings_findings
 from nontarget.study.systems import FIRST_SEED
 from nontarget.training import TrainingData, train_stage
 

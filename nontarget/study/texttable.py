@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from nontarget.runtime.escaping import html_text, inline_markdown, label_text
-from nontarget.statistics import Interval, TInterval
+from nontarget.statistics import LEVEL, Interval, TInterval, holm
 
 BETTER, WORSE, UNSHOWN, SINGLE = VERDICTS = ("better", "worse", "not distinguishable with these seeds", "one seed, so no interval")
 """What a difference says: its 95 % interval lies above 0, below 0, contains 0, or cannot be computed."""
@@ -66,6 +66,16 @@ def verdict(difference: Interval) -> str:
     if not difference.excludes_zero:
         return UNSHOWN
     return BETTER if difference.mean > 0 else WORSE
+
+
+def significant(differences: pd.DataFrame) -> int:
+    """How many of these differences (columns low, high) have an interval that excludes 0."""
+    return int((differences["low"] * differences["high"] > 0).sum())
+
+
+def holm_text(differences: pd.DataFrame) -> str:
+    """How many of these differences (column p_value) are significant after Holm's correction for their number, in a sentence."""
+    return f"Significant after Holm's correction for all {len(differences)}: {(holm(differences['p_value']) < 1 - LEVEL).sum()}."
 
 
 def difference_text(difference: TInterval, unit: str = "") -> str:
