@@ -61,10 +61,10 @@ book.summary
 # claim about a single quantity, its mean over seeds with the 95 % interval. The column *Paper* has the same quantities from the paper's
 # tables, which give no interval.
 #
-# A 95 % interval is Student's t over seeds: it says how far the mean could lie from that of all seeds, for these test videos and this
-# detector. It covers the label split, the initial weights and the order of batches, not other test videos or another detector. So an interval
-# that contains 0 does not mean that there is no difference; the number called *detectable* says how large a difference would probably have
-# been seen ({term}`detectable difference`). Among many intervals some exclude 0 by chance; {term}`Holm's correction` allows for that.
+# A 95 % interval is Student's t over seeds: it says how far the mean of these seeds could lie from that of all seeds. It covers the label
+# split, the initial weights and the order of batches, not other test videos or another detector. So an interval that contains 0 does not mean
+# that there is no difference; the number called *detectable* says how large a difference would probably have been seen
+# ({term}`detectable difference`). Among many intervals some exclude 0 by chance; {term}`Holm's correction` allows for that.
 
 # %%
 shown = None

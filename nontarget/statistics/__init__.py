@@ -5,7 +5,7 @@ Training varies from seed to seed, so that one run of each rule shows nothing (B
 learning benchmarks", MLSys 2021).
 
 A record, and a row of the committed table, holds the mAP of a run and neither its detections nor anything by video. The intervals of the
-book are therefore over seeds, with the test videos as they are: they say what other splits and initial weights would give on these videos.
+book are therefore over seeds, with the test videos as they are: they cover other label splits and initial weights, not other videos.
 :func:`hierarchical_bootstrap` and :func:`map_difference` cover the choice of test videos too. They need quantities by video, or detections,
 which :func:`nontarget.experiment.evaluate` computes where a run's weights are kept.
 """

@@ -42,7 +42,7 @@ def bootstrap_interval(differences: Iterable[float], level: float = LEVEL, resam
 
 
 def hierarchical_bootstrap(values: ArrayLike, level: float = LEVEL, resamples: int = 10_000, seed: int = 0) -> Interval:
-    """Bootstrap of a mean over seeds and test videos: what other seeds, scored on other test videos, would give.
+    """Bootstrap of a mean over seeds and test videos; its interval covers other seeds and other test videos.
 
     Every seed is scored on the same test videos, whose luck does not average out over seeds. So each bootstrap sample draws seeds, and one
     set of videos for all of them (the pigeonhole bootstrap: Owen, Annals of Applied Statistics 1, 2007); drawing videos anew for each seed
