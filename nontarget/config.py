@@ -260,8 +260,8 @@ ACTIVITYNET_PROTOCOL = Protocol(
 )
 
 TRAINING_PRESETS = {
-    # The paper's epochs, of so many steps that twice as many do not help full supervision on development data; the log of choices
-    # (results/choices.csv) says what else was tried.
+    # The paper's epochs, of so many steps that twice as many add less than a point to full supervision on development data; the log of
+    # choices (results/choices.csv) says what else was tried.
     "small": TrainingConfig(batch_size=8, steps_per_epoch=50, pretrain_learning_rate=1e-3, learning_rate=1e-3, feature_noise=0.5),
     "full": TrainingConfig(),
 }

@@ -17,13 +17,25 @@
 # Which settings were tried, with what result, and why was one of them chosen? The trials of detector, training and inference are in
 # `results/choices.csv`. They used development data only: held-out training videos, or other generated worlds. They were judged by systems
 # that say nothing about how the paper's method compares: supervised training, the baseline, and the true labels as pseudo labels.
+# Most of them came before any comparison of learning rules, and some after; the page says which.
 
 # %%
 from IPython.display import Markdown, display
 
 from nontarget.runtime.downloads import CsvLink
-from nontarget.study.choices import SYSTEMS, choices_findings, read_choices, summary, trials
+from nontarget.study.choices import (
+    SYSTEMS,
+    choices_findings,
+    late_questions,
+    narrow_questions,
+    read_choices,
+    summary,
+    trials,
+)
+from nontarget.study.gates import SEEDS, gate_seeds
+from nontarget.study.pages import gate_reports, gates_findings
 from nontarget.study.parameters import check_parameters
+from nontarget.study.reproduce import GATE_RATIOS, main_ratio
 
 # %% [markdown]
 # The only parameter is the list of questions to show in full (`None`: all).
@@ -46,16 +58,30 @@ Markdown(", ".join(f"*{system}*" for system in SYSTEMS))
 # %% [markdown]
 # ## Question by question
 #
-# *Why* gives the reason, written before any comparison of learning rules was run. It is empty where the trials did not decide.
+# *Why* gives the reason. Where none of the settings that were tried is in use, it says what is, or what the trials showed; it is empty
+# where nothing was noted.
 
 # %%
 log = read_choices()
 summary(log) if len(log) else Markdown("*No trial is committed yet.*")
 
+# %%
+cells = log[["dataset", "label_ratio"]].drop_duplicates().itertuples(index=False, name=None)
+cells = [(d, r) for d, r in cells if r in GATE_RATIOS and r >= main_ratio(d)]
+reseeded = [f"`{d}` at {100 * r:g} %" for d, r in cells if gate_seeds(d, r) != SEEDS]
+also = " The same holds for the seeds of the {doc}`gates <gates>` on " + " and ".join(
+    reseeded
+)
+Markdown(late_questions(log) + (f"{also}." if reseeded else ""))
+
 # %% [markdown]
 # ## Every trial
 #
-# Numbers are comparable within a column. Trials of different questions may also differ in settings that were decided in between.
+# Numbers are comparable within a column. Trials of different questions may also differ in settings that were decided in between. Where a
+# gate fails, a difference between two settings says less.
+
+# %%
+Markdown(gates_findings(gate_reports(cells).values()))
 
 # %%
 for question in questions or log["question"].unique():
@@ -73,4 +99,7 @@ Markdown(choices_findings(log))
 # %% [markdown]
 # The limits: there are few seeds per trial. Questions were asked one after the other, so settings that help only in combination were not
 # found. Trials of the twins' parameters, on a stand-in for the detector, are described in {py:mod}`nontarget.study.calibration` and not
-# listed here.
+# listed here. A setting that was chosen on one data set may not suit the others:
+
+# %%
+Markdown(narrow_questions(log))
