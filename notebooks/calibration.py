@@ -51,13 +51,11 @@ check_parameters(twin=dataset, seeds=seeds, source=source)
 
 # %%
 names = ["feature_dim", *KNOBS]
-pd.DataFrame(
-    {
-        preset: {name: getattr(config, name) for name in names}
-        for preset, config in TWINS[dataset].items()
-    },
-    dtype=object,
-)
+presets = {
+    preset: [getattr(config, name) for name in names]
+    for preset, config in TWINS[dataset].items()
+}
+pd.DataFrame(presets, index=names, dtype=object)
 
 # %% [markdown]
 # ## The baseline beside the paper's

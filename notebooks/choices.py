@@ -35,7 +35,8 @@ from nontarget.study.choices import (
 from nontarget.study.gates import SEEDS, gate_seeds
 from nontarget.study.pages import gate_reports, gates_findings
 from nontarget.study.parameters import check_parameters
-from nontarget.study.reproduce import GATE_RATIOS, main_ratio
+from nontarget.study.reproduce import DATASETS, GATE_RATIOS, main_ratio
+from nontarget.study.texttable import percent
 
 # %% [markdown]
 # The only parameter is the list of questions to show in full (`None`: all).
@@ -66,13 +67,14 @@ log = read_choices()
 summary(log) if len(log) else Markdown("*No trial is committed yet.*")
 
 # %%
-cells = log[["dataset", "label_ratio"]].drop_duplicates().itertuples(index=False, name=None)
-cells = [(d, r) for d, r in cells if r in GATE_RATIOS and r >= main_ratio(d)]
-reseeded = [f"`{d}` at {100 * r:g} %" for d, r in cells if gate_seeds(d, r) != SEEDS]
-also = " The same holds for the seeds of the {doc}`gates <gates>` on " + " and ".join(
-    reseeded
+Markdown(late_questions(log))
+
+# %%
+of_gates = [(d, r) for d in DATASETS for r in GATE_RATIOS if r >= main_ratio(d)]
+reseeded = [f"`{d}` at {percent(r)}" for d, r in of_gates if gate_seeds(d, r) != SEEDS]
+Markdown(
+    f"Then, too, seeds of the gates were replaced on {' and '.join(reseeded)}, where a class had no label."
 )
-Markdown(late_questions(log) + (f"{also}." if reseeded else ""))
 
 # %% [markdown]
 # ## Every trial
@@ -81,7 +83,8 @@ Markdown(late_questions(log) + (f"{also}." if reseeded else ""))
 # gate fails, a difference between two settings says less.
 
 # %%
-Markdown(gates_findings(gate_reports(cells).values()))
+tried = set(zip(log["dataset"], log["label_ratio"], strict=True))
+Markdown(gates_findings(gate_reports(cell for cell in of_gates if cell in tried).values()))
 
 # %%
 for question in questions or log["question"].unique():

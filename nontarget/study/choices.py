@@ -221,7 +221,7 @@ def narrow_questions(table: pd.DataFrame) -> str:
     datasets = decided.groupby("question", sort=False)["dataset"].unique()
     alone = datasets[datasets.map(len) == 1].map(lambda names: str(names[0]))
     named = [
-        f"on `{dataset}` alone, {'; '.join(f'*{escaped(str(question))}*' for question in part.index)}"
+        f"on `{dataset}` {', '.join(f'*{escaped(str(question))}*' for question in part.index)}"
         for dataset, part in alone.groupby(alone, sort=False)
     ]
-    return f"Decided by trials {', and '.join(named)}." if named else "Every question was decided by trials on several data sets."
+    return f"Trials on a single data set decided: {'; '.join(named)}." if named else "Trials on several data sets decided every question."
