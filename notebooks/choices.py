@@ -23,15 +23,7 @@
 from IPython.display import Markdown, display
 
 from nontarget.runtime.downloads import CsvLink
-from nontarget.study.choices import (
-    SYSTEMS,
-    choices_findings,
-    late_questions,
-    narrow_questions,
-    read_choices,
-    summary,
-    trials,
-)
+from nontarget.study import choices
 from nontarget.study.gates import SEEDS, gate_seeds
 from nontarget.study.pages import gate_reports, gates_findings
 from nontarget.study.parameters import check_parameters
@@ -54,7 +46,7 @@ check_parameters(questions=questions)
 # candidate, the caps, ActionFormer), with the same systems only.
 
 # %%
-Markdown(", ".join(f"*{system}*" for system in SYSTEMS))
+Markdown(", ".join(f"*{system}*" for system in choices.SYSTEMS))
 
 # %% [markdown]
 # ## Question by question
@@ -63,11 +55,11 @@ Markdown(", ".join(f"*{system}*" for system in SYSTEMS))
 # where nothing was noted.
 
 # %%
-log = read_choices()
-summary(log) if len(log) else Markdown("*No trial is committed yet.*")
+log = choices.read_choices()
+choices.summary(log) if len(log) else Markdown("*No trial is committed yet.*")
 
 # %%
-Markdown(late_questions(log))
+Markdown(choices.late_questions(log))
 
 # %%
 of_gates = [(d, r) for d in DATASETS for r in GATE_RATIOS if r >= main_ratio(d)]
@@ -88,7 +80,7 @@ Markdown(gates_findings(gate_reports(cell for cell in of_gates if cell in tried)
 
 # %%
 for question in questions or log["question"].unique():
-    display(trials(log, question))
+    display(choices.trials(log, question))
 
 # %%
 CsvLink(log, "choices.csv")
@@ -97,7 +89,7 @@ CsvLink(log, "choices.csv")
 # ## Findings
 
 # %%
-Markdown(choices_findings(log))
+Markdown(choices.choices_findings(log))
 
 # %% [markdown]
 # The limits: there are few seeds per trial. Questions were asked one after the other, so settings that help only in combination were not
@@ -105,4 +97,4 @@ Markdown(choices_findings(log))
 # listed here. A setting that was chosen on one data set may not suit the others:
 
 # %%
-Markdown(narrow_questions(log))
+Markdown(choices.narrow_questions(log))
