@@ -48,8 +48,9 @@ reproduce: export MALLOC_TRIM_THRESHOLD_ := 4000000000
 reproduce: $(READY)  ## compute every committed result of the twins anew (and of the real sets under NONTARGET_DATA)
 	python -m nontarget.reproduce
 
-bench: $(READY)  ## speed, against the hardware's limit
+bench: $(READY)  ## speed, against the hardware's limit; speed and memory of features on the disk
 	python benchmarks/bench.py
+	python benchmarks/features.py
 
 bench-gpu: $(READY)  ## the same on a CUDA device
 	python benchmarks/bench.py --device cuda

@@ -16,7 +16,7 @@ from nontarget.rules.base import LearningRule
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What training sees: clips of the labelled videos, and of the unlabelled ones, which have no labels to see."""
+    """Training clips of the labelled and of the unlabelled videos; the latter carry no labels."""
 
     labeled: LabeledClips
     unlabeled: Clips | None
@@ -25,8 +25,7 @@ class TrainingData:
 
     def on_device_if_it_fits(self, device: torch.device) -> Self:
         """The clips in the device's memory, if they take less than half of what is free there; else batches are moved one by one."""
-        parts = [clips for clips in (self.labeled, self.unlabeled, self.truth) if clips is not None]
-        size = sum(clips.features.numel() * clips.features.element_size() for clips in parts)
+        size = sum(clips.num_bytes for clips in (self.labeled, self.unlabeled, self.truth) if clips is not None)
         if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] / 2:
             return self
         return type(self)(
@@ -44,7 +43,7 @@ class Batch:
     unlabeled: Clips | None = None
     """With their labels for an oracle; None: the rule does not use unlabelled clips."""
     indices: Int[Tensor, " clips"] | None = None
-    """Which of all unlabelled clips those of the batch are."""
+    """Indices of the batch's clips among all unlabelled clips."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How sure a teacher should be: the temperature of lowest log loss on labelled videos that it was not trained on (Guo et al. 2017)."""
+"""Temperature scaling of a teacher: the temperature of lowest log loss on held-out labelled videos (Guo et al. 2017)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ FOLDS = 4
 """Parts of the labelled videos, each held out once (assumed)."""
 
 RANGE = (0.05, 20.0)
-"""Lowest and highest temperature that is tried; snippets that are all named right would ask for 0, chance alone for infinity."""
+"""Lowest and highest temperature that is tried; the optimum is 0 where every snippet is classified correctly, infinity at chance."""
 
 
 @dataclass(frozen=True)

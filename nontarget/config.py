@@ -32,7 +32,7 @@ class Protocol:
     pool: int = 1
     """Consecutive feature steps that are averaged into one snippet; 1 keeps the features as they are."""
     tiou_thresholds: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.7)
-    """Sec. 4.1."""
+    """tIoU thresholds at which AP is computed (Sec. 4.1)."""
     nms_sigma: float = 0.4
     """Sec. 4.2 gives a Soft-NMS threshold of 0.4 on THUMOS14, 0.6 on ActivityNet; read as the width of the gaussian decay."""
 
@@ -55,25 +55,25 @@ class TrainingConfig:
     """The two stages of training (Sec. 4.2). The defaults are the paper's, for ActivityNet."""
 
     pretrain_epochs: int = 12
-    """Sec. 4.2."""
+    """Epochs of pre-training (Sec. 4.2)."""
     selftrain_epochs: int = 15
-    """Of each generation (Sec. 4.2)."""
+    """Epochs of self-training in each generation (Sec. 4.2)."""
     generations: int = 1
     """How often self-training is run, each time with the last result as the frozen teacher (Sec. 1: "iteratively uses the current model
     to assign pseudo labels ... and trains a new model"; assumed: once)."""
     steps_per_epoch: int | None = None
     """Optimiser steps of an epoch, the same for every rule and label ratio. None: as many as the training clips, labelled or not, make
-    batches. A number: the budget of a small data set, which a pass over its few clips would starve."""
+    batches. A number: the budget of a small data set, for which one pass over its few clips is too few steps."""
     batch_size: int = 16
     """Labelled clips of a step, and as many unlabelled ones (assumed)."""
     pretrain_learning_rate: float = 1e-3
-    """Assumed."""
+    """Peak learning rate of pre-training (assumed)."""
     learning_rate: float = 1e-4
-    """Of self-training: 1e-4 on ActivityNet, 1e-5 on THUMOS14 (Sec. 4.2, read so)."""
+    """Peak learning rate of self-training: 1e-4 on ActivityNet, 1e-5 on THUMOS14 (our interpretation of Sec. 4.2)."""
     warmup_steps: int = 0
     """Steps at the start of each stage in which the learning rate rises linearly (assumed: none)."""
     weight_decay: float = 1e-4
-    """Of AdamW (assumed)."""
+    """Weight decay of AdamW (assumed)."""
     feature_noise: float = 0.0
     """Standard deviation of Gaussian noise that is added to the normalised features of a step, labelled and unlabelled alike (assumed:
     none). The teacher sees no noise."""
@@ -129,8 +129,8 @@ class InferenceConfig:
     batch_size: int = 64
     """Clips in one forward pass; has no effect on the result."""
     whole_video: bool = dataclasses.field(default=False, metadata=ADDED_LATER)
-    """The trivial way to detect: each video whole, as the action class that its snippets have on average, in place of the detector's
-    candidates. It is a sanity check that we added: what it earns is earned without localising anything."""
+    """One segment over each whole video, of the action class with the highest mean snippet probability, in place of the detector's
+    candidates. A sanity check that we added: its mAP is what can be reached without localising anything."""
 
     def __post_init__(self) -> None:
         as_plain_numbers(self)

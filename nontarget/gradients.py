@@ -1,4 +1,4 @@
-"""How much of the gradient each loss has, and the curves in which training keeps it."""
+"""Share of each loss in the gradient, and the training curves that record it."""
 
 import torch
 from torch import nn

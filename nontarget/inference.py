@@ -68,7 +68,7 @@ def detect(
         feature_fps: feature steps per second, as in training; more than 2 % off is warned about, a factor of 2 refused.
             Step t is centred on ``feature_offset_s + t / feature_fps`` seconds.
         durations_s: of the videos; default: as long as their features last. More than 2 % off is warned about, 10 % refused.
-        inference: default: as trained.
+        inference: thresholds and limits; default: those saved with the detector.
         external_scores: video id -> score of each class, of a classifier of whole videos; used if ``inference`` says so.
         feature_offset_s: centre of the first feature step, in seconds; default: half a step.
 
@@ -165,8 +165,8 @@ def detect_videos(
 def video_candidates(trained: TrainedDetector, videos: Sequence[Video]) -> VideoSegments:
     """Every candidate of a detector in video time, before Soft-NMS.
 
-    A candidate at a border of its clip where the video continues is a fragment, if it is no longer than what neighbouring clips share:
-    the neighbour sees all of it. Fragments are left out, and so is what lies outside of the video.
+    A candidate at a clip border where the video continues is a fragment if it is no longer than the overlap of neighbouring windows:
+    the neighbouring clip contains all of it. Fragments are dropped, and segments are clipped to the video.
     """
     parts = []
     for batch, output in _outputs(trained, videos):
@@ -182,7 +182,7 @@ def video_candidates(trained: TrainedDetector, videos: Sequence[Video]) -> Video
 
 
 def suppressed(candidates: VideoSegments, config: InferenceConfig, protocol: Protocol) -> VideoSegments:
-    """What Soft-NMS leaves of candidates: by video, best first."""
+    """Detections that remain of the candidates after Soft-NMS, by video, best first."""
     kept, scores = soft_nms(
         candidates.segments.to(candidates.scores.dtype),
         candidates.scores,

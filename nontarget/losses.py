@@ -157,16 +157,16 @@ def loss_of_sets(
         log_p, log_1m_p = F.logsigmoid(extended), F.logsigmoid(-extended)
     loss = logits.new_zeros(logits.shape[:-1])
     if "target" in terms:
-        loss = loss - log_p.where(sets.target, 0.0).sum(dim=-1) / sets.target.sum(dim=-1).clamp(min=1)
+        loss = loss - log_p.where(sets.target, 0.0).sum(dim=-1) / sets.target.sum(dim=-1).clamp(min=1)  # Eq. 5
     if "negative" in terms and log_p.shape[-1] > 1:
-        loss = loss - log_1m_p.where(sets.negative, 0.0).sum(dim=-1)
+        loss = loss - log_1m_p.where(sets.negative, 0.0).sum(dim=-1)  # Eq. 9
     if "positive" in terms:
-        loss = loss - log_p.where(sets.positive, 0.0).sum(dim=-1)
+        loss = loss - log_p.where(sets.positive, 0.0).sum(dim=-1)  # Eq. 11
     return loss
 
 
 def candidate_loss(logits: Float[Tensor, "*snippets classes"], candidates: Bool[Tensor, "*snippets classes"]) -> Float[Tensor, "*snippets"]:
-    """``-log sum_{c in candidates} p_c`` of the softmax: one of the candidates is the class, and which one is left open.
+    """``-log sum_{c in candidates} p_c`` of the softmax: the true class is one of the candidates, and it is left open which.
 
     This is the likelihood of partial-label learning (Jin and Ghahramani 2002). Its gradient is ``p - w`` with ``w_c = p_c / sum p``
     within the candidates and 0 elsewhere: that of the cross-entropy with candidates weighted by the model itself, which PRODEN

@@ -59,8 +59,8 @@ def evaluate_detections(
 ) -> DetectionScores:
     """Average precision of temporal detections, as the official ActivityNet evaluator defines it.
 
-    For each class, detections of all videos go by falling score; each takes, among the instances of its class and video that are
-    not taken yet, the one with the highest tIoU if that reaches the threshold, else it is a false positive. AP is the area under
+    For each class, detections of all videos are ranked by score; each is matched, among the instances of its class and video that are
+    not matched yet, to the one with the highest tIoU if that reaches the threshold, else it is a false positive. AP is the area under
     the interpolated precision-recall curve, mean AP the mean over the classes that occur in the ground truth. Every video counts:
     one without detections is all misses. Among equal scores, and among equal tIoU, the later listed goes first; duplicate
     instances are kept; an instance and a detection without length match each other, as in the official code; what ends before it
@@ -144,7 +144,7 @@ def area_under_envelope(matched: NDArray[np.bool_], precision: NDArray[np.float6
 
 
 def rank_detections(detections: pd.DataFrame) -> pd.DataFrame:
-    """Detections by falling score; among equal scores the later listed goes first. The index is new."""
+    """Detections in descending order of score, the one listed later first among ties. The index is reset."""
     later_first = detections.iloc[::-1]
     order = np.argsort(-later_first["score"].to_numpy(dtype=np.float64), kind="stable")
     return later_first.iloc[order].reset_index(drop=True)

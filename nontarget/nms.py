@@ -33,12 +33,12 @@ def soft_nms(
     Args:
         segments: start and end, in any one unit.
         scores: positive scores.
-        labels: class of each segment; segments of different classes leave each other alone. Default: one class.
+        labels: class of each segment; segments of different classes do not suppress each other. Default: one class.
         sigma: width of the gaussian decay.
         iou_threshold: for ``linear`` and ``hard``.
         min_score: lowest score kept, before and after decay.
         max_detections: at most as many are kept for each video (and for each of its classes); None: no limit.
-        videos: video of each segment; videos leave each other alone. Default: one video.
+        videos: video of each segment; segments of different videos do not suppress each other. Default: one video.
 
     Returns:
         Indices of the kept segments and their decayed scores, float32 for half-precision ones; ordered by video, then by falling score.

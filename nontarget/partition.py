@@ -45,7 +45,7 @@ def partition_label_space(
 
     Args:
         probs: class probabilities, background included, any leading shape, dtype and device.
-        positive_ratio: lambda of Eq. 10, 0.85 in the paper (Table 4). 0 makes every non-target class a candidate; above 1, none.
+        positive_ratio: lambda of Eq. 10, 0.85 in the paper (Table 4). At 0 every non-target class qualifies as positive; above 1, none.
         precedence: ``"negative"`` (Sec. 3.5 picks positives among the classes that are left once the negatives are taken out) or
             ``"positive"``.
 
@@ -71,18 +71,18 @@ def subspaces(probs: Float[Tensor, "*snippets classes"], positive_ratio: float, 
         probs = probs.float()
 
     top, top_index = probs.max(dim=-1, keepdim=True)
-    target = torch.zeros_like(probs, dtype=torch.bool).scatter(-1, top_index, True)
+    target = torch.zeros_like(probs, dtype=torch.bool).scatter(-1, top_index, True)  # Eq. 5: argmax p
 
     # The target ranks last, also among equals, so that no prefix of a finite sum contains it.
     ascending, classes = probs.masked_fill(target, torch.inf).sort(dim=-1, stable=True)
-    negative = torch.zeros_like(target).scatter(-1, classes, ascending.cumsum(dim=-1) <= top)
-    positive = (probs >= float(positive_ratio) * top) & ~target
+    negative = torch.zeros_like(target).scatter(-1, classes, ascending.cumsum(dim=-1) <= top)  # Eqs. 7, 8
+    positive = (probs >= float(positive_ratio) * top) & ~target  # Eq. 10: p >= lambda max(p)
 
     if precedence == "negative":
         positive = positive & ~negative
     else:
         negative = negative & ~positive
-    return LabelPartition(target, positive, negative, ~(target | positive | negative))
+    return LabelPartition(target, positive, negative, ~(target | positive | negative))  # Eq. 4
 
 
 def check_partition_arguments(positive_ratio: float, precedence: str) -> None:

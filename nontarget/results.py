@@ -22,7 +22,8 @@ Record = dict[str, Any]
 """What a run leaves: ``key``, ``identity``, ``scores`` (mAP by tIoU, in [0, 1], "avg" last), ``scored`` (counts), ``split``
 (:func:`nontarget.data.splits.split_record`), ``occupancy`` (:data:`nontarget.coverage.Coverage`), ``gradient_share`` (of each loss, by
 stage), ``calibration`` (of :class:`nontarget.calibration.Calibration`; None: the teacher's temperature was not estimated),
-``provenance`` and ``curves``. The file also has a ``digest`` of all that."""
+``provenance`` (with ``labels_seen``, whether the network that made the features saw labels of the data set; None: not known) and
+``curves``. The file also has a ``digest`` of all that."""
 
 
 NAMELESS = "known_by_checksum"
@@ -106,11 +107,12 @@ class ResultStore:
     def metrics(self) -> pd.DataFrame:
         """The committed table, one row a run and tIoU; empty if there is none. Runs whose rows were changed are named and left out."""
         if not self.metrics_path.exists():
-            return pd.DataFrame(columns=METRIC_COLUMNS)
-        text = {"tiou": str, "key": str, "commit": str, "settings": str, "gradient_share": str}
+            return _known_columns(pd.DataFrame(columns=METRIC_COLUMNS))
+        text = {"tiou": str, "key": str, "commit": str, "settings": str, "gradient_share": str, "labels_seen": str}
         empty = {c: [""] for c in COVERAGE_COLUMNS}
         table = read_table(self.metrics_path, METRIC_COLUMNS, METRIC_RANGES, dtype=text, keep_default_na=False, na_values=empty)
-        return table.assign(gradient_share=table["gradient_share"].astype(object).fillna(""))  # older tables lack the column
+        later = {name: table[name].astype(object).fillna("") for name in ("gradient_share", "labels_seen")}  # which older tables lack
+        return _known_columns(table.assign(**later))
 
     def committed(self, identity: Mapping[str, Any], metrics: pd.DataFrame | None = None) -> Found:
         """Look a run up in the committed table.
@@ -152,7 +154,7 @@ class ResultStore:
             replaced = old.set_index(described).index.isin(new.set_index(described).index)
             table = pd.concat([old[~replaced], new]) if len(old) else new
             table = table.sort_values([*described, "tiou"], kind="stable")
-            write_table(self.metrics_path, table)
+            write_table(self.metrics_path, _known_columns(table.fillna({"labels_seen": ""})))
         return int(table["key"].nunique())
 
 
@@ -166,8 +168,11 @@ COVERAGE_COLUMNS = [
 METRIC_COLUMNS = [
     "dataset", "simulated", "preset", "label_ratio", "detector", "rule", "settings", "seed", "tiou", "mean_ap",
     "num_videos", "num_instances", "num_detections", "num_labeled", "num_unlabeled",
-    "seconds", "device", "torch", "commit", "date", "dataset_checksum", "key", "gradient_share", *COVERAGE_COLUMNS,
+    "seconds", "device", "torch", "commit", "date", "dataset_checksum", "key", "labels_seen", "gradient_share", *COVERAGE_COLUMNS,
 ]  # fmt: skip
+
+SEEN = {True: "yes", False: "no", None: ""}
+"""How the column ``labels_seen`` is written; a table in which it is empty everywhere lacks it."""
 
 METRIC_RANGES = {
     "label_ratio": (0.0, 1.0),
@@ -193,6 +198,7 @@ def metric_rows(record: Record) -> list[dict[str, Any]]:
         "date": provenance["date"],
         "dataset_checksum": record["identity"]["dataset"]["checksum"],
         "key": record["key"],
+        "labels_seen": SEEN[provenance.get("labels_seen")],
     }
     shares = {stage: {loss: round(share, 3) for loss, share in of_stage.items()} for stage, of_stage in record["gradient_share"].items()}
     only_once = {name: round(value, 5) for name, value in record["occupancy"].items()} | {"gradient_share": json.dumps(shares)}
@@ -200,6 +206,11 @@ def metric_rows(record: Record) -> list[dict[str, Any]]:
         {**common, "tiou": tiou, "mean_ap": round(value, 6), **(only_once if tiou == "avg" else {})}
         for tiou, value in record["scores"].items()
     ]
+
+
+def _known_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """A table without ``labels_seen`` where that is known of no data set in it."""
+    return table if (table["labels_seen"] != "").any() else table.drop(columns="labels_seen")
 
 
 def _describe(identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,6 +230,7 @@ def _record_of(rows: pd.DataFrame, place: str) -> Record:
     """A record as far as the committed table tells it; ``place`` says in messages where its gradient shares stand."""
     first = rows.iloc[0]
     order = rows.set_index("tiou")["mean_ap"].astype(float)
+    seen = {text: value for value, text in SEEN.items()}
     names = ("num_videos", "num_instances", "num_detections", "num_labeled", "num_unlabeled")
     return {
         "key": first["key"],
@@ -226,5 +238,6 @@ def _record_of(rows: pd.DataFrame, place: str) -> Record:
         "scored": {name.removeprefix("num_"): int(first[name]) for name in names},
         "occupancy": rows.loc[rows["tiou"] == "avg", COVERAGE_COLUMNS].iloc[0].dropna().to_dict(),
         "gradient_share": parse_json(rows.loc[rows["tiou"] == "avg", "gradient_share"].iloc[0] or "{}", place),
-        "provenance": {c: first[c] for c in ("device", "torch", "commit", "date")} | {"seconds": {"total": float(first["seconds"])}},
+        "provenance": {c: first[c] for c in ("device", "torch", "commit", "date")}
+        | {"seconds": {"total": float(first["seconds"])}, "labels_seen": seen[first.get("labels_seen", "")]},
     }

@@ -18,7 +18,7 @@ class TimeGrid:
     """Where the snippets of a sequence lie: snippet t covers ``[t, t + 1) / fps + offset_s`` seconds of the video.
 
     A real number in snippets is a position on that grid: t is where snippet t begins, t + 0.5 is its centre. The two methods are
-    each other's inverse, for floats, arrays and tensors alike, and the only place where units change.
+    each other's inverse, for floats, arrays and tensors alike. Segments of clips and detections change units nowhere else.
     """
 
     fps: float | Tensor

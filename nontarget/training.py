@@ -46,9 +46,11 @@ def training_losses(
 ) -> Losses:
     """The terms of the total loss on one batch (Eq. 12): ``L = L^s + alpha L^u + L_mask + L_ref + L_rec``, already weighted.
 
+    Eq. 12 leaves alpha out, and Eq. 1 has it: it weighs L^u and the part of L_mask on unlabelled clips.
+
     Args:
         detector: the student, in training mode.
-        rule: how class distributions are learnt from: L^s and L^u.
+        rule: the learning rule, which computes L^s and L^u.
         labeled: labelled clips, on the detector's device.
         unlabeled: unlabelled clips, on the same device; None: the rule does not use them.
         pseudo: the teacher's output on the unlabelled clips; None: the student's own, without gradient.
@@ -57,7 +59,7 @@ def training_losses(
         pretraining: whether unlabelled clips train only what needs no labels (Sec. 4.2).
 
     Returns:
-        Scalars by name, whose sum a step of training descends. For SPOT and the paper's rule: ``labeled`` is L^s and ``unlabeled_class``
+        Scalars by name, whose sum a training step minimises. For SPOT and the paper's rule: ``labeled`` is L^s and ``unlabeled_class``
         alpha L^u; ``mask`` and ``unlabeled_mask`` are L_mask on either kind of clips, ``refinement`` is L_ref, ``reconstruction`` L_rec.
 
     Raises:
@@ -75,7 +77,7 @@ def training_losses(
         inputs = torch.cat((mixture.features(labeled), inputs[len(labeled) :]))
     if config.feature_noise > 0:
         inputs = inputs + config.feature_noise * torch.randn_like(inputs).masked_fill(~valid[: len(inputs), :, None], 0.0)
-    # In pre-training nothing is asked of the heads on unlabelled clips.
+    # In pre-training the heads have no loss on unlabelled clips, so that the forward pass leaves those out.
     output = detector(inputs[: len(labeled)], labeled.valid) if pretraining else detector(inputs, valid)
     supervised, student = output[slice(len(labeled))], output[slice(len(labeled), None)]
 
@@ -100,7 +102,7 @@ def _labeled_losses(detector: Detector, rule: LearningRule, output: DetectorOutp
 
 @dataclass
 class Stage:
-    """How far a stage of training has come."""
+    """Progress of one stage of training."""
 
     epoch: int = 0
     curve: Curve = field(default_factory=list)
@@ -146,7 +148,7 @@ def train_stage(
     Args:
         name: of the stage.
         detector: on its device; the data may lie there or be moved batch by batch.
-        rule: how class distributions are learnt from.
+        rule: the learning rule.
         data: clips.
         config: budget and optimiser.
         seed: of batches, dropout and masking.

@@ -148,7 +148,7 @@ pd.DataFrame(
 #
 # $$\mathcal{L} = \bar{\mathcal{L}}^s + \alpha\,\bar{\mathcal{L}}^u + \mathcal{L}^{m} + \mathcal{L}^{ref} + \mathcal{L}^{rec} \tag{12}$$
 #
-# with the $\alpha$ of Eq. 1, which is 1, averaged over the valid snippets of the batch; {py:func}`nontarget.training.train_stage` adds it up.
+# with the $\alpha$ of Eq. 1, which is 1, averaged over the valid snippets of the batch; {py:func}`nontarget.training.training_losses` computes it term by term.
 
 # %%
 label = torch.tensor(0)

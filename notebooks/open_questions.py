@@ -25,6 +25,7 @@ from IPython.display import Markdown, display
 from nontarget.experiment import Experiment
 from nontarget.plotting.claims import differences
 from nontarget.runtime.downloads import CsvLink
+from nontarget.study.deviations import deviations_table, presets_table
 from nontarget.study.open_questions import READINGS, measure
 from nontarget.study.parameters import check_parameters
 
@@ -76,6 +77,21 @@ differences(frame)
 
 # %%
 CsvLink(frame.drop(columns="row"), "readings.csv")
+
+# %% [markdown]
+# ## Where this project departs from the paper
+#
+# Every deviation is stated in the docstring of the code that has it; the table collects them. Where released code is named, it is that of
+# SPOT, ActionFormer or the method in question.
+
+# %%
+deviations_table()
+
+# %% [markdown]
+# The numbers of this book have the preset `small`, of a size for two CPU cores; `full` is for real benchmarks.
+
+# %%
+presets_table()
 
 # %% [markdown]
 # ## Findings

@@ -58,6 +58,7 @@ check_parameters(
     seeds=seeds,
     features=features,
     preset=preset,
+    protocol=protocol,
     systems=systems,
     device=device,
     source=source,

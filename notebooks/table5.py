@@ -50,6 +50,7 @@ check_parameters(
     seeds=seeds,
     features=features,
     preset=preset,
+    protocol=protocol,
     device=device,
     source=source,
 )

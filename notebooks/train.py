@@ -51,6 +51,7 @@ check_parameters(
     rule=rule,
     features=features,
     preset=preset,
+    protocol=protocol,
     device=device,
     checkpoint=checkpoint,
 )

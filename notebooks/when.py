@@ -27,9 +27,12 @@ from nontarget import diagnose_rule
 from nontarget.plotting.study import gain_map
 from nontarget.results import ResultStore
 from nontarget.runtime.downloads import CsvLink
-from nontarget.study.explained import map_findings, teacher_places
+from nontarget.study.explained import map_findings, places_table, teacher_places
 from nontarget.study.parameters import check_parameters
+from nontarget.study.readme import SEEDS
 from nontarget.study.report import MAP, WHY, current_map
+from nontarget.study.reproduce import DATASETS, main_ratio
+from nontarget.study.tables import current_tables
 from nontarget.study.when import place
 
 # %% [markdown]
@@ -50,8 +53,8 @@ check_parameters(dataset=dataset, ratio=ratio, folds=folds, seed=seed, device=de
 # ## The map
 #
 # Dots are twins, all **simulated**; the colour is the gain of the paper's method over the baseline. White markers are the teachers of this
-# book's data sets, and the table has the predicted gains. Look at where they lie first: outside the region of the dots, a prediction is an
-# extrapolation.
+# book's data sets, and the table has the predicted gains, beside those that Table 1 measured, which the map does not use. Look at where they
+# lie first: outside the region of the dots, a prediction is an extrapolation.
 
 # %%
 fitted = current_map()
@@ -63,9 +66,9 @@ nothing = Markdown("*Not computed yet: the map has no current points.*")
 gain_map(fitted, places) if fitted is not None else nothing
 
 # %%
-places.rename(columns={"mean": "predicted gain"}).round(
-    2
-) if places is not None else nothing
+cells = [(name, main_ratio(name)) for name in DATASETS]
+measured = current_tables("table1", cells, SEEDS).comparisons
+places_table(places, measured) if places is not None else nothing
 
 # %%
 CsvLink(MAP.read(), "map.csv")
@@ -93,4 +96,4 @@ Markdown(map_findings(fitted, places))
 # %% [markdown]
 # The limits: every point of the map is simulated, on twins of one data set; the temperature moves both shares together, so that the points
 # lie close to one curve; and more than the two shares matters: the error with which a twin is predicted from the others shows how much is
-# missing. The gains that were measured on the data sets of this book are in Table 1; the map does not use them. The shares of a diagnosis come from teachers that had fewer labels than the final one will have.
+# missing. The shares of a diagnosis come from teachers that had fewer labels than the final one will have.

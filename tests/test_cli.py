@@ -300,14 +300,14 @@ def test_from_training_to_scores(tmp_path, folder, run):
     scored = run("evaluate", folder, trained, "--no-per-class", "--tiou", "0.3:0.7:0.1")
     assert scored.split()[-1] == output.split("avg: ")[1].split()[0]
 
-    content = json.loads((folder / "annotations.json").read_text())
-    fps, archive = content["feature_fps"], np.load(folder / "features.npz")
-    np.savez(tmp_path / "some.npz", **{k: archive[k] for k in archive.files[:2]})
+    videos = [v.video for v in read_feature_folder(folder).test]
+    fps = videos[0].fps
+    np.savez(tmp_path / "some.npz", **{v.video_id: v.features for v in videos[:2]})
     printed = run("detect", model, tmp_path / "some.npz", "--fps", fps, "--device", "cpu")
     assert printed.startswith("video_id,label,start_s,end_s,score\n")
     assert "give --fps" in run("detect", model, tmp_path / "some.npz", code=2)
     assert "leave out --fps" in run("detect", model, folder, "--fps", "2", code=2)
-    np.save(tmp_path / "one.npy", archive[archive.files[0]])
+    np.save(tmp_path / "one.npy", videos[0].features)
     moved = run("detect", model, tmp_path / "one.npy", "--fps", fps, "--offset-s", 0.5 / fps + 1, "--device", "cpu")
     plain = run("detect", model, tmp_path / "one.npy", "--fps", fps, "--device", "cpu")
     assert moved != plain

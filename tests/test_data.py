@@ -102,7 +102,8 @@ def test_write_then_read_gives_the_same(tmp_path):
             np.testing.assert_array_equal(a.annotations.segments_s, b.annotations.segments_s)
     for video_id, scores in dataset.external_scores.items():
         np.testing.assert_array_equal(again.external_scores[video_id], scores)
-    written = ["SHA256SUMS", "annotations.json", "classes.txt", "external_scores.json", "features.npz"]
+    written = ["SHA256SUMS", "annotations.json", "classes.txt", "external_scores.json"]
+    written += ["features-00000-of-00001.safetensors", "features.index.json"]
     assert sorted(p.name for p in (tmp_path / "twin").iterdir()) == written
 
 
@@ -412,7 +413,7 @@ def test_not_json_and_missing_files(tmp_path):
     with pytest.raises(DataError, match="annotations.json: not a JSON file"):
         read_feature_folder(folder)
     (folder / "features.npz").unlink()
-    with pytest.raises(FileNotFoundError, match="lacks features.npz; a feature folder holds annotations.json and features.npz"):
+    with pytest.raises(FileNotFoundError, match="lacks features.index.json or features.npz; a feature folder holds annotations.json, and"):
         read_feature_folder(folder)
 
 
@@ -445,7 +446,7 @@ def test_pickles_are_never_loaded(tmp_path):
 def test_writing_loses_nothing(tmp_path):
     dataset = read_feature_folder(write_folder(tmp_path / "mine"))
     dataset.train[0].video.features[0, 0] = 1e5
-    with pytest.raises(DataError, match=r"features of t1 up to 100000 do not fit float16"):
+    with pytest.raises(DataError, match=r"t1: features must fit float16, at most 6.6e\+04, got 100000 at step 0, dimension 0"):
         write_feature_folder(tmp_path / "copy", dataset)
     write_feature_folder(tmp_path / "copy", dataset, np.float32)
     assert read_feature_folder(tmp_path / "copy").train[0].video.features[0, 0] == 1e5
@@ -787,7 +788,9 @@ def test_random_crop():
     ]
     protocol, normalization = Protocol(num_snippets=12, stride=12), Normalization.of([v.video for v in videos])
     clips = make_labeled_clips(videos, protocol, normalization, num_classes=2)
-    assert all(torch.equal(getattr(random_crop(clips, (1.0, 1.0)), f.name), getattr(clips, f.name)) for f in fields(clips))
+    assert all(
+        torch.equal(getattr(random_crop(clips, (1.0, 1.0)), f.name), getattr(clips, f.name)) for f in fields(clips) if f.name != "cutter"
+    )
 
     lengths, starts = set(), set()
     torch.manual_seed(0)

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from nontarget.data import DataError, read_annotations
+from nontarget.data.feature_times import feature_times
 from nontarget.data.releases import convert_release, inspect_release
 from nontarget.data.releases.files import rows_of
 from nontarget.data.releases.layouts.har import raw_segments
 from nontarget.data.releases.segments import flags_of
+from nontarget.data.shards import Shards
 
 # What the files do not say: an option of the user for each sample that needs one.
 GIVEN = {
@@ -238,20 +240,24 @@ WITHOUT_FEATURES = {
 @pytest.mark.parametrize("name", [n for n in SAMPLES if n not in WITHOUT_FEATURES])
 def test_samples_are_converted_without_a_change_to_their_features(name, reseeded, tmp_path):
     expected = expected_of(reseeded, name)
-    convert_release(reseeded / expected["root"], tmp_path / "out", dtype="float32", **GIVEN.get(name, {}))
+    report = convert_release(reseeded / expected["root"], tmp_path / "out", dtype="float32", **GIVEN.get(name, {}))
     content = json.loads((tmp_path / "out" / "annotations.json").read_text())
     assert {"release", "network", "labels_seen", "instances_changed", "videos_left_out"} <= content["provenance"].keys()
-    with np.load(tmp_path / "out" / "features.npz") as archive:
-        wanted = {v: e for v, e in expected["videos"].items() if "sha256_f32" in e and v in archive.files}
-        assert set(archive.files) == set(wanted)
-        assert len(wanted) >= len([e for e in expected["videos"].values() if "sha256_f32" in e]) - 1
-        for video, e in wanted.items():
-            assert sha(archive[video]) == e["sha256_f32"]
-            entry = content["database"][video]
-            assert entry["feature_offset_s"] == pytest.approx(e["first_centre_s"], abs=1e-6)
-            last = entry["feature_offset_s"] + (len(archive[video]) - 1) / entry["feature_fps"]
-            assert last == pytest.approx(e["last_centre_s"], abs=1e-6)
+    stored = Shards(tmp_path / "out")
+    wanted = {v: e for v, e in expected["videos"].items() if "sha256_f32" in e and v in stored.videos}
+    assert set(stored.videos) == set(wanted)
+    assert len(wanted) >= len([e for e in expected["videos"].values() if "sha256_f32" in e]) - 1
     folder = read_annotations(tmp_path / "out" / "annotations.json")
+    times = feature_times(folder)
+    for video, e in wanted.items():
+        features = stored.read(video)
+        assert sha(features) == e["sha256_f32"]
+        snippets, grid, axis = np.arange(len(features)), times[video].grid(len(features)), report.release.videos[video].time
+        centres = grid.to_seconds(snippets + 0.5)
+        assert [centres[0], centres[-1]] == pytest.approx([e["first_centre_s"], e["last_centre_s"]], abs=1e-6)
+        assert centres == pytest.approx([float(axis.centre_s(int(i))) for i in snippets], abs=1e-9)
+        assert grid.to_snippets(centres) == pytest.approx(snippets + 0.5, abs=1e-9)
+        assert all(axis.snippet_at(axis.centre_s(int(i))) == i for i in snippets)
     kept = {(v, i["label"]) for v, e in expected["videos"].items() for i in e["instances"] if not i.get("flags")}
     stored = {(v, folder.classes[k]) for v, r in folder.videos.items() for k in r.annotations.labels.tolist()}
     roles = content.get("subsets", {}).values()

@@ -10,9 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nontarget.data import DataError, read_annotations, read_feature_folder
-from nontarget.data.releases import TimeAxis, available, convert_release, get_layout, inspect_release, read_label_file, writing
+from nontarget.data import DataError, read_annotations, read_feature_folder, shard_writing
+from nontarget.data.releases import TimeAxis, available, convert_release, get_layout, inspect_release, read_label_file
 from nontarget.data.releases.layouts.hapt import HZ, window_features
+from nontarget.data.shards import Shards
 
 RNG = np.random.default_rng(0)
 
@@ -351,11 +352,11 @@ def test_a_conversion_reads_back_with_its_times_and_record(tmp_path):
     assert "feature_fps" not in content, "centres at 0.2 + i / 5 are not at (i + 0.5) / 5"
     record = content["provenance"]
     assert (record["release"], record["labels_seen"], record["options"]) == ("actionformer", None, TIMES)
-    with np.load(tmp_path / "out" / "features.npz") as archive:
-        for v in "abc":
-            assert np.array_equal(archive[v], np.load(tmp_path / "release" / "my_features" / f"{v}.npy"))
+    stored = Shards(tmp_path / "out")
+    for v in "abc":
+        assert np.array_equal(stored.read(v), np.load(tmp_path / "release" / "my_features" / f"{v}.npy"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "release"]
-    assert len((tmp_path / "out" / "SHA256SUMS").read_text().splitlines()) == 3
+    assert len((tmp_path / "out" / "SHA256SUMS").read_text().splitlines()) == 4
     with pytest.raises(DataError, match="out: exists already"):
         converted(tmp_path)
 
@@ -386,44 +387,62 @@ def test_instances_are_clipped_or_dropped_by_reason(tmp_path):
 
 
 def test_a_killed_conversion_goes_on_and_never_looks_whole(tmp_path, monkeypatch):
-    root, stored = own_data(tmp_path / "release"), []
-    store = writing._store
+    root, loaded = own_data(tmp_path / "release"), []
+    load = shard_writing._loaded
 
-    def until_killed(path, video, dtype):
-        if len(stored) == 2:
+    def until_killed(video, dtype):
+        if len(loaded) == 2:
             raise KeyboardInterrupt
-        stored.append(video.video_id)
-        return store(path, video, dtype)
+        loaded.append(video.video_id)
+        return load(video, dtype)
 
-    monkeypatch.setattr(writing, "_store", until_killed)
+    monkeypatch.setattr(shard_writing, "_loaded", until_killed)
     with pytest.raises(KeyboardInterrupt):
         convert_release(root, tmp_path / "out", **TIMES)
     assert not (tmp_path / "out").exists()
-    part = tmp_path / "out.partial"
-    (part / "000001.npy").write_bytes((part / "000001.npy").read_bytes()[:-5])  # cut short after all
-    stored.clear()
-    monkeypatch.setattr(writing, "_store", lambda *a: stored.append(a[1].video_id) or store(*a))
+    (part,) = (tmp_path / "out.partial").glob("*.safetensors")
+    part.write_bytes(part.read_bytes()[:-5])  # cut short after all
+    loaded.clear()
+    monkeypatch.setattr(shard_writing, "_loaded", lambda *a: loaded.append(a[0].video_id) or load(*a))
     convert_release(root, tmp_path / "out", **TIMES)
-    assert stored == ["b", "c"]
+    assert loaded == ["b", "c"]
     convert_release(root, tmp_path / "whole", **TIMES)
-    for name in ("annotations.json", "features.npz"):
-        one, other = ((tmp_path / f / name).read_bytes() for f in ("out", "whole"))
-        assert name == "features.npz" or one == other
-    with np.load(tmp_path / "out" / "features.npz") as one, np.load(tmp_path / "whole" / "features.npz") as other:
-        assert all(np.array_equal(one[v], other[v]) for v in "abc")
+    files = sorted(p.name for p in (tmp_path / "whole").iterdir())
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == files
+    assert all((tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes() for name in files)
 
 
-def test_a_changed_release_is_converted_anew(tmp_path, monkeypatch):
-    root = own_data(tmp_path / "release")
+def test_only_what_has_changed_is_converted_again(tmp_path, monkeypatch):
+    root, loaded = own_data(tmp_path / "release"), []
+    load = shard_writing._loaded
     with monkeypatch.context() as patch:
-        patch.setattr(writing, "_pack", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        patch.setattr(shard_writing, "_read_back", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
         with pytest.raises(OSError, match="disk full"):
             convert_release(root, tmp_path / "out", **TIMES)
     changed = put(root / "my_features" / "a.npy", noise(99))
     os.utime(changed, (1, 1))
-    convert_release(root, tmp_path / "out", dtype="float32", **TIMES)
-    with np.load(tmp_path / "out" / "features.npz") as archive:
-        assert np.array_equal(archive["a"], np.load(changed))
+    monkeypatch.setattr(shard_writing, "_loaded", lambda *a: loaded.append(a[0].video_id) or load(*a))
+    convert_release(root, tmp_path / "out", **TIMES)
+    assert loaded == ["a"]
+    assert np.array_equal(Shards(tmp_path / "out").read("a"), np.load(changed).astype(np.float16))
+
+
+def test_a_disk_that_loses_a_bit_is_noticed(tmp_path, monkeypatch):
+    root = own_data(tmp_path / "release")
+    read_back = shard_writing._read_back
+
+    def after_a_fault(partial, shards, videos, *rest):
+        with (partial / shards[0].name).open("r+b") as file:
+            file.seek(shards[0].starts[1] + 7)
+            byte = file.read(1)[0]
+            file.seek(-1, 1)
+            file.write(bytes([byte ^ 4]))
+        read_back(partial, shards, videos, *rest)
+
+    monkeypatch.setattr(shard_writing, "_read_back", after_a_fault)
+    with pytest.raises(DataError, match=r"1 problem\(s\):\s+b: its features read back differ from those that were written"):
+        convert_release(root, tmp_path / "out", **TIMES)
+    assert not (tmp_path / "out").exists()
 
 
 def test_features_that_cannot_be_stored_are_listed_by_video(tmp_path):
@@ -433,7 +452,8 @@ def test_features_that_cannot_be_stored_are_listed_by_video(tmp_path):
         array[7, 2] = value
         put(root / "my_features" / f"{v}.npy", array)
     with pytest.raises(
-        DataError, match=r"(?s)a: features must be finite, got nan at step 7, dimension 2.*b: features up to 1e\+06 do not fit float16"
+        DataError,
+        match=r"(?s)a: features must be finite, got nan at step 7, .*b: features must fit float16, at most 6.6e\+04, got 1e\+06",
     ):
         convert_release(root, tmp_path / "out", **TIMES)
     assert not (tmp_path / "out").exists()

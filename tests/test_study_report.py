@@ -11,6 +11,7 @@ from nontarget.results import ResultStore, identity_key
 from nontarget.runtime.provenance import provenance
 from nontarget.runtime.tables import write_table
 from nontarget.study import explained, report
+from nontarget.study.comparison import Comparison
 from nontarget.study.decomposition import AS_IS, ORACLES, TRIVIAL
 from nontarget.study.reproduce import PARTS, part_experiments, report_ratios
 from nontarget.study.shares import sets_by_temperature
@@ -174,12 +175,44 @@ def test_explained():
     assert explained.gradient_table(nothing).cells.empty
 
 
+def comparison_of(values, dataset="hapt"):
+    """A comparison from system -> average mAP by seed."""
+    rows = {(system, seed): value for system, scores in values.items() for seed, value in enumerate(scores)}
+    maps = pd.DataFrame({"avg": pd.Series(rows)}).rename_axis(["system", "seed"])
+    return Comparison(dataset, False, 0.1, maps, ())
+
+
+def test_what_a_change_adds_to_the_method():
+    values = {"baseline": [10.0, 12.0, 14.0], "non-target": [11.0, 12.0, 16.0], "oracle: truth positive": [13.0, 14.1, 18.2]}
+    changes = explained.changes_of_method([comparison_of(values), comparison_of(values, "nips4b")])
+    assert changes["system"].tolist() == ["oracle: truth positive"] * 2, "the baseline is no change of the method"
+    assert changes["mean"].tolist() == pytest.approx([2.1, 2.1]), "against non-target, not the baseline"
+    cells = explained.changes_table(changes).cells
+    assert cells["Data"].tolist() == ["hapt, 10 %", "nips4b, 10 %"]
+    assert cells["oracle: truth positive"].tolist() == ["+2.1 [+1.9, +2.3]"] * 2
+    assert cells["oracle"].tolist() == ["", ""]
+    text = explained.changes_findings(changes)
+    assert "among the positives, +2.1 to +2.1 points (significant on 2 of 2 data sets)" in text
+    assert "Not computed yet" in explained.changes_findings(explained.changes_of_method([]))
+    assert "Not computed yet" in explained.changes_findings(explained.changes_of_method([comparison_of({"baseline": [1.0, 2.0]})]))
+
+
+def test_predicted_beside_measured_gains():
+    columns = {"positive": [0.05, 0.1], "negative": [0.9, 0.4], "mean": [0.5, -1.0], "low": [0.1, -2.0], "high": [0.9, 0.0]}
+    places = pd.DataFrame({**columns, "inside": [True, False]}, index=["hapt, 10 %", "salads50, SVM scores"])
+    cells = explained.places_table(places, [comparison_of({"baseline": [1.0, 2.0, 3.0], "non-target": [2.0, 3.0, 4.0]})]).cells
+    assert cells["Predicted gain"].tolist() == ["+0.5 [+0.1, +0.9]", "-1.0 [-2.0, 0.0]"]
+    assert cells["Measured gain"].tolist() == ["+1.0 [+1.0, +1.0]", ""]
+    assert cells["Within the dots"].tolist() == ["yes", "no"]
+
+
 def test_what_limits_a_detector():
     frames = explained.decomposition_frames(decomposition_rows(), "supervised only")
     assert frames["thumos14-sim, 10 %"].loc[AS_IS, "avg"] == 40.5
     text = explained.limits_findings(frames)
     assert "oracle ranking would add the most, 20.0 points" in text
     assert "earns 10.5" in text
+    assert "oracle classes and masks together, 0.0" in text
     assert "Not computed yet" in explained.limits_findings({})
     assert list(explained.decomposition_frames(decomposition_rows(), "fully supervised")) == ["thumos14-sim, 100 %"]
     assert "Not computed yet" in explained.map_findings(None, None)

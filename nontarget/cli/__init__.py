@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from nontarget.cli.book import audit, completion, reproduce
+from nontarget.cli.detection import detect
 from nontarget.cli.features import convert, inspect
-from nontarget.cli.runs import detect, table, train
+from nontarget.cli.runs import table, train
 from nontarget.cli.scoring import evaluate
 
 OK, FAILED, BAD_INPUT = 0, 1, 2

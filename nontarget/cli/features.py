@@ -44,19 +44,29 @@ def _release_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command(short_help="Say what is in a feature release, and how to convert it.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @_release_options
-def inspect(path: Path, **options: Any) -> None:
+@click.option("--verify", is_flag=True, help="Read all features of a feature folder, and compare them with their digests.")
+def inspect(path: Path, verify: bool, **options: Any) -> None:
     """Say what is in the feature release PATH: layout, videos, classes, times, what is missing or wrong, and what to type next.
 
-    Nothing is guessed: where a release does not say its timing, axes, fold or task, the message names the option to give.
+    Nothing is guessed: where a release does not say its timing, axes, fold or task, the message names the option to give. PATH may also be
+    a feature folder, as `nontarget convert` writes it; its features are read only with --verify.
 
     \b
     Examples:
       nontarget inspect thumos/                                 # ActionFormer's release
       nontarget inspect csv_mean_100/ --annotations anet_anno_action.json
       nontarget inspect features/ --annotations labels.csv --fps 25 --stride 16 --window 16
+      nontarget inspect my_thumos14 --verify
     """
+    from nontarget.data.folder import is_feature_folder
+    from nontarget.data.folder_report import folder_report
     from nontarget.data.releases import inspect_release
 
+    if is_feature_folder(path) and not _given(options):
+        click.echo(folder_report(path, verify))
+        return
+    if verify:
+        raise click.UsageError(f"{path} is no feature folder, and has no digests to compare with; leave out --verify")
     with _options_by_their_names_here():
         click.echo(str(inspect_release(path, **_given(options))))
 

@@ -1,4 +1,4 @@
-"""Commands that train, and that detect with what was trained."""
+"""Commands that train: one of the paper's tables, or one detector."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from nontarget.study.comparison import Comparison
-    from nontarget.trained import TrainedDetector
 
 _PROBLEM = [
     click.option("--dataset", help="Name of a data set: thumos14-sim, activitynet-sim, or a folder under NONTARGET_DATA."),
@@ -139,6 +136,7 @@ def train(
       nontarget train --features my_features --ratio 0.2 --model model.safetensors
       nontarget train --dataset hapt --rule baseline --detections hapt.json
     """
+    from nontarget.data.videos import LABELS_SEEN
     from nontarget.detection_files import write_detections
     from nontarget.experiment import Experiment, evaluate
     from nontarget.experiment import train as run_training
@@ -163,98 +161,14 @@ def train(
         f"{training.counts['unlabeled']} unlabelled training videos, rule {rule}, seed {seed}"
     )
     click.echo(describe(data.protocol))
+    if data.labels_seen is not None:
+        click.echo(f"labels seen: {LABELS_SEEN[data.labels_seen]}")
     by_tiou = {f"{t:g}": v for t, v in zip(scores.tiou_thresholds, scores.mean_ap.tolist(), strict=True)}
     values = "  ".join(f"{t}: {100 * v:.1f}" for t, v in (by_tiou | {"avg": scores.average_mean_ap}).items())
     click.echo(f"mAP (%) by tIoU on {scores.num_videos} test videos with {scores.num_instances} instances: {values}")
     for path in (model, detections):
         if path is not None:
             click.echo(f"written: {path}")
-
-
-@click.command(short_help="Detect actions in features with a trained detector.")
-@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("features", type=click.Path(exists=True, path_type=Path))
-@click.option("--fps", type=float, help="Feature steps per second, where FEATURES is no feature folder.")
-@click.option("--offset-s", type=float, help="Centre of the first step in seconds. Default: half a step.")
-@click.option(
-    "--videos",
-    type=click.Choice(["test", "train", "unlabeled", "all"]),
-    default="test",
-    show_default=True,
-    help="Which videos of a feature folder.",
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write them here, as .json, .csv or .txt. Default: csv to the standard output.",
-)
-def detect(model: Path, features: Path, fps: float | None, offset_s: float | None, videos: str, device: str, out: Path | None) -> None:
-    """Detect actions with MODEL, a file that `nontarget train --model` wrote, in FEATURES.
-
-    FEATURES is a feature folder, an .npz archive with an array [T, D] for each video, one .npy file, or a folder of .npy files.
-
-    \b
-    Examples:
-      nontarget detect model.safetensors my_features --out detections.json
-      nontarget detect model.safetensors new_video.npy --fps 7.5
-    """
-    from nontarget.detection_files import write_detections
-    from nontarget.runtime.devices import resolve_device
-    from nontarget.runtime.escaping import csv_text
-    from nontarget.runtime.files import check_replaceable
-    from nontarget.trained import TrainedDetector
-
-    if out is not None:
-        check_replaceable(out)
-    trained = TrainedDetector.load(model, resolve_device(device))
-    if features.is_dir() and (features / "annotations.json").is_file():
-        if fps is not None or offset_s is not None:
-            raise click.UsageError("a feature folder says the times of its features; leave out --fps and --offset-s")
-        found = _detect_folder(trained, features, videos)
-    else:
-        if fps is None:
-            raise click.UsageError(f"{features} does not say its rate; give --fps, feature steps per second")
-        found = _detect_arrays(trained, features, fps, offset_s)
-    if out is None:
-        click.echo(csv_text(found), nl=False)
-    else:
-        write_detections(out, found)
-        click.echo(f"{out}: {len(found)} detections in {found['video_id'].nunique()} videos")
-
-
-def _detect_folder(trained: "TrainedDetector", folder: Path, which: str) -> "pd.DataFrame":
-    from nontarget.data import read_feature_folder
-    from nontarget.inference import detect_videos
-
-    data = read_feature_folder(folder, protocol=trained.protocol)
-    parts = {"train": [v.video for v in data.train], "test": [v.video for v in data.test], "unlabeled": list(data.unlabeled)}
-    videos = [v for part in parts.values() for v in part] if which == "all" else parts[which]
-    return detect_videos(trained, videos, data.external_scores)
-
-
-def _detect_arrays(trained: "TrainedDetector", path: Path, fps: float, offset_s: float | None) -> "pd.DataFrame":
-    from nontarget.inference import detect as detect_features
-    from nontarget.runtime.readers import open_npz
-
-    if path.suffix == ".npz":
-        with open_npz(path) as archive:
-            features = {video: archive.array(video) for video in archive}
-    else:
-        files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
-        if not files:
-            raise click.BadParameter(f"{path}: neither a feature folder nor a folder of .npy files", param_hint="FEATURES")
-        features = {f.stem: _array(f) for f in files}
-    return detect_features(trained, features, fps, feature_offset_s=offset_s)
-
-
-def _array(path: Path) -> Any:
-    import numpy as np
-
-    from nontarget.runtime.readers import foreign_errors, open_file
-
-    with open_file(path) as file, foreign_errors(path, "not an array in numpy's format"):
-        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _run_notebook(name: str, out: Path, **parameters: Any) -> None:
@@ -283,8 +197,14 @@ def _run_notebook(name: str, out: Path, **parameters: Any) -> None:
 def _plain(comparison: "Comparison") -> str:
     """A table for a terminal, with what was scored and what it says."""
     from nontarget.runtime.escaping import escaped, plain_text
+    from nontarget.study.labels_seen import seen_note
 
-    notes = [comparison.mark, comparison.scored, *map(escaped, (*comparison.unavailable, *comparison.partial))]
+    notes = [
+        comparison.mark,
+        seen_note(comparison.records),
+        comparison.scored,
+        *map(escaped, (*comparison.unavailable, *comparison.partial)),
+    ]
     table = comparison.cells().map(plain_text).to_string(index=False)
     before, after = plain_text(comparison.caption), plain_text("\n".join([*filter(None, notes), "", comparison.findings]))
     return "\n".join([before, "", table, "", after]).replace("\N{NO-BREAK SPACE}", " ")

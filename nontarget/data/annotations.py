@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ UNLABELED = "unlabeled"
 SUBSETS = ("training", "validation", "test", UNLABELED)
 LEFT_OUT = ("testing", "background")
 """Subsets that are left out, as long as none of their videos is annotated: ActivityNet's, and the recordings of nips4b without a call."""
-_KEYS = ("classes", "database", "distinct_classes", "feature_fps", "protocol", "subsets", "simulated", "video_classes")
+_KEYS = ("classes", "database", "distinct_classes", "feature_fps", "protocol", "subsets", "simulated", "video_classes", "provenance")
 _ENTRY_KEYS = ("subset", "duration", "annotations", "feature_fps", "feature_offset_s", "feature_duration_s")
 _SHOWN = 10
 _ENOUGH = 1000
@@ -107,12 +108,11 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
     Raises:
         FileNotFoundError: there is no such file.
         DataError: it is not such a file; or a key is mistyped, a video or class is listed twice, names of classes are nearly equal, a
-            video has no subset, a label is not among the classes, or an instance has no length or lies outside its video. All such places
-            are collected in one message.
+            video has no subset, a label is not among the classes, or an instance has no length or lies outside its video; all are listed.
     """
     path = Path(path)
     raw = read_json(path, inside=inside)
-    raise_problems(path, _mistyped(raw, _KEYS) if isinstance(raw, dict) else [])
+    raise_problems(path, _mistyped(tuple(raw), _KEYS) if isinstance(raw, dict) else [])
     database = raw.get("database") if isinstance(raw, dict) else None
     if not isinstance(database, dict) or not database:
         raise DataError(f"{path}: expected a JSON object with a non-empty 'database' (ActivityNet style)")
@@ -141,7 +141,7 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
         if instances is None:
             problems.append(f"{video}: must be an object whose 'annotations', if any, are a list of objects")
             continue
-        problems += [f"{video}: {problem}" for problem in _mistyped(entry, [key for key in _ENTRY_KEYS if key not in entry])]
+        problems += [f"{video}: {problem}" for problem in _mistyped(tuple(entry), tuple(k for k in _ENTRY_KEYS if k not in entry))]
         subset = entry.get("subset")
         if not (isinstance(subset, str) and subset):
             problems.append(f"{video}: subset must be one of {', '.join(map(repr, SUBSETS))}, or a name in 'subsets', got {quoted(subset)}")
@@ -244,10 +244,11 @@ def raise_problems(path: Path, problems: Sequence[str], advice: str = "") -> Non
         raise DataError("\n  ".join(lines))
 
 
-def _mistyped(given: Iterable[str], known: Sequence[str]) -> list[str]:
+@lru_cache(maxsize=256)  # the videos of a file have the same keys as a rule
+def _mistyped(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     """One problem for every key that is nearly a known one; other keys are the file's own business."""
     close = {key: difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.82) for key in given if key not in known}
-    return [f"unknown key {key!r}; did you mean {near[0]!r}?" for key, near in close.items() if near]
+    return tuple(f"unknown key {key!r}; did you mean {near[0]!r}?" for key, near in close.items() if near)
 
 
 def _are_subsets(named: object) -> bool:

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nontarget.config import Protocol
+from nontarget.data import cutting
+from nontarget.data.cutting import Cutter
 from nontarget.data.videos import LabeledVideo, Video
 from nontarget.segments import TimeGrid, covered_snippets, shortest_instance
 
@@ -33,7 +35,7 @@ class Normalization:
     @classmethod
     def of(cls, videos: Sequence[Video]) -> Self:
         # Sums in float64: float32 would lose the small variances of a large set.
-        count = sum(len(v.features) for v in videos)
+        count = sum(v.num_snippets for v in videos)
         mean = sum(v.features.sum(axis=0, dtype=np.float64) for v in videos) / count
         variance = sum(np.square(v.features - mean).sum(axis=0, dtype=np.float64) for v in videos) / count
         # A constant dimension carries nothing; it is left at zero rather than blown up.
@@ -46,7 +48,7 @@ class Clips:
     """Clips of any videos, without annotations. ``clips[index]`` is a batch."""
 
     features: Float[Tensor, "clips snippets dim"]
-    """Normalised; 0 in the padding."""
+    """Normalised; 0 in the padding. Without a dimension, [clips, snippets, 0], while they are not cut, see ``cutter``."""
     valid: Bool[Tensor, "clips snippets"]
     """False in the padding, which follows the real snippets."""
     video: Int[Tensor, " clips"]
@@ -59,6 +61,13 @@ class Clips:
     """Whether the video continues after the clip, in another one."""
     begins: Bool[Tensor, " clips"]
     """Whether the clip is the video's first, and holds its first snippet."""
+    cutter: Cutter | None = field(default=None, kw_only=True)
+    """Of a set too large for the memory: ``clips[index]`` cuts the features of a batch with it. None: they are all in ``features``."""
+
+    @property
+    def num_bytes(self) -> int:
+        """What the features of all clips take in memory, whether they are there or not."""
+        return self.features.numel() * self.features.element_size() if self.cutter is None else self.cutter.num_bytes
 
     def grid(self, clip: Int[Tensor, " n"]) -> TimeGrid:
         """Time grids of the clips with these indices, each in a row: it broadcasts against segments [n, 2]."""
@@ -68,10 +77,21 @@ class Clips:
         return len(self.video)
 
     def __getitem__(self, index: Tensor | slice) -> Self:
-        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        parts = {name: part[index] for name, part in self._tensors.items()}
+        if self.cutter is not None:
+            parts["features"] = self.cutter.cut(torch.arange(len(self))[index].tolist())
+        return type(self)(**parts)
 
     def to(self, device: torch.device | str) -> Self:
-        return type(self)(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+        """The clips in a device's memory. Those that are not cut yet are cut for it, but for the CPU, where they stay as they are."""
+        parts = {name: part.to(device) for name, part in self._tensors.items()}
+        if self.cutter is None or torch.device(device).type == "cpu":
+            return type(self)(**parts, cutter=self.cutter)
+        return type(self)(**parts | {"features": self.cutter.cut(range(len(self)), device)})
+
+    @property
+    def _tensors(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "cutter"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +119,8 @@ def make_clips(videos: Sequence[Video], protocol: Protocol, normalization: Norma
     """Cut (``sliding``) or rescale (``rescale``) videos to clips of ``protocol.num_snippets`` snippets.
 
     Sliding windows begin every ``protocol.stride`` snippets, up to the first that reaches the end of the video; it is padded. A
-    rescaled video is interpolated linearly between snippet centres.
+    rescaled video is interpolated linearly between snippet centres. Clips that take more than
+    :data:`nontarget.data.cutting.IN_MEMORY` are cut batch by batch.
 
     Raises:
         ValueError: there is no video, or the clips would take many times the memory of the videos.
@@ -108,31 +129,30 @@ def make_clips(videos: Sequence[Video], protocol: Protocol, normalization: Norma
         raise ValueError("make_clips needs at least one video")
     length = protocol.num_snippets
     _check_size(videos, protocol)
-    features, valid, video, fps, offset_s, continues, begins = [], [], [], [], [], [], []
+    count, video, first, fps, offset_s, continues = [], [], [], [], [], []
     for index, v in enumerate(videos):
-        x = (torch.from_numpy(v.features) - normalization.mean) / normalization.std
         if protocol.windowing == "rescale":
-            x = F.interpolate(x.T[None], size=length, mode="linear", align_corners=False)[0].T
-            starts, rate = [0], v.fps * length / len(v.features)
+            snippets, starts, rate = length, [0], v.fps * length / v.num_snippets
         else:
-            starts, rate = [protocol.stride * i for i in range(_num_windows(len(x), protocol))], v.fps
+            snippets, starts, rate = v.num_snippets, [protocol.stride * i for i in range(_num_windows(v.num_snippets, protocol))], v.fps
         for start in starts:
-            window = x[start : start + length]
-            features.append(F.pad(window, (0, 0, 0, length - len(window))))
-            valid.append(torch.arange(length) < len(window))
+            count.append(min(length, snippets - start))
             video.append(index)
+            first.append(start)
             fps.append(rate)
             offset_s.append(TimeGrid(rate, v.offset_s).to_seconds(float(start)))
             continues.append(start != starts[-1])
-            begins.append(start == 0)
+    cutter = Cutter(videos, protocol, normalization.mean, normalization.std, video, first)
+    fits = cutter.num_bytes <= cutting.IN_MEMORY
     return Clips(
-        torch.stack(features),
-        torch.stack(valid),
+        cutter.cut(range(len(video))) if fits else torch.zeros(len(video), length, 0),
+        torch.arange(length) < torch.tensor(count)[:, None],
         torch.tensor(video),
         torch.tensor(fps, dtype=torch.float64),
         torch.tensor(offset_s, dtype=torch.float64),
         torch.tensor(continues),
-        torch.tensor(begins),
+        torch.tensor(first) == 0,
+        cutter=None if fits else cutter,
     )
 
 
@@ -142,9 +162,9 @@ def _num_windows(snippets: int, protocol: Protocol) -> int:
 
 def _check_size(videos: Sequence[Video], protocol: Protocol) -> None:
     """Refuse clips that are mostly padding or copies, before any of them takes memory."""
-    windows = len(videos) if protocol.windowing == "rescale" else sum(_num_windows(len(v.features), protocol) for v in videos)
-    size = windows * protocol.num_snippets * videos[0].features.shape[1] * 4  # float32
-    given = sum(v.features.nbytes for v in videos)
+    windows = len(videos) if protocol.windowing == "rescale" else sum(_num_windows(v.num_snippets, protocol) for v in videos)
+    size = windows * protocol.num_snippets * videos[0].dim * 4  # float32
+    given = sum(v.num_snippets * v.dim * 4 for v in videos)
     if size > max(LARGEST_FREE, LARGEST_GROWTH * given):
         raise ValueError(
             f"{windows} clips of num_snippets={protocol.num_snippets} (stride {protocol.stride}) would take {size / 2**30:.1f} GiB, more "

@@ -28,7 +28,7 @@ class DatasetDefaults:
     book_tables: BookTables = "none"
     """Which tables the book has of it."""
     checksum: str | None = None
-    """Of its feature folder (:func:`nontarget.data.folder.folder_checksum`), which is recognised by it whatever its name."""
+    """Checksum of its feature folder (``nontarget.data.folder.folder_checksum``), which is recognised by it whatever its name."""
 
     def __post_init__(self) -> None:
         as_plain_numbers(self)

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from nontarget.config import Protocol, check_choice, from_mapping
 from nontarget.data.defaults import defaults_of, is_registered, recognised
-from nontarget.data.folder import FILES, folder_checksum, folder_settings, read_feature_folder
+from nontarget.data.folder import folder_checksum, folder_settings, is_feature_folder, read_feature_folder
 from nontarget.data.simulate import TWINS, TwinConfig, simulate_twin, twin_checksum
 from nontarget.data.splits import held_out_part
 from nontarget.data.videos import DataError, Dataset
-from nontarget.protocols import protocol_of
 from nontarget.results import NAMELESS
 
 DATA_VARIABLE = "NONTARGET_DATA"
@@ -21,7 +20,7 @@ DATA_VARIABLE = "NONTARGET_DATA"
 def available(root: str | Path | None = None) -> tuple[str, ...]:
     """Names that :func:`load_dataset` accepts here: the twins, and the feature folders under ``root`` (default: NONTARGET_DATA)."""
     folder = _data_root(root)
-    folders = sorted(p.name for p in folder.iterdir() if _is_feature_folder(p)) if folder and folder.is_dir() else []
+    folders = sorted(p.name for p in folder.iterdir() if is_feature_folder(p)) if folder and folder.is_dir() else []
     return tuple(dict.fromkeys((*TWINS, *folders)))
 
 
@@ -48,7 +47,7 @@ def load_dataset(
         protocol_settings: ``name``, one of :mod:`nontarget.protocols`, and changed fields of :class:`nontarget.config.Protocol`.
 
     Raises:
-        ValueError: no such data set; the message names the nearest known one and says where was looked.
+        ValueError: no such data set; the message names the nearest known one and says where was looked. Or ``twin_settings`` for a folder.
         FileNotFoundError: see :func:`read_feature_folder`.
         DataError: see there; also a feature folder under ``root`` that has the name of a twin.
     """
@@ -58,9 +57,9 @@ def load_dataset(
         twin = simulate_twin(name, _twin_config(name, preset, twin_settings, held_out))
         return twin.with_protocol(**(protocol_settings or {}))
     folder = folder or _folder_of(name, root)
+    _refuse_twin_settings(folder, twin_settings)
     known = _name_of(folder, folder_checksum(folder))
-    protocol = protocol_of(protocol_settings or {}, folder_settings(folder, defaults_of(known).protocol)[0], "protocol_settings")
-    dataset = read_feature_folder(folder, known, protocol=protocol)
+    dataset = read_feature_folder(folder, known, default=defaults_of(known).protocol, protocol_settings=protocol_settings)
     return held_out_part(dataset) if held_out else dataset
 
 
@@ -99,11 +98,17 @@ def dataset_identity(
         if protocol is None:
             raise
         return {"name": str(name), "checksum": None, "simulated": False}, protocol
+    _refuse_twin_settings(folder, twin_settings)
     checksum = folder_checksum(folder)
     known = _name_of(folder, checksum)
     protocol, simulated = folder_settings(folder, defaults_of(known).protocol)
     identity: dict[str, object] = {"name": known, "checksum": checksum, "simulated": simulated}
     return identity if recognised(checksum) else identity | {NAMELESS: True}, protocol
+
+
+def _refuse_twin_settings(folder: Path, settings: Mapping[str, object] | None) -> None:
+    if settings:
+        raise ValueError(f"twin_settings {dict(settings)!r} change a simulated twin ({', '.join(TWINS)}), and {folder} is a feature folder")
 
 
 def _name_of(folder: Path, checksum: str) -> str:
@@ -122,14 +127,10 @@ def _name_of(folder: Path, checksum: str) -> str:
     return name
 
 
-def _is_feature_folder(path: Path) -> bool:
-    return all((path / file).is_file() for file in FILES)
-
-
 def _check_name_is_free(twin: str, root: str | Path | None) -> None:
     """Refuse a feature folder that a twin would shadow."""
     folder = _data_root(root)
-    if folder and _is_feature_folder(folder / twin):
+    if folder and is_feature_folder(folder / twin):
         raise DataError(f"{folder / twin}: a feature folder must not have the name of a twin ({', '.join(TWINS)}); rename it")
 
 

@@ -69,7 +69,7 @@ class TwinConfig:
     context: float = 0.35
     """Standard deviation of the scene, which foreground and background of a video share; half its variance is the group's."""
     correlation: float = 0.6
-    """Of the noise between neighbouring snippets."""
+    """Correlation of the noise between neighbouring snippets."""
     border_evidence: float = 0.35
     """Evidence at the border of an instance, rising to 1 a quarter of its length inside."""
     seed: int = 0

@@ -1,5 +1,6 @@
 """Videos as typed records: what a detector may see of a labelled and of an unlabelled video."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,10 +14,47 @@ from nontarget.protocols import describe, protocol_of
 from nontarget.runtime.readers import DataError as DataError
 from nontarget.segments import TimeGrid
 
+LABELS_SEEN = {
+    True: "the network that made the features was trained with labels of this data set, also with those that are hidden here, so that "
+    "the unlabelled videos are not unlabelled to it",
+    False: "the network that made the features was trained without labels of this data set",
+}
+"""What :attr:`Dataset.labels_seen` means, in words."""
 RATE_TOLERANCE = 0.02
-"""Share by which a feature rate, or the length of a video's features, may be off without a word."""
+"""Relative deviation of a feature rate, or of the length of a video's features, up to which there is no warning."""
 LENGTH_TOLERANCE = 0.1
 """Share by which the length of a video's features may differ from its duration at all."""
+
+
+class StoredFeatures(ABC):
+    """Features of one video on the disk."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """Snippets and dimensions."""
+
+    @abstractmethod
+    def read(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
+        """Snippets ``start`` to ``stop``, in memory of their own; DataError where they are not what was stored."""
+
+    @abstractmethod
+    def pooled(self, pool: int) -> "StoredFeatures":
+        """The same, averaged over ``pool`` snippets on each reading."""
+
+
+class _Features:
+    """The attribute ``features`` of a video: an array as it was given; stored features are read anew each time."""
+
+    def __init__(self, slot: Any) -> None:
+        self.slot = slot
+
+    def __get__(self, video: "Video", owner: type | None = None) -> NDArray[np.float32]:
+        held: NDArray[np.float32] | StoredFeatures = self.slot.__get__(video, owner)
+        return held.read() if isinstance(held, StoredFeatures) else held
+
+    def __set__(self, video: "Video", features: NDArray[np.float32] | StoredFeatures) -> None:
+        self.slot.__set__(video, features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +63,8 @@ class Video:
 
     video_id: str
     features: NDArray[np.float32]
-    """[snippets, dim]; snippet t is centred on ``(t + 0.5) / fps + offset_s`` seconds."""
+    """[snippets, dim] of float32; snippet t is centred on ``(t + 0.5) / fps + offset_s`` seconds. They are in memory, or, if the video
+    was given :class:`StoredFeatures`, read from the disk each time; ``num_snippets``, ``dim`` and ``snippets`` spare that."""
     fps: float
     """Snippets per second."""
     duration_s: float
@@ -35,6 +74,28 @@ class Video:
     @property
     def grid(self) -> TimeGrid:
         return TimeGrid(self.fps, self.offset_s)
+
+    @property
+    def stored(self) -> StoredFeatures | None:
+        """Where the features are on the disk; None: they are in memory."""
+        held = _HELD.slot.__get__(self)
+        return held if isinstance(held, StoredFeatures) else None
+
+    @property
+    def num_snippets(self) -> int:
+        return int(_HELD.slot.__get__(self).shape[0])
+
+    @property
+    def dim(self) -> int:
+        return int(_HELD.slot.__get__(self).shape[1])
+
+    def snippets(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Features of the snippets from ``start`` up to ``stop``, or to the end if that comes first."""
+        return self.features[start:stop] if self.stored is None else self.stored.read(start, stop)
+
+
+_HELD = _Features(Video.__dict__["features"])
+setattr(Video, "features", _HELD)  # noqa: B010 - a descriptor around the slot, which has no place in the class itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +144,9 @@ class Dataset:
     """By id: which classes a video shows, as an index into ``classes``. It is the one thing that a split is drawn from (see
     :mod:`nontarget.data.splits`), recorded when the data set is made; a video that is not given gets the classes of its annotations."""
 
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Where the features come from, as their folder says: ``release``, ``network``, ``labels_seen`` and what was changed; often empty."""
+
     def __post_init__(self) -> None:
         derived = {v.video.video_id: v.annotations.classes for v in (*self.train, *self.test) if v.video.video_id not in self.class_lists}
         object.__setattr__(self, "class_lists", {**self.class_lists, **derived})
@@ -92,8 +156,13 @@ class Dataset:
         return len(self.classes)
 
     @property
+    def labels_seen(self) -> bool | None:
+        """Whether the network that made the features was trained with labels of this data set; None: not known."""
+        return self.provenance.get("labels_seen")
+
+    @property
     def feature_dim(self) -> int:
-        return self.train[0].video.features.shape[1]
+        return self.train[0].video.dim
 
     def with_protocol(self, **changes: Any) -> "Dataset":
         """The same videos under a changed protocol: ``name``, one of :mod:`nontarget.protocols`, and changed settings.
@@ -116,6 +185,7 @@ class Dataset:
             "classes": self.num_classes,
             "training instances": sum(len(v.annotations.labels) for v in self.train),
             "feature dimension": self.feature_dim,
+            **({} if self.labels_seen is None else {"network saw its labels": "yes" if self.labels_seen else "no"}),
             "protocol": describe(self.protocol).removeprefix("protocol "),
         }
 
@@ -143,6 +213,21 @@ class Dataset:
                 for v in videos
             }
         }
+
+
+def video_of(video_id: str, features: NDArray[np.float32] | StoredFeatures, fps: float, duration_s: float, offset_s: float = 0.0) -> Video:
+    """A video whose features are in memory or on the disk."""
+    return Video(video_id, features, fps, duration_s, offset_s)  # type: ignore[arg-type]
+
+
+def mean_of_steps(features: NDArray[np.float32], pool: int) -> NDArray[np.float32]:
+    """Average ``pool`` consecutive feature steps; a remainder at the end is averaged over what there is."""
+    if pool == 1 or not len(features):
+        return features
+    starts = np.arange(0, len(features), pool)
+    sums = np.add.reduceat(features, starts, axis=0)
+    counts = np.diff(starts, append=len(features))
+    return (sums / counts[:, None]).astype(np.float32)
 
 
 def is_off(steps: int, expected: float, tolerance: float) -> bool:

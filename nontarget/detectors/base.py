@@ -73,18 +73,18 @@ class DetectorOutput:
         return type(self)(**{f.name: getattr(self, f.name).detach() for f in fields(self)})
 
     def tempered(self, temperature: float) -> Self:
-        """The same output with its class logits divided by ``temperature``: above 1 less sure, below 1 surer; no argmax changes."""
+        """The same output with its class logits divided by ``temperature``: above 1 less confident, below 1 more; same argmax."""
         return self if temperature == 1.0 else replace(self, class_logits=self.class_logits / temperature)
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What a detector is trained towards, from annotations or from a prediction (pseudo targets)."""
+    """Training targets of a detector, from annotations or from a prediction (pseudo targets)."""
 
     labels: Int[Tensor, "clips snippets"]
     """Class of each snippet, background last; of several, that of the shortest instance."""
     localization: Any
-    """Whatever :meth:`Detector.localization_loss` wants; SPOT: the mask of each snippet's instance, [clips, snippets, snippets]."""
+    """Target of :meth:`Detector.localization_loss`; SPOT: the mask of each snippet's instance, [clips, snippets, snippets]."""
     weights: Float[Tensor, "clips snippets"] | None = None
     """Weight of each snippet in the losses; default: 1."""
     classes: Bool[Tensor, "clips snippets classes"] | None = None
@@ -137,12 +137,12 @@ class Detector(nn.Module, ABC):
         """Targets of labelled clips."""
 
     def augmented(self, clips: LabeledClips) -> LabeledClips:
-        """Labelled clips as one training step is shown them; at random where the detector's own recipe has an augmentation."""
+        """Labelled clips as a training step sees them: with a random augmentation where the detector's recipe has one."""
         return clips
 
     @abstractmethod
     def pseudo_targets(self, output: Any) -> Targets:
-        """Targets that a prediction on unlabelled clips amounts to: the target class of each snippet, and a localisation."""
+        """Pseudo targets from a prediction on unlabelled clips: the target class of each snippet, and a localisation."""
 
     def class_loss(self, output: Any, targets: Targets) -> Float[Tensor, ""]:
         """Loss of the class logits where the classes are known: cross-entropy (Eq. 2), averaged by ``targets.weights``."""

@@ -45,12 +45,12 @@ KEPT = "finished epochs are kept in {}; the same call or command goes on after t
 
 @dataclass(frozen=True)
 class Training:
-    """What :func:`train` did."""
+    """Result of :func:`train`: the trained detector, its data set and rule, and a record of each stage."""
 
     trained: TrainedDetector
     dataset: Dataset
     rule: LearningRule
-    """Its teacher's temperature is a number, also where it was to be calibrated."""
+    """The learning rule; a temperature that was to be calibrated is replaced by its estimate."""
     stages: dict[StageName, Stage]
     counts: dict[str, int]
     """Labelled and unlabelled training videos."""
@@ -107,6 +107,7 @@ def run(
     seconds = {name: stage.seconds for name, stage in training.stages.items()} | {"inference": time.perf_counter() - before}
     by_tiou = {f"{t:g}": float(v) for t, v in zip(scores.tiou_thresholds, scores.mean_ap, strict=True)}
     counts = {"videos": scores.num_videos, "instances": scores.num_instances, "detections": scores.num_detections}
+    about = run_provenance(resolve_device(device), threads, [stage.code for stage in training.stages.values()], seconds)
     record = {
         "key": key,
         "identity": identity,
@@ -115,7 +116,7 @@ def run(
         "split": split_record(training.dataset, training.hidden),
         "occupancy": coverage,
         "calibration": training.calibration and json.loads(json.dumps(asdict(training.calibration))),
-        "provenance": run_provenance(resolve_device(device), threads, [stage.code for stage in training.stages.values()], seconds),
+        "provenance": about | {"labels_seen": training.dataset.labels_seen},
         "gradient_share": {name: mean_gradient_shares(stage.curve) for name, stage in training.stages.items()},
         "curves": {name: stage.curve for name, stage in training.stages.items()},
     }

@@ -36,7 +36,7 @@ _SELFTRAINING_ONLY = ("selftrain_epochs", "generations", "learning_rate", "unlab
 
 @dataclass(frozen=True)
 class Experiment:
-    """What to run. The mappings change single settings of what the presets give.
+    """Specification of one run. The mappings override single settings of the presets.
 
     Raises:
         ValueError: settings are no mapping.

@@ -14,6 +14,7 @@ from nontarget.runtime.escaping import figure_text
 from nontarget.study.when import GainMap
 
 _KINDS = {"as is": ("black", ""), "oracle": (COLOURS["fully supervised"], "////"), "trivial": (COLOURS["whole-video"], "....")}
+_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
 _STATES = {
     True: ("passed", COLOURS["SPOT"], "", "\N{CHECK MARK}"),
     False: ("fails", COLOURS["non-target"], "xxxx", "\N{MULTIPLICATION SIGN}"),
@@ -71,8 +72,7 @@ def gate_table(states: pd.DataFrame) -> Figure:
                 state = None if value is None or pd.isna(value) else bool(value)
                 _, colour, hatch, sign = _STATES[state]
                 axes.add_patch(Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, facecolor=colour, edgecolor="white", hatch=hatch))
-                box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-                axes.text(x, y, sign, ha="center", va="center", fontsize=10, fontweight="bold", bbox=box)
+                axes.text(x, y, sign, ha="center", va="center", fontsize=10, fontweight="bold", bbox=_PAPER)
         axes.set(xlim=(-0.5, states.shape[1] - 0.5), ylim=(len(states) - 0.5, -0.5), xlabel="gate")
         axes.set_xticks(range(states.shape[1]), [f"({name})" for name in states.columns])
         axes.set_yticks(range(len(states)), list(map(figure_text, states.index)), fontsize=8)
@@ -108,6 +108,9 @@ def sets_by_temperature(frames: Mapping[str, pd.DataFrame], best: Mapping[str, f
             axes.plot(frame.index, frame["sure"], "--", color="black", label="p_max of 1/2 or more (of all snippets)")
             if best and name in best:
                 axes.axvline(best[name], color="black", linestyle=":", label="lowest log loss")
+                if not min(frame.index) <= best[name] <= max(frame.index):
+                    text = f"lowest log loss\nat {best[name]:.3g}, outside"
+                    axes.text(0.97, 0.5, text, transform=axes.transAxes, ha="right", va="center", fontsize=7, bbox=_PAPER)
             axes.set(title=figure_text(name), xscale="log", ylim=(0, 1), xlim=(min(frame.index), max(frame.index)))
             ticks = [t for t in (0.25, 0.5, 1, 2, 4, 8) if min(frame.index) <= t <= max(frame.index)]
             axes.set_xticks(ticks, [f"{t:g}" for t in ticks])

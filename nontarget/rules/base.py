@@ -84,7 +84,7 @@ class LearningRule(ABC):
     def labeled_loss(self, detector: Detector, output: DetectorOutput, targets: Targets) -> Float[Tensor, ""]:
         """Class loss of labelled clips (L^s of Eq. 12).
 
-        A loss of independent classes has every other class as negative already: there the detector's own serves all rules.
+        With independent classes (sigmoid), every other class is a negative already, so that all rules share the detector's class loss.
         """
         if self.labeled_terms == ("target",) or output.activation == "sigmoid":
             return detector.class_loss(output, targets)
@@ -115,7 +115,7 @@ class LearningRule(ABC):
         Args:
             detector: the student.
             output: its output on the view of the clips.
-            pseudo: what the teacher says of the view.
+            pseudo: the teacher's output on the view.
             statistics: what ``epoch_statistics`` returned in this epoch.
             truth: the hidden labels of the clips, for a rule that declares ``uses_truth``; None for all others.
         """

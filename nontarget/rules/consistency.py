@@ -17,7 +17,7 @@ from nontarget.rules.views import coin, hide_span, reversed_time, shift_channels
 class Consistency(LearningRule):
     """Mean squared difference to the probabilities of the running average of the weights (Tarvainen and Valpola 2017).
 
-    The average is what is evaluated, as there.
+    As in that paper, the averaged model is the one that is evaluated.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"consistency", "views"})

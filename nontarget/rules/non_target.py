@@ -36,7 +36,7 @@ class NonTarget(LearningRule):
 class NonTargetAmbiguous(NonTarget):
     """Non-target with one more term, which lets the classes that are not negative share all the probability mass: ``-log sum p_c``.
 
-    The paper leaves ambiguous classes to future work (Sec. 5). They take part here without being told apart.
+    The paper leaves ambiguous classes to future work (Sec. 5). Here they enter one joint loss with the target and the positive classes.
     """
 
     name: ClassVar[str] = "non-target + ambiguous"

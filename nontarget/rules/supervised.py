@@ -1,4 +1,4 @@
-"""The floor and the ceiling of the comparison, and a sanity check: rules that do not learn from pseudo labels."""
+"""Supervised learning from the labelled videos or from all of them, and a sanity check: rules that do not learn from pseudo labels."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,7 +11,7 @@ from nontarget.rules.base import LearningRule
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisedOnly(LearningRule):
-    """The detector is trained on the labelled videos alone (Eq. 2)."""
+    """Both stages use the labelled videos alone, with the class loss (Eq. 2) and every other loss of the detector."""
 
     name: ClassVar[str] = "supervised only"
     uses_unlabeled: ClassVar[bool] = False
@@ -44,7 +44,7 @@ class FullySupervised(SupervisedOnly):
 
 @dataclass(frozen=True, kw_only=True)
 class WholeVideo(SupervisedOnly):
-    """One segment [0, duration] a video, of the class that its snippets have on average: what is earned without localising anything."""
+    """One segment [0, duration] a video, of the class with the highest mean probability: the mAP that is reached without localising."""
 
     name: ClassVar[str] = "whole-video"
     whole_video: ClassVar[bool] = True

@@ -11,6 +11,7 @@ import pandas as pd
 from nontarget.data import defaults_of
 from nontarget.results import Record
 from nontarget.runtime.escaping import escaped, html_text, inline_markdown
+from nontarget.study.labels_seen import seen_column, seen_note
 from nontarget.study.systems import TABLES, reported_map
 from nontarget.study.texttable import (
     BETTER,
@@ -155,9 +156,10 @@ class Comparison:
 
     @property
     def _notes(self) -> list[str]:
-        """What stands below the table (Markdown): a warning, what was scored, and what has not been computed."""
+        """What stands below the table (Markdown): warnings, what was scored, and what has not been computed."""
         fewer = [f"**Not all seeds are computed yet: {escaped('; '.join(self.partial))}.**"] if self.partial else []
-        return [*filter(None, [self.mark]), self.scored, *(f"**{escaped(text)}**" for text in self.unavailable), *fewer]
+        notes = [self.mark, seen_note(self.records), self.scored, *(f"**{escaped(text)}**" for text in self.unavailable), *fewer]
+        return list(filter(None, notes))
 
     @property
     def _external(self) -> str:
@@ -184,8 +186,8 @@ class Comparison:
         return "\n".join(lines)
 
     def frame(self) -> pd.DataFrame:
-        """A row per run: data set, label ratio, system, seed, and mAP (%) by tIoU."""
-        table = self.maps.reset_index().round(4)
+        """A row per run: data set, label ratio, system, seed, and mAP (%) by tIoU; and ``labels_seen`` where that is known."""
+        table = self.maps.reset_index().round(4).assign(**seen_column(self.records))
         table.insert(0, "label_ratio", self.label_ratio)
         table.insert(0, "dataset", self.dataset)
         return table

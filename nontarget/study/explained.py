@@ -1,15 +1,27 @@
 """What ``results/why.csv`` says: sets by temperature, where the truth of wrong snippets lies, and the gradient to the true class."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from nontarget.runtime.escaping import escaped
+from nontarget.study.comparison import Comparison
 from nontarget.study.decomposition import AS_IS, TRIVIAL
 from nontarget.study.report import DETECTOR
-from nontarget.study.texttable import TextTable, percent
+from nontarget.study.texttable import TextTable, interval_text, percent, significant
 from nontarget.study.when import GainMap
 
 GRADIENTS = ("l_tgt", "l_neg", "l_pos", "total")
+METHOD = "non-target"
+CHANGES = {
+    "non-target, calibrated": "calibrating the teacher",
+    "oracle: truth not negative": "taking the true class out of the negatives",
+    "oracle: truth positive": "putting the true class among the positives",
+    "oracle": "using the true class as the pseudo label",
+}
+"""Rows of the table ``why`` that differ from the paper's method in one thing, and that thing."""
 
 
 def sets_frames(rows: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, float]]:
@@ -94,6 +106,82 @@ def explained_findings(rows: pd.DataFrame) -> str:
     return f"**{'. '.join(parts)}** ({len(means.loc['positive'])} teachers, on simulated and on real data)."
 
 
+def changes_of_method(comparisons: Iterable[Comparison]) -> pd.DataFrame:
+    """What each of :data:`CHANGES` adds to the paper's method, in points of average mAP, paired by seed.
+
+    Args:
+        comparisons: tables ``why``.
+
+    Returns:
+        A row for each data set and system: columns data, system, mean, low, high.
+    """
+    frames = []
+    for comparison in comparisons:
+        gains = replace(comparison, reference=METHOD).differences().reindex(columns=["mean", "low", "high"])
+        data = teacher_name(comparison.dataset, comparison.label_ratio, DETECTOR)
+        frames.append(gains[gains.index.isin(list(CHANGES))].rename_axis("system").reset_index().assign(data=data))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["data", "system", "mean", "low", "high"])
+
+
+def changes_table(changes: pd.DataFrame) -> TextTable:
+    """:func:`changes_of_method` as a table: a row for each data set, a column for each system."""
+    cells = [
+        {"Data": escaped(data)}
+        | dict.fromkeys(CHANGES, "")
+        | {row.system: interval_text(row.mean, row.low, row.high) for row in part.itertuples()}
+        for data, part in changes.groupby("data", sort=False)
+    ]
+    caption = (
+        "Average mAP minus that of non-target, in points, paired by seed, with its 95 % interval. Data sets whose names end in -sim are "
+        "simulated."
+    )
+    return TextTable(pd.DataFrame(cells, columns=["Data", *CHANGES]), caption, "changes-of-method")
+
+
+def changes_findings(changes: pd.DataFrame) -> str:
+    """What each change adds to the method over the data sets, in one bold sentence (Markdown)."""
+    known = changes.dropna(subset=["low"])
+    if not len(known):
+        return "**Not computed yet: what a change of the method would add.**"
+    parts = []
+    for system, change in CHANGES.items():
+        part = known[known["system"] == system]
+        if len(part):
+            span = f"{part['mean'].min():+.1f} to {part['mean'].max():+.1f} points"
+            parts.append(f"{change}, {span} (significant on {significant(part)} of {len(part)} data sets)")
+    return f"**Added to the paper's method: {'; '.join(parts)}.**"
+
+
+def places_table(places: pd.DataFrame, comparisons: Iterable[Comparison]) -> TextTable:
+    """The gain that the map predicts for each teacher, beside the gain that a table measured.
+
+    Args:
+        places: of :func:`nontarget.study.when.place`, by :func:`teacher_name`.
+        comparisons: tables with the baseline and the paper's method; the map knows nothing of them.
+    """
+    measured = {}
+    for comparison in comparisons:
+        gains = comparison.differences()
+        if METHOD in gains.index:
+            measured[teacher_name(comparison.dataset, comparison.label_ratio, DETECTOR)] = interval_text(**gains.loc[METHOD])
+    cells = [
+        {
+            "Teacher": escaped(str(row.Index)),
+            "positive (%)": 100 * row.positive,
+            "negative (%)": 100 * row.negative,
+            "Predicted gain": interval_text(row.mean, row.low, row.high),
+            "Measured gain": measured.get(str(row.Index), ""),
+            "Within the dots": "yes" if row.inside else "no",
+        }
+        for row in places.itertuples()
+    ]
+    caption = (
+        "Where the true class lies when the teacher is wrong, the gain over the baseline in points that the map predicts from it, and the "
+        "one that Table 1 measured, each with its 95 % interval. Data sets whose names end in -sim are simulated."
+    )
+    return TextTable(pd.DataFrame(cells), caption, "predicted-gains")
+
+
 def teacher_places(rows: pd.DataFrame) -> pd.DataFrame:
     """Shares of positive and negative truth of each teacher as it is, means over seeds: for :func:`nontarget.study.when.place`."""
     as_is = rows[(rows["kind"] == "sets") & (rows["temperature"].astype(float) == 1) & rows["quantity"].isin(["positive", "negative"])]
@@ -128,9 +216,12 @@ def limits_findings(frames: dict[str, pd.DataFrame]) -> str:
     sentences = []
     for name, frame in frames.items():
         average = frame["avg"]
-        rises = average.filter(regex="^oracle").drop("oracle classes and masks", errors="ignore") - average[AS_IS]
+        rises = average.filter(regex="^oracle") - average[AS_IS]
+        single = rises.drop("oracle classes and masks", errors="ignore")
         trivial = average[[variant for variant in TRIVIAL if variant in average]]
-        text = f"- **{escaped(name)}: {average[AS_IS]:.1f} as is; {rises.idxmax()} would add the most, {rises.max():.1f} points**"
+        text = f"- **{escaped(name)}: {average[AS_IS]:.1f} as is; {single.idxmax()} would add the most, {single.max():.1f} points**"
+        if "oracle classes and masks" in rises:
+            text += f"; oracle classes and masks together, {rises['oracle classes and masks']:.1f}"
         if len(trivial):
             text += f"; the best trivial detector ({trivial.idxmax()}) earns {trivial.max():.1f}"
         sentences.append(f"{text}.")

@@ -9,6 +9,7 @@ from nontarget import rules
 from nontarget.config import TRAINING_PRESETS, check_choice, check_number, check_whole, is_whole, plain
 from nontarget.data import available, book_datasets
 from nontarget.data.simulate import TWINS
+from nontarget.protocols import get_protocol
 from nontarget.runtime.devices import resolve_device
 from nontarget.study.choices import read_choices
 from nontarget.study.systems import TABLES, chosen_systems, seeds_of
@@ -129,6 +130,13 @@ def _question(name: str, value: Any) -> None:
     check_choice(name, value, known)
 
 
+def _protocol(name: str, value: Any) -> None:
+    try:
+        get_protocol(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
 _RATIO = _number(lambda ratio: 0 < ratio <= 1, "a share of labelled videos in (0, 1]")
 _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "checkpoint": _or(None, _name),
@@ -150,6 +158,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "num_unlabeled": _whole(1),
     "positive_ratio": _number(lambda ratio: ratio >= 0, "a number of at least 0"),
     "preset": _choice(*TRAINING_PRESETS),
+    "protocol": _or(None, _protocol),
     "probs": _probabilities,
     "questions": _or(None, _each(_question)),
     "ratio": _or(None, _or(_ALL, _RATIO)),

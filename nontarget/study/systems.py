@@ -18,7 +18,7 @@ from nontarget.experiment import Experiment, Settings
 from nontarget.rules import PAPER_NAMES
 
 MAIN_SYSTEMS = ("whole-video", "pre-trained only", "supervised only", "baseline", "non-target", "fully supervised")
-"""The floor, the ceiling, the paper's method and the baseline that it is built on."""
+"""Without self-training, with few and with all labels, the paper's method, and the baseline that it is built on."""
 FIRST_SEED = 100
 """The first seed of results. Lower ones were used on development data, when settings were chosen."""
 OTHER_SEEDS = 5

@@ -73,6 +73,11 @@ def verdict(difference: pd.Series) -> str:
     return BETTER if difference["mean"] > 0 else WORSE
 
 
+def significant(differences: pd.DataFrame) -> int:
+    """How many of these differences (columns low, high) have an interval that excludes 0."""
+    return int((differences["low"] * differences["high"] > 0).sum())
+
+
 def interval_text(mean: float, low: float, high: float) -> str:
     """A difference as text, with its interval if it has one."""
     return signed(mean) if np.isnan(low) else f"{signed(mean)} [{signed(low)}, {signed(high)}]"

@@ -200,8 +200,9 @@ def mutate_safetensors(data, rng, resign):
     if choice == 2:
         return int(rng.choice([0, 1, size - 1, size + 1, 2**31, 2**40])).to_bytes(8, "little") + data[8:]
     if choice <= 4:  # what is stated beside the tensors
-        key = next(k for k in header["__metadata__"] if k in ("about", "stage"))
-        header["__metadata__"][key] = json.dumps(mutate_value(json.loads(header["__metadata__"][key]), rng))
+        key = next(k for k in header["__metadata__"] if k in ("about", "stage", "format"))
+        if key != "format":
+            header["__metadata__"][key] = json.dumps(mutate_value(json.loads(header["__metadata__"][key]), rng))
         if rng.random() < 0.1:
             header["__metadata__"][key] = str(rng.choice(["", "{", "[" * 5000, "null", "1e999"]))
     elif choice == 5:

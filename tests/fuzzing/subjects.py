@@ -17,6 +17,7 @@ from fuzzing import mutations
 from nontarget import detectors, evaluate_detections, soft_nms
 from nontarget.config import InferenceConfig, Protocol
 from nontarget.data import Normalization, read_annotations, read_external_scores, read_feature_folder, read_thumos14_text
+from nontarget.data.shard_writing import NewFeatures, write_folder
 from nontarget.results import ResultStore, identity_key
 from nontarget.runtime.digests import DIGEST, tensors_digest, with_digest
 from nontarget.runtime.tables import signed_lines
@@ -45,7 +46,8 @@ class Subject:
 def subjects():
     """All readers."""
     return [
-        _feature_folder(), _annotations(), _thumos14(), _external_scores(), _records(), _metrics(), _checkpoint(), _weights(),
+        _feature_folder(), _sharded_folder(), _annotations(), _thumos14(), _external_scores(),
+        _records(), _metrics(), _checkpoint(), _weights(),
         _truth(), _detections(), _soft_nms(),
     ]  # fmt: skip
 
@@ -82,6 +84,26 @@ def _feature_folder():
         "SHA256SUMS": mutations.mutate_text,
     }
     return Subject("feature folder", _files_of(write), mutate, read_feature_folder)
+
+
+def _sharded_folder():
+    def write(folder):
+        rng = np.random.default_rng(0)
+        features = [NewFeatures(v, (20, 4), lambda: rng.normal(size=(20, 4)).astype(np.float16)) for v in VIDEOS]
+        write_folder(folder / "f", annotation_content(), features, shard_bytes=400, progress=False)
+        for name in ("SHA256SUMS", "classes.txt"):  # the first would tell every change, nobody reads the other
+            (folder / "f" / name).unlink()
+
+    def mutate_shard(data, rng):
+        return mutations.mutate_safetensors(data, rng, lambda data: data)
+
+    def read(folder):
+        dataset = read_feature_folder(folder / "f")
+        return [v.video.features for v in (*dataset.train, *dataset.test)]
+
+    files = _files_of(write)
+    mutate = {name: mutations.mutate_json if name.endswith(".json") else mutate_shard for name in files}
+    return Subject("sharded feature folder", files, mutate, read)
 
 
 def _annotations():

@@ -1,7 +1,7 @@
 """Turning a release into a feature folder: instances are screened, videos get their roles' names, and what was changed is recorded."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from nontarget.data.annotations import UNLABELED, raise_problems
 from nontarget.data.releases.inspection import PathLike, ReleaseReport, inspect_release
 from nontarget.data.releases.records import Release, ReleaseVideo
 from nontarget.data.releases.segments import Screened, only_ambiguous, screen
-from nontarget.data.releases.writing import WrittenVideo, write_folder
+from nontarget.data.shard_writing import NewFeatures, write_folder
 from nontarget.protocols import get_protocol
 
 LISTED = 200
@@ -48,9 +48,9 @@ def convert_release(
         The report of the release.
 
     Raises:
-        FileNotFoundError, ValueError, DataError: as for :func:`inspect_release`; and there are no features, names of
-            classes are nearly equal, or
-            :func:`nontarget.data.releases.writing.write_folder` finds something wrong with them.
+        FileNotFoundError, ValueError, DataError: as for :func:`inspect_release`; and there are no features, names of classes are
+            nearly equal, or
+            :func:`nontarget.data.shard_writing.write_folder` finds something wrong with them.
     """
     report = inspect_release(path, annotations, layout=layout, **options)
     release = report.release
@@ -60,18 +60,16 @@ def convert_release(
     screened = {name: screen(video) for name, video in chosen.items()}
     subsets: dict[str, str] = {role: name for role, name in release.splits.items() if role != "unlabeled"}
     names = subsets | {"unlabeled": UNLABELED}
-    videos = [_written(release, name, video, screened[name], names[_role(release, video)]) for name, video in chosen.items()]
-    if len(subsets) < 2 or len(set(subsets.values())) < 2:
-        subsets = {}
-    provenance = _provenance(report, screened, dtype)
-    further: dict[str, Any] = {"protocol": {"name": report.protocol}} if report.protocol else {}
-    further |= {"distinct_classes": list(distinct)} if distinct else {}
-    write_folder(Path(out), videos, release.classes, subsets, provenance, dtype, progress=progress, further=further)
+    database = {name: _entry(video, screened[name], names[video.role or UNLABELED]) for name, video in chosen.items()}
+    content: dict[str, Any] = {"classes": list(release.classes)} | _common_rate(database.values())
+    if len(set(subsets.values())) == 2:
+        content["subsets"] = subsets
+    content |= {"protocol": {"name": report.protocol}} if report.protocol else {}
+    content |= {"distinct_classes": list(distinct)} if distinct else {}
+    content |= {"provenance": _provenance(report, screened, dtype), "database": database}
+    features = [_features(release, name, video, screened[name]) for name, video in chosen.items()]
+    write_folder(Path(out), content, features, dtype, progress=progress)
     return report
-
-
-def _role(release: Release, video: ReleaseVideo) -> str:
-    return video.role or UNLABELED
 
 
 def _chosen(release: Release, protocol: str | None) -> dict[str, ReleaseVideo]:
@@ -96,24 +94,29 @@ def _chosen(release: Release, protocol: str | None) -> dict[str, ReleaseVideo]:
     return {name: v for name, v in usable.items() if v.role and name in kept}
 
 
-def _written(release: Release, name: str, video: ReleaseVideo, screened: Screened, subset: str) -> WrittenVideo:
-    assert video.source is not None
+def _entry(video: ReleaseVideo, screened: Screened, subset: str) -> dict[str, Any]:
+    """A video in ``annotations.json``, with the times of its features."""
     assert video.time is not None
     kept = [] if subset == UNLABELED else screened.instances
+    entry: dict[str, Any] = {"subset": subset, "duration": screened.duration_s}
+    entry["annotations"] = [{"label": i.label, "segment": [i.start_s, i.end_s]} for i in kept]
+    ambiguous = [[i.start_s, i.end_s] for i in video.instances if is_ambiguous(i.label)]
+    entry |= {"ambiguous": ambiguous} if ambiguous else {}
+    entry |= {"feature_fps": float(video.time.feature_fps), "feature_offset_s": float(video.time.feature_offset_s)}
+    return entry | ({} if video.covered_s is None else {"feature_duration_s": video.covered_s})
+
+
+def _common_rate(entries: Collection[Mapping[str, Any]]) -> dict[str, float]:
+    """The rate of all videos, if they have one and are centred on ``(t + 0.5) / feature_fps``; else nothing, so that none is applied."""
+    rates = {e["feature_fps"] for e in entries}
+    usual = all("feature_duration_s" not in e and abs(e["feature_offset_s"] * e["feature_fps"] - 0.5) < 1e-9 for e in entries)
+    return {"feature_fps": rates.pop()} if usual and len(rates) == 1 else {}
+
+
+def _features(release: Release, name: str, video: ReleaseVideo, screened: Screened) -> NewFeatures:
+    assert video.source is not None
     stamp = "; ".join(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in video.source.files)
-    return WrittenVideo(
-        name,
-        subset,
-        screened.duration_s,
-        [(i.label, i.start_s, i.end_s) for i in kept],
-        float(video.time.feature_fps),
-        float(video.time.feature_offset_s),
-        (screened.rows, video.source.shape[1]),
-        f"{release.layout}; {stamp}",
-        video.source.load,
-        video.covered_s,
-        [(i.start_s, i.end_s) for i in video.instances if is_ambiguous(i.label)],
-    )
+    return NewFeatures(name, (screened.rows, video.source.shape[1]), video.source.load, f"{release.layout}; {stamp}")
 
 
 def _provenance(report: ReleaseReport, screened: Mapping[str, Screened], dtype: str) -> dict[str, Any]:

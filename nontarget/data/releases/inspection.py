@@ -11,6 +11,7 @@ import numpy as np
 from nontarget.config import Protocol
 from nontarget.data import DataError
 from nontarget.data.annotations import raise_problems
+from nontarget.data.folder import is_feature_folder
 from nontarget.data.releases.assemble import match_ids
 from nontarget.data.releases.benchmark import suggested_protocol
 from nontarget.data.releases.files import Files, listed
@@ -172,7 +173,7 @@ def read_release(path: Path, options: Options, layout: str | None = None) -> Rel
         if value is not None and not (isinstance(value, (int, float)) and np.isfinite(value) and value >= 0):
             raise DataError(f"{name} must be a number of frames, got {value!r}")
     files = Files(path, options.annotations)
-    if {"annotations.json", "features.npz"} <= {p.name for p in files.paths if p.parent == path}:
+    if is_feature_folder(path):
         raise DataError(f"{path}: is a feature folder of this project already; use it as it is, features={str(path)!r}")
     found, reason = recognise(files, layout)
     release = found.read(files, options)

@@ -24,7 +24,7 @@ class ActionFormerConfig:
     embed_dim: int = 512
     """Width of all layers (ActionFormer's released code)."""
     num_heads: int = 4
-    """Of the self-attention (ActionFormer's released code)."""
+    """Heads of the self-attention (ActionFormer's released code)."""
     window: int = 19
     """Points of its level that a point attends to, itself in the middle (ActionFormer's released code)."""
     embedding_layers: int = 2
@@ -36,7 +36,7 @@ class ActionFormerConfig:
     head_layers: int = 3
     """Convolutions of each head, the last included (ActionFormer's released code)."""
     expansion: int = 4
-    """Width of the hidden layer of a block, in widths (ActionFormer's released code)."""
+    """Width of the hidden layer of a block, as a multiple of ``embed_dim`` (ActionFormer's released code)."""
     dropout: float = 0.1
     """After attention and in the hidden layers (ActionFormer's released code)."""
     tower_dropout: float = 0.0
@@ -51,11 +51,11 @@ class ActionFormerConfig:
     center_radius: float = 1.5
     """Points up to so many strides from an instance's middle are trained to find it (ActionFormer's released code)."""
     prior: float = 0.01
-    """Score of every class to begin with (ActionFormer's released code)."""
+    """Initial score of every class (ActionFormer's released code)."""
     focal_alpha: float = 0.25
     """Weight of a right class in the focal loss; wrong ones have 1 - alpha (ActionFormer's released code)."""
     focal_gamma: float = 2.0
-    """ActionFormer's released code."""
+    """Exponent gamma of the focal loss (ActionFormer's released code)."""
     shortest_crop: float = 0.9
     """Shortest random window of a labelled clip that training may see in its place, as a share of the clip; 1: no windows
     (ActionFormer's released code)."""

@@ -23,11 +23,11 @@ class SpotConfig:
     embed_dim: int = 512
     """Width of the snippet embedding (assumed; the paper does not say)."""
     num_heads: int = 4
-    """Of the self-attention (SPOT's released code)."""
+    """Heads of the self-attention (SPOT's released code)."""
     attention_dropout: float = 0.1
-    """SPOT's released code."""
+    """Dropout on the attention weights (SPOT's released code)."""
     output_dropout: float = 0.3
-    """SPOT's released code."""
+    """Dropout on the output of the self-attention (SPOT's released code)."""
     context_layers: int = 1
     """Convolutions of width 3 over the projected snippets, each with a skip connection, before the attention. Deviation: SPOT has
     none; without local context or positions all hidden snippets of a clip have the same reconstruction. 0: as SPOT."""
@@ -46,16 +46,16 @@ class SpotConfig:
     num_easy: int = 8
     """Most confident snippets of a clip that count as easy in L_ref (assumed)."""
     temperature: float = 0.07
-    """Of InfoNCE in L_ref (as released)."""
+    """Temperature of InfoNCE in L_ref (SPOT's released code)."""
     mask_ratio: float = 0.25
     """Share of the snippets whose features are hidden for L_rec (assumed)."""
     reconstruction_weight: float = 1.0
-    """Of L_rec (Eq. 12 has no weights: 1)."""
+    """Weight of L_rec (1, since Eq. 12 has no weights)."""
     refinement_weight: float = 0.0
-    """Of L_ref, off. Deviation: Eq. 12 has no weights, so 1. At 0.05 it has half of the gradient on the embedding and, beside the
-    noise of the preset, brings nothing that two seeds can show; without noise 0.1 helped (results/choices.csv). 1 is the letter."""
+    """Weight of L_ref; 0 switches it off. Deviation: Eq. 12 weighs it with 1. At 0.05 it takes half of the embedding's gradient; with the
+    noise of the preset, two seeds show no gain from it; without the noise, 0.1 helped (results/choices.csv)."""
     pretrains_refinement: bool = True
-    """Whether L_ref takes part in pre-training, on the labelled clips. Deviation: False would be the letter of Sec. 4.2; then its head is
+    """Whether L_ref takes part in pre-training, on the labelled clips. Deviation: taken literally, Sec. 4.2 says False; its head is then
     untrained when self-training begins."""
 
 

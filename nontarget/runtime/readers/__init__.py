@@ -18,12 +18,14 @@ from nontarget.runtime.readers.files import (
 from nontarget.runtime.readers.json_files import parse_json, read_json
 from nontarget.runtime.readers.npz import ArrayHeader, NpzArchive, open_npz
 from nontarget.runtime.readers.tables import parse_csv
-from nontarget.runtime.readers.tensors import read_tensors
+from nontarget.runtime.readers.tensors import MappedTensors, TensorHeader, read_tensors
 
 __all__ = [
     "ArrayHeader",
     "DataError",
+    "MappedTensors",
     "NpzArchive",
+    "TensorHeader",
     "check_inside",
     "check_name",
     "foreign_errors",

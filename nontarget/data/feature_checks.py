@@ -1,0 +1,55 @@
+"""What features must be: two axes, floating point, about as long as their video, finite, and within the range of their type."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import DTypeLike, NDArray
+
+from nontarget.data.feature_times import FeatureTimes
+from nontarget.data.videos import LENGTH_TOLERANCE, is_off
+from nontarget.runtime.readers import DataError
+
+_TORCH_TYPES = {np.dtype(np.float16): torch.float16, np.dtype(np.float32): torch.float32}
+
+
+def header_problem(shape: tuple[int, ...], dtype: DTypeLike, times: FeatureTimes) -> str | None:
+    """What is wrong with an array, as far as its header tells: nothing that a wrong header promises is read."""
+    if len(shape) != 2 or 0 in shape:
+        return f"features must be [T, D], got shape {shape}"
+    if not np.issubdtype(dtype, np.floating):
+        return f"features must be floating point, got {dtype}"
+    expected = times.expected_steps(shape[0])
+    if is_off(shape[0], expected, LENGTH_TOLERANCE):
+        fps, duration_s = times.grid(shape[0]).fps, times.feature_duration_s
+        return f"{shape[0]} feature steps for {duration_s:g} s; at feature_fps {fps:g} about {expected:.0f} are expected"
+    return None
+
+
+def checked(array: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[np.floating[Any]]:
+    """A copy of an array [T, D] as ``dtype``.
+
+    Raises:
+        DataError: a number is not finite, or does not fit; the message says where, and names no file.
+    """
+    exact = converted(array, np.float32) if array.dtype == np.float16 else array
+    finite = np.isfinite(exact)
+    if not finite.all():
+        step, dim = np.argwhere(~finite)[0]
+        raise DataError(f"features must be finite, got {array[step, dim]} at step {step}, dimension {dim}")
+    limits = np.finfo(dtype)
+    largest, eps = float(limits.max), float(limits.eps)
+    beyond = largest * (1 + eps / 2 / (2 - eps))  # from half a unit in the last place above the largest, rounding gives infinity
+    if float(exact.max()) >= beyond or float(exact.min()) <= -beyond:
+        step, dim = np.argwhere(np.abs(exact) >= beyond)[0]
+        shown = f"{array[step, dim]:g} at step {step}, dimension {dim}"
+        raise DataError(f"features must fit {np.dtype(dtype).name}, at most {largest:.2g}, got {shown}")
+    return converted(exact, dtype)
+
+
+def converted(array: NDArray[Any], dtype: DTypeLike) -> NDArray[np.floating[Any]]:
+    """A copy as ``dtype``. Between float16 and float32 torch converts, to the same bits as numpy and ten times as fast."""
+    if {array.dtype, np.dtype(dtype)} <= _TORCH_TYPES.keys():
+        copied: NDArray[np.floating[Any]] = torch.from_numpy(np.array(array)).to(_TORCH_TYPES[np.dtype(dtype)]).numpy()
+        return copied
+    return array.astype(dtype)
