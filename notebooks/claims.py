@@ -47,8 +47,8 @@ Markdown(RULE)
 # %% [markdown]
 # ## Summary
 #
-# The table counts claims by verdict. A claim counts on every data set to which it applies. The twins are simulated, so they say nothing
-# about THUMOS14 or ActivityNet themselves.
+# The table counts claims by verdict. A claim counts on every data set to which it applies. Claims that are compared with chance alone, a
+# weak criterion, stand in rows of their own. The twins are simulated, so they say nothing about THUMOS14 or ActivityNet themselves.
 
 # %%
 book = ledger(datasets, seeds)
@@ -60,6 +60,11 @@ book.summary
 # Each group of claims has the paper's words, a table of the simulated data sets and one of the real ones. A cell has the verdict and, for a
 # claim about a single quantity, its mean over seeds with the 95 % interval. The column *Paper* has the same quantities from the paper's
 # tables, which give no interval.
+#
+# A 95 % interval is Student's t over seeds: it says how far the mean of these seeds could lie from that of all seeds. It covers the label
+# split, the initial weights and the order of batches, not other test videos or another detector. So an interval that contains 0 does not mean
+# that there is no difference; the number called *detectable* says how large a difference would probably have been seen
+# ({term}`detectable difference`). Among many intervals some exclude 0 by chance; {term}`Holm's correction` allows for that.
 
 # %%
 shown = None

@@ -78,7 +78,8 @@ gate_table(gate_states(reports))
 # %% [markdown]
 # ## Each data set and label ratio
 #
-# The tables show what was measured, with intervals over seeds.
+# The tables show what was measured, with intervals over seeds. Where an interval contains 0, *detectable* is the smallest difference that
+# these seeds would probably have shown ({term}`detectable difference`).
 
 # %%
 for report in reports:

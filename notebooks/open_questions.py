@@ -26,8 +26,9 @@ from nontarget.experiment import Experiment
 from nontarget.plotting.claims import differences
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study.deviations import deviations_table, presets_table
-from nontarget.study.open_questions import READINGS, measure
+from nontarget.study.open_questions import READINGS
 from nontarget.study.parameters import check_parameters
+from nontarget.study.readings import measure, readings_findings
 
 # %% [markdown]
 # The parameters are the data sets, the share of labelled training videos, the seeds (how many, or which), the source of results as in
@@ -97,14 +98,7 @@ presets_table()
 # ## Findings
 
 # %%
-measured = frame.dropna(subset=["low"])
-Markdown(
-    f"**Of {len(measured)} intervals, {(measured.low * measured.high > 0).sum()} exclude 0; if no "
-    f"alternative made a difference, about {0.05 * len(measured):.0f} would do so by chance.**"
-)
-
-# %%
-Markdown("\n".join(effect.findings for effect in effects))
+Markdown(readings_findings(effects))
 
 # %% [markdown]
 # The limits: each alternative was tried on its own, on a small detector, with few seeds. No interpretation was chosen by these numbers: the

@@ -9,11 +9,12 @@ from scipy import stats
 from nontarget.experiment import Experiment
 from nontarget.plotting.claims import differences
 from nontarget.results import ResultStore, identity_key
+from nontarget.statistics import holm, pairs_to_exclude_zero, smallest_detectable
 from nontarget.study.claims import RULE, ledger
 from nontarget.study.claims.ledger import paper_cell
 from nontarget.study.claims.quantities import CommittedRuns, Fading, Gap, LargerSpace, NoGain, RarelyTrue, TruthShare
 from nontarget.study.claims.stated import SMALLER_SPACE, Claim, Group, stated_claims
-from nontarget.study.claims.verdicts import judge, seeds_to_part_from_zero
+from nontarget.study.claims.verdicts import judge
 from nontarget.study.systems import FIRST_SEED, TABLES, reported_map
 
 THUMOS, ACTIVITYNET = "thumos14-sim", "activitynet-sim"
@@ -67,7 +68,7 @@ BASELINE = [30.0, 33.0, 31.0]
     [
         ([32.0, 35.0, 33.5], "reproduced", "✓ reproduced: +2.2 [+1.4, +2.9]"),
         ([28.0, 31.0, 28.5], "not reproduced", "✗ not reproduced: -2.2 [-2.9, -1.4]"),
-        ([28.0, 35.0, 32.5], "undetermined", "? undetermined: +0.5 [-4.9, +5.9]"),
+        ([28.0, 35.0, 32.5], "undetermined", "? undetermined: +0.5 [-4.9, +5.9] (detectable: 7.1)"),
     ],
 )
 def test_a_difference_forces_each_verdict(store, non_target, verdict, cell):
@@ -76,7 +77,7 @@ def test_a_difference_forces_each_verdict(store, non_target, verdict, cell):
     assert found.verdict == verdict
     assert found.cell == cell
     interval = stats.ttest_1samp(np.subtract(non_target, BASELINE), 0).confidence_interval(0.95)
-    assert (found.evidence[0].low, found.evidence[0].high) == pytest.approx(tuple(interval), abs=1e-3)
+    assert (found.evidence[0].value.low, found.evidence[0].value.high) == pytest.approx(tuple(interval), abs=1e-3)
 
 
 def test_a_missing_run_leaves_a_claim_open(store):
@@ -105,7 +106,7 @@ def test_an_ordering_needs_every_pair(store):
     commit(store, {"SPOT": BASELINE, "NPL-style": [32.0, 35.1, 33.0], "non-target": [34.0, 37.1, 35.1]})
     assert finding(store, *order).cell == "✓ reproduced: 2 of 2 above 0, 0 below"
     commit(store, {"non-target": [34.0, 34.0, 35.1]})
-    assert finding(store, *order).cell == "? undetermined: 1 of 2 above 0, 0 below"
+    assert finding(store, *order).cell == "? undetermined: 1 of 2 above 0, 0 below (detectable: 5.9)"
     commit(store, {"non-target": [30.0, 33.1, 31.1]})
     assert finding(store, *order).cell == "✗ not reproduced: 1 of 2 above 0, 1 below"
     wrong_and_missing = finding(store, *order, Gap("SPOT", "SSTAP"))
@@ -119,7 +120,7 @@ def test_a_fading_gain(store):
         commit(store, {"baseline": BASELINE, "non-target": [30.0 + gain, 33.0 + gain * 1.1, 31.0 + gain * 0.9]}, ratio=ratio)
     found = finding(store, Fading("non-target", "baseline"))
     assert found.verdict == "reproduced"
-    assert found.evidence[0].mean == pytest.approx(5.0, abs=1e-3)
+    assert found.evidence[0].value.mean == pytest.approx(5.0, abs=1e-3)
     assert finding(store, Fading("baseline", "non-target")).verdict == "not reproduced"
     assert finding(store, Fading("non-target", "baseline"), dataset=ACTIVITYNET).missing
 
@@ -130,7 +131,7 @@ def test_a_larger_label_space(store):
     commit(store, {"baseline": BASELINE, "non-target": [35.0, 38.0, 36.2]}, dataset=ACTIVITYNET)
     found = finding(store, quantity, dataset=ACTIVITYNET)
     assert found.verdict == "reproduced"
-    assert found.evidence[0].mean == pytest.approx((4.0 + 3.9 + 4.2) / 3, abs=1e-3)
+    assert found.evidence[0].value.mean == pytest.approx((4.0 + 3.9 + 4.2) / 3, abs=1e-3)
     nothing = finding(store, quantity)
     assert nothing.cell == "–", "the smaller set is what the larger is compared with"
     assert nothing.evidence == ()
@@ -193,15 +194,6 @@ def test_every_claim_can_be_looked_up():
     assert named == ["Ours", "NPL", "SPOT", "SSTAP", "SSP"]
 
 
-def test_seeds_to_part_from_zero():
-    values = pd.Series([1.0, -1.0, 2.0, 0.5])
-    n = seeds_to_part_from_zero(values)
-    reach = [stats.t.ppf(0.975, k - 1) * values.std() / np.sqrt(k) for k in (n - 1, n)]
-    assert reach[0] >= values.mean() > reach[1]
-    assert seeds_to_part_from_zero(pd.Series([1.0, -1.0])) is None, "a mean of 0 is never parted from 0"
-    assert seeds_to_part_from_zero(pd.Series([1.0])) is None
-
-
 def test_the_ledger(store):
     commit(store, {"baseline": BASELINE, "non-target": [32.0, 35.0, 33.5], "NPL-style": [33.0, 35.0, 33.4]})
     commit(store, {"baseline": BASELINE, "non-target": [28.0, 31.0, 28.5]}, dataset=ACTIVITYNET)
@@ -221,9 +213,13 @@ def test_the_ledger(store):
     assert thumos["of these without a current run"] == thumos["? undetermined"] - 1, "non-target and NPL were run, and are too close"
     assert counts.loc["activitynet-sim (simulated)", "✗ not reproduced"] == 2, "the gain, and that it is larger with more classes"
 
-    needed = seeds_to_part_from_zero(pd.Series([-1.0, 0.0, 0.1]))
-    assert f"1 for lack of seeds; if means and spreads stay the same, {needed} to {needed} seeds would settle 1 of these" in book.outlook()
-    assert book.conclusion.startswith("**Of 4 intervals, 1 lie above 0, as the paper says, and 2 below; ")
+    needed = pairs_to_exclude_zero(pd.Series([-1.0, 0.0, 0.1]))
+    detectable = smallest_detectable(float(np.std([-1.0, 0.0, 0.1], ddof=1)), 3)
+    outlook = f"1 for lack of seeds (detectable: {detectable:.1f}); if means and spreads stay the same, "
+    assert f"{outlook}{needed} to {needed} seeds would settle 1 of these" in book.outlook()
+    assert book.conclusion.startswith(
+        "**The paper says that 4 measured quantities are above 0: the interval lies above 0 for 1 and below for 2; "
+    )
     directions = book.directions.cells.set_index("Quantity")
     assert directions.loc["non-target over baseline"].tolist() == [1, 1, 2]
     assert directions.loc["non-target over NPL-style"].tolist() == [0, 0, 1]
@@ -234,6 +230,31 @@ def test_the_ledger(store):
     figure = differences(book.chart())
     assert isinstance(figure, Figure)
     assert [axes.get_title() for axes in figure.axes] == ["thumos14-sim\n(simulated)", "activitynet-sim\n(simulated)"]
+
+
+def test_claims_against_chance_stand_apart(store):
+    """They are easily met, and neither their number nor their p values mix with those of the others."""
+    commit(store, {"non-target": [30.0, 31.0, 32.0], "baseline": [30.0, 31.1, 31.8]})
+    groups = stated_claims()
+    book = ledger((THUMOS,), 3, store=store, groups=[groups[0], groups[-1]])
+    counts = book.counts().set_index("Criterion")["Claims"]
+    assert counts.to_dict() == {"more than chance": len(groups[0].claims) + 2, "chance alone": 4}
+    details = book.details()
+    assert set(details.loc[details["weak"], "about"]) == {f"truth in {kind} classes against chance" for kind in ("positive", "negative")}
+    tested = details.dropna(subset=["p_value"])
+    assert tested.groupby("weak").size().to_dict() == {False: 3, True: 4}
+    for _, part in tested.groupby("weak"):
+        assert part["p_holm"].tolist() == pytest.approx(holm(part["p_value"]))
+    assert (
+        "Counted apart: 4 quantities against chance, a weak criterion; the interval lies above 0 for 3 and below for 1." in book.conclusion
+    )
+
+
+def test_a_ledger_without_runs(store):
+    book = ledger((THUMOS,), 3, store=store)
+    assert book.conclusion.startswith("**The paper says that 0 measured quantities are above 0")
+    assert book.details()["p_holm"].isna().all()
+    assert "0 for lack of seeds." in book.outlook()
 
 
 def test_the_rule_is_printed_in_full():

@@ -39,11 +39,11 @@ from nontarget.runtime.downloads import CsvLink
 from nontarget.runtime.escaping import csv_cell, csv_cell_read, escaped, figure_text, html_text, inline_markdown, plain_text
 from nontarget.study import released
 from nontarget.study.analysis import match_video
-from nontarget.study.comparison import Tabs
 from nontarget.study.explained import limits_findings
 from nontarget.study.gates import gates, summary
 from nontarget.study.pages import gates_findings
 from nontarget.study.tables import compare
+from nontarget.study.tabs import Tabs
 from nontarget.study.texttable import TextTable
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -22,7 +22,7 @@ LAYERS = [
     {"partition", "scoring_input"},
     {"protocols"},
     {"losses", "metrics", "results"},
-    {"data", "diagnose"},
+    {"data", "diagnose", "statistics"},
     {"detection_files", "detectors"},
     {"calibration", "coverage", "gradients", "rules", "trained"},
     {"batches", "inference"},

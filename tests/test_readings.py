@@ -14,7 +14,9 @@ from nontarget.detectors import build_detector, detector_settings
 from nontarget.detectors.base import DetectorOutput, Targets
 from nontarget.experiment import Experiment
 from nontarget.results import ResultStore, identity_key
-from nontarget.study.open_questions import READINGS, measure, readings_experiments
+from nontarget.statistics import smallest_detectable
+from nontarget.study.open_questions import READINGS, readings_experiments
+from nontarget.study.readings import measure, readings_findings
 from nontarget.study.systems import FIRST_SEED
 from nontarget.training import TrainingData, train_stage
 
@@ -209,10 +211,15 @@ def test_effects_are_paired_and_missing_ones_are_said(tmp_path):
     assert cells["soft-nms", "x 2"] == "no current result", "a seed is missing"
     assert cells["windows", "T/2"] == "no current result"
     better, worse = "1 of 3 alternatives are better than non-target (precedence: positive first)", "1 worse (alpha: 2.0)"
-    assert f"{better}, {worse}; of {len(cells) - 3} there is no current result" in effects.findings
+    unsure = f"1 not distinguishable (detectable: {smallest_detectable(1.0, 3):.1f})"
+    assert f"{better}, {worse}, {unsure}; of {len(cells) - 3} there is no current result" in effects.findings
     assert effects.frame.loc["teacher: online", "panel"] == "thumos14-sim (simulated)"
     nothing = measure(plain, 3, source="committed", store=ResultStore(tmp_path / "empty"))
     assert set(nothing.table.cells["Δ"]) == {"no current result"}
+    text = readings_findings([effects, nothing])
+    assert text.startswith("**Of 3 intervals, 2 exclude 0; if no alternative made a difference, about 0 would do so by chance.** ")
+    assert "Significant after Holm's correction for all 3: 2.\n\n- **thumos14-sim" in text
+    assert readings_findings([nothing]).startswith("**Of 0 intervals, 0 exclude 0; ")
 
 
 def test_every_reading_says_what_was_asked_and_decided():

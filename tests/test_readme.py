@@ -49,7 +49,7 @@ def test_what_it_would_say():
     words = " ".join(text.split())
     assert "Against the pseudo-label *baseline*: better on thumos14-sim +3.1 [+2.9, +3.3]; worse on hapt -2.0 [" in words
     assert "Against *supervised only*: better on hapt" in words
-    assert "not told apart by these seeds on thumos14-sim" in words
+    assert "not distinguishable with these seeds on thumos14-sim" in words
     assert "or a gate fails, on hapt." in words
     assert "Not computed yet: " in words
     assert rewritten(text, [better, worse]) == text

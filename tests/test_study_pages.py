@@ -10,8 +10,8 @@ from test_tables import made_up as comparison_of
 
 from nontarget.results import ResultStore
 from nontarget.study import choices, pages
-from nontarget.study.comparison import Tabs
 from nontarget.study.readme import CAME_OUT, CHART, came_out, chart, rewritten
+from nontarget.study.tabs import Tabs
 
 BOTH = {"baseline": [10.0, 11.0, 12.0], "non-target": [12.0, 13.5, 14.0], "supervised only": [12.0, 13.0, 14.0]}
 
@@ -74,7 +74,7 @@ def test_tables_without_results_say_so():
 def test_what_came_out_is_computed():
     text = came_out([comparison_of(BOTH)])
     assert "Against the pseudo-label *baseline*: better on thumos14-sim +2.2" in text
-    assert "Against *supervised only*: not told apart by these seeds on thumos14-sim +0.2" in text
+    assert "Against *supervised only*: not distinguishable with these seeds on thumos14-sim +0.2" in text
     assert "Not computed yet: activitynet-sim" in text
     assert came_out([]).startswith("Not computed yet")
 

@@ -193,6 +193,7 @@ def test_what_a_change_adds_to_the_method():
     assert cells["oracle"].tolist() == ["", ""]
     text = explained.changes_findings(changes)
     assert "among the positives, +2.1 to +2.1 points (significant on 2 of 2 data sets)" in text
+    assert text.endswith(" Significant after Holm's correction for all 2: 2.")
     assert "Not computed yet" in explained.changes_findings(explained.changes_of_method([]))
     assert "Not computed yet" in explained.changes_findings(explained.changes_of_method([comparison_of({"baseline": [1.0, 2.0]})]))
 

@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import TINY, dataset_of, labeled
-from scipy import stats
 
 from nontarget import plotting
 from nontarget.data import book_datasets
@@ -13,11 +12,13 @@ from nontarget.data.simulate import TWINS
 from nontarget.experiment import Experiment
 from nontarget.inference import COLUMNS
 from nontarget.results import ResultStore
-from nontarget.study.comparison import Comparison, Tabs
+from nontarget.statistics import smallest_detectable
+from nontarget.study.comparison import Comparison
 from nontarget.study.pages import ALL, ratio_curve, table_page
 from nontarget.study.systems import MAIN_SYSTEMS, ExperimentFields, reported_map
 from nontarget.study.tables import compare, current_tables, table1
-from nontarget.study.texttable import TextTable, paired_interval
+from nontarget.study.tabs import Tabs
+from nontarget.study.texttable import DETECTABLE, TextTable, detectable_text, interval_text
 
 SYSTEMS = {name: Experiment(**TINY, rule=name) for name in ("supervised only", "baseline", "non-target")}
 
@@ -39,21 +40,10 @@ def made_up(values, dataset="thumos14-sim", ratio=0.1):
     return Comparison(dataset, True, ratio, maps, (record,))
 
 
-def test_paired_interval_is_student_s():
-    values = [1.0, 2.0, 4.0, 0.5]
-    interval = paired_interval(values)
-    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert (interval["low"], interval["high"]) == pytest.approx((expected.low, expected.high))
-    assert interval["mean"] == pytest.approx(np.mean(values))
-    alone = paired_interval([3.0])
-    assert alone["mean"] == 3.0
-    assert np.isnan(alone["low"])
-
-
 def test_differences_are_paired_by_seed():
     comparison = made_up({"baseline": [10.0, 20.0, 30.0], "non-target": [12.0, 22.0, 32.0]})
     gain = comparison.differences().loc["non-target"]
-    assert gain.tolist() == pytest.approx([2, 2, 2])
+    assert gain[["mean", "low", "high", "num_values"]].tolist() == pytest.approx([2, 2, 2, 3])
     assert "+2.0 [+2.0,\N{NO-BREAK SPACE}+2.0]" in comparison.markdown()
     assert comparison.mean.loc["baseline", "avg"] == 20
     assert comparison.std.loc["baseline", "avg"] == pytest.approx(10)
@@ -182,7 +172,9 @@ def test_a_page_is_one_comparison_or_tabs(tmp_path):
 def test_findings_open_with_one_bold_sentence():
     values = {"baseline": [10.0, 20.0, 30.0], "non-target": [12.0, 22.0, 32.0], "SPOT": [9.0, 20.0, 31.0], "whole-video": [1.0, 1.0, 1.0]}
     lines = made_up(values).findings.splitlines()
-    assert lines[0] == "**Against baseline, better: non-target; no difference that these seeds can show: SPOT.**"
+    bold = "**Against baseline, better: non-target; not distinguishable with these seeds: SPOT.**"
+    assert lines[0] == f"{bold} Significant after Holm's correction for 2 differences: non-target. {DETECTABLE}"
+    assert f"- SPOT: 0.0 [-2.5, +2.5] points of average mAP (detectable: {smallest_detectable(1.0, 3):.1f})." in lines
     assert "- non-target: +2.0 [+2.0, +2.0] points of average mAP." in lines
     assert lines[-1].startswith("- The data are simulated: nothing here is a result on thumos14")
     assert made_up({"non-target": [1.0]}).findings.startswith("**Nothing to compare with baseline.**")
@@ -235,6 +227,16 @@ def test_every_run_of_several_tables_as_one_frame():
     ]
 
 
+def test_an_interval_that_contains_0_says_what_is_detectable():
+    assert interval_text(1.0, 0.5, 1.5, 0.7) == "+1.0 [+0.5, +1.5]"
+    assert interval_text(0.2, -0.5, 0.9, 0.7) == "+0.2 [-0.5, +0.9] (detectable: 0.7)"
+    assert interval_text(0.2, -0.5, 0.9) == "+0.2 [-0.5, +0.9]"
+    assert interval_text(0.2, -0.5, 0.9, 0.7, "points") == "+0.2 [-0.5, +0.9] points (detectable: 0.7)"
+    assert interval_text(0.2, np.nan, np.nan, np.nan, "points") == "+0.2 points"
+    assert interval_text(0.0, 0.0, 0.0, 0.0) == "0.0 [0.0, 0.0]", "without any spread there is nothing to detect"
+    assert detectable_text([2.0, np.nan, 0.5, 1.0]) == " (detectable: 0.5 to 2.0)"
+
+
 def test_where_systems_differ_is_one_table():
     """From intervals by hand: +2 to all, -2 to all, and -1, 0, +1 (twice); a single seed has no interval."""
     base = [10.0, 20.0, 30.0]
@@ -247,10 +249,12 @@ def test_where_systems_differ_is_one_table():
         )
     )
     assert tabs.summary.cells.set_index("System").to_dict("index") == {
-        "non-target": {"better": "thumos14-sim 10, 20", "worse": "hapt 10", "no difference that these seeds can show": ""},
-        "SPOT": {"better": "", "worse": "", "no difference that these seeds can show": "thumos14-sim 10, 20"},
+        "non-target": {"better": "thumos14-sim 10, 20", "worse": "hapt 10", "not distinguishable with these seeds": ""},
+        "SPOT": {"better": "", "worse": "", "not distinguishable with these seeds": "thumos14-sim 10 (3.3), 20 (3.3)"},
     }
     assert tabs.findings.startswith("**Of 5 differences from the reference, 3 have a 95 % interval that excludes 0; ")
+    assert "Significant after Holm's correction for all 5: 3." in tabs.findings
+    assert DETECTABLE in tabs.summary.caption
     assert tabs.findings.endswith("Simulated data: thumos14-sim; nothing there is a result on the real data set.")
     alone = Tabs((made_up({"baseline": [1.0], "non-target": [2.0]}),))
     assert alone.summary.cells.to_dict("records") == [{"System": "non-target", "one seed, so no interval": "thumos14-sim 10"}]

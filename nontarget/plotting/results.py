@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from nontarget.plotting.style import COLOURS, STYLE, comparison_title, errorbar, legend_beside, one_panel
 from nontarget.runtime.escaping import figure_text
-from nontarget.study.comparison import Comparison, Tabs
+from nontarget.study.comparison import Comparison
+from nontarget.study.tabs import Tabs
 
 _APART = 0.6
 """Offset between systems on the axis of label ratios, in percentage points, so that their bars do not cover each other."""

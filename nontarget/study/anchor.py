@@ -30,8 +30,9 @@ from nontarget.runtime.files import check_writable
 from nontarget.runtime.locks import locked
 from nontarget.runtime.provenance import provenance
 from nontarget.runtime.tables import read_table, write_table
+from nontarget.statistics import t_interval
 from nontarget.study.given import ExperimentOn
-from nontarget.study.texttable import TextTable, paired_interval
+from nontarget.study.texttable import TextTable
 
 TIOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 PUBLISHED = {"ActionFormer": 94.3, "TriDet": 94.0, "TemporalMaxer": 93.9}
@@ -127,9 +128,9 @@ class Anchor:
         """This project's average, and the published ones."""
         rows: list[dict[str, Any]] = []
         for name, column in (("normalised (mAP_N)", "normalized"), ("plain mAP", "mean_ap")):
-            found = paired_interval(self.scores[column])
-            interval = "" if np.isnan(found["low"]) else f" [{found['low']:.1f}, {found['high']:.1f}]"
-            text = "not computed" if self.scores.empty else f"{found['mean']:.1f}{interval}"
+            found = t_interval(self.scores[column])
+            interval = "" if np.isnan(found.low) else f" [{found.low:.1f}, {found.high:.1f}]"
+            text = "not computed" if self.scores.empty else f"{found.mean:.1f}{interval}"
             rows.append({"Detector": "ActionFormer (this project)", "Average": name, "mAP (%)": text})
         rows += [
             {"Detector": f"*{name} (published)*", "Average": "mAP_N", "mAP (%)": f"*{value:.1f}*"} for name, value in PUBLISHED.items()

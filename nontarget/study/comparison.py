@@ -4,25 +4,24 @@
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 
 import pandas as pd
 
 from nontarget.data import defaults_of
 from nontarget.results import Record
-from nontarget.runtime.escaping import escaped, html_text, inline_markdown
+from nontarget.runtime.escaping import escaped, inline_markdown
+from nontarget.statistics import TInterval, holm_significant, t_interval
 from nontarget.study.labels_seen import seen_column, seen_note
 from nontarget.study.systems import TABLES, reported_map
 from nontarget.study.texttable import (
-    BETTER,
-    SINGLE,
+    DETECTABLE,
+    UNSHOWN,
     VERDICTS,
-    WORSE,
-    TextTable,
+    difference_text,
     html_table,
     interval_text,
     markdown_table,
-    paired_interval,
     verdict,
 )
 
@@ -72,15 +71,17 @@ class Comparison:
         """The number of seeds of each system."""
         return self.maps.groupby(level="system", sort=False).size()
 
-    def differences(self) -> pd.DataFrame:
-        """Average mAP minus that of the reference, paired by seed: columns mean, low, high.
-
-        See :func:`nontarget.study.texttable.paired_interval`.
-        """
+    def gains(self) -> dict[str, TInterval]:
+        """Average mAP of each other system minus that of the reference, in points, paired by seed."""
         average = self.maps["avg"].unstack("system", sort=False)
         if self.reference not in average:
-            return pd.DataFrame(columns=["mean", "low", "high"])
-        return pd.DataFrame({s: paired_interval(average[s] - average[self.reference]) for s in average if s != self.reference}).T
+            return {}
+        return {s: t_interval(average[s] - average[self.reference]) for s in average if s != self.reference}
+
+    def differences(self) -> pd.DataFrame:
+        """:meth:`gains` as a table: a row per system, the fields of :class:`nontarget.statistics.TInterval` as columns."""
+        names = [field.name for field in fields(TInterval)]
+        return pd.DataFrame.from_dict({s: asdict(gain) for s, gain in self.gains().items()}, orient="index", columns=names)
 
     def paper(self) -> pd.DataFrame:
         """What the paper reports for these systems on the data set that this one is modelled on; empty if there is nothing."""
@@ -94,11 +95,12 @@ class Comparison:
 
     def cells(self) -> pd.DataFrame:
         """The table as text (Markdown): a row per system, with the paper's row below it in italics."""
-        mean, std, paper, gain = self.mean, self.std, self.paper(), self.differences()
+        mean, std, paper, gains = self.mean, self.std, self.paper(), self.gains()
         headings = {"avg": "Avg."} | {tiou: tiou for tiou in self._shown_tious}
         rows: list[dict[str, str]] = []
         for system in mean.index:
-            difference = interval_text(**gain.loc[system]).replace(", ", ",\N{NO-BREAK SPACE}") if system in gain.index else ""
+            gain = gains.get(system)
+            difference = "" if gain is None else interval_text(gain.mean, gain.low, gain.high).replace(", ", ",\N{NO-BREAK SPACE}")
             row = {"System": escaped(system), "Avg.": "", _GAIN: difference}
             if self.seeds.nunique() > 1:
                 row["Seeds"] = str(self.seeds[system])
@@ -129,7 +131,7 @@ class Comparison:
         name = f"Table {self.table[5:]}. " if self.table.startswith("table") else f"{TABLES[self.table].title}. " if self.table else ""
         text = f"{name}mAP (%) on {escaped(self.dataset)} ({kind}), {100 * self.label_ratio:g} % of the videos labelled; {seeds}. "
         text += f"{self.protocol[:1].upper()}{self.protocol[1:]}. " if self.protocol else ""
-        if len(self.differences()):
+        if self.gains():
             text += f"{_GAIN}: average mAP minus that of {escaped(self.reference)}, paired by seed, with its 95 % interval. "
         if self.tious != self._shown_tious:
             text += f"Avg.: over all {len(self.tious)} thresholds from {self.tious[0]} to {self.tious[-1]}. "
@@ -169,16 +171,20 @@ class Comparison:
     @property
     def findings(self) -> str:
         """Which systems differ from the reference, in one bold sentence, then the differences (Markdown)."""
-        gains = {escaped(system): row for system, row in self.differences().iterrows() if system != "whole-video"}
+        gains = {escaped(system): gain for system, gain in self.gains().items() if system != "whole-video"}
         reference = escaped(self.reference)
-        verdicts = pd.Series({system: verdict(row) for system, row in gains.items()}, dtype=object)
+        verdicts = pd.Series({system: verdict(gain) for system, gain in gains.items()}, dtype=object)
         parts = [f"{name}: {', '.join(verdicts.index[verdicts == name])}" for name in VERDICTS if name in verdicts.to_list()]
-        lines = [f"**Against {reference}, {'; '.join(parts)}.**" if parts else f"**Nothing to compare with {reference}.**", ""]
-        lines += [f"- {system}: {interval_text(**gain)} points of average mAP." for system, gain in gains.items()]
+        text = f"**Against {reference}, {'; '.join(parts)}.**" if parts else f"**Nothing to compare with {reference}.**"
+        tested = sum(gain.num_values > 1 for gain in gains.values())
+        if tested > 1:
+            text += f" Significant after Holm's correction for {tested} differences: {', '.join(holm_significant(gains)) or 'none'}."
+        lines = [f"{text} {DETECTABLE}" if UNSHOWN in verdicts.to_list() else text, ""]
+        lines += [f"- {system}: {difference_text(gain, 'points of average mAP')}." for system, gain in gains.items()]
         average = self.maps["avg"].unstack("system", sort=False)
         if {"supervised only", "fully supervised"} <= set(average):
-            worth = paired_interval(average["fully supervised"] - average["supervised only"])
-            lines.append(f"- The missing labels are worth {interval_text(**worth)} points to *supervised only*.")
+            worth = t_interval(average["fully supervised"] - average["supervised only"])
+            lines.append(f"- The missing labels are worth {difference_text(worth, 'points')} to *supervised only*.")
         if "whole-video" in average:
             lines.append(f"- Without any localisation, one segment per video, mAP is {average['whole-video'].mean():.1f}.")
         if self.simulated:
@@ -203,95 +209,7 @@ class Comparison:
         return html_table(self.cells(), self.caption, self._notes)
 
 
-@dataclass(frozen=True)
-class Tabs:
-    """Several comparisons, each in a tab of a page."""
-
-    comparisons: tuple[Comparison, ...]
-    name: str = "table1"
-    missing: tuple[str, ...] = ()
-    """Data sets and label ratios without current results."""
-
-    @property
-    def single(self) -> Comparison | None:
-        """The comparison, if there is only one and none is missing; it then needs no tabs."""
-        return self.comparisons[0] if len(self.comparisons) == 1 and not self.missing else None
-
-    @property
-    def not_computed(self) -> str:
-        """What has not been computed (Markdown); empty if nothing is missing."""
-        return f"Not computed yet: {escaped('; '.join(self.missing))}." if self.missing else ""
-
-    @property
-    def summary(self) -> TextTable:
-        """Where each system is better or worse than the reference, and where these seeds show neither: a row per system."""
-        judged, datasets = self._verdicts(), {c.dataset for c in self.comparisons}
-        name = f"{self.name}-summary" + (f"-{datasets.pop()}" if len(datasets) == 1 else "")
-        if not len(judged):
-            return TextTable(pd.DataFrame({"System": ["not computed yet"]}), "No current results.", name)
-        columns = [verdict for verdict in VERDICTS if verdict in set(judged["shown"])]
-        rows = [
-            {"System": escaped(system)} | {verdict: _places(part[part["shown"] == verdict]) for verdict in columns}
-            for system, part in judged.groupby("system", sort=False)
-        ]
-        reference = escaped(" and ".join(dict.fromkeys(c.reference for c in self.comparisons)))
-        caption = f"Average mAP against {reference}, by data set and percentage of labelled videos: better or worse where the 95 % "
-        return TextTable(pd.DataFrame(rows), f"{caption}interval of the difference excludes 0.", name)
-
-    @property
-    def findings(self) -> str:
-        """How many differences are shown, in one bold sentence, how many would be by chance, and on which data (Markdown)."""
-        if not self.comparisons:
-            return f"**{self.not_computed}**"
-        if self.single:
-            return self.single.findings
-        shown = self._verdicts()["shown"]
-        judged = shown[shown != SINGLE]
-        outside = judged.isin([BETTER, WORSE]).sum()
-        made_up = dict.fromkeys(escaped(c.dataset) for c in self.comparisons if c.simulated)
-        text = f"**Of {len(judged)} differences from the reference, {outside} have a 95 % interval that excludes 0; "
-        text += f"if there were no difference anywhere, about {0.05 * len(judged):.0f} would do so by chance.**"
-        doubtful = [f"{escaped(c.dataset)} {100 * c.label_ratio:g} %" for c in self.comparisons if c.mark]
-        if doubtful:
-            text += f" On {', '.join(doubtful)} a gate of the instrument fails or was not computed, so a difference there shows little."
-        text += f" {self.not_computed}" * bool(self.missing)
-        return text + (f" Simulated data: {', '.join(made_up)}; nothing there is a result on the real data set." if made_up else "")
-
-    def _verdicts(self) -> pd.DataFrame:
-        """Every difference to a reference: columns system, dataset, percent, shown (one of :data:`VERDICTS`)."""
-        rows = [
-            {"system": system, "dataset": c.dataset, "percent": f"{100 * c.label_ratio:g}", "shown": verdict(row)}
-            for c in self.comparisons
-            for system, row in c.differences().iterrows()
-            if system != "whole-video"
-        ]
-        return pd.DataFrame(rows, columns=["system", "dataset", "percent", "shown"])
-
-    def frame(self) -> pd.DataFrame:
-        """A row per run: data set, label ratio, system, seed, and mAP (%) by tIoU."""
-        if not self.comparisons:
-            return pd.DataFrame(columns=["dataset", "label_ratio", "system", "seed"])
-        return pd.concat([c.frame() for c in self.comparisons], ignore_index=True)
-
-    def _repr_markdown_(self) -> str:
-        if self.single:
-            return self.single.markdown()
-        tabs = []
-        for c in self.comparisons:
-            percent = f"{100 * c.label_ratio:g}"
-            tabs.append(f"````{{tab-item}} {escaped(c.dataset)}, {percent} %\n{c.markdown(f'{self.name}-{c.dataset}-{percent}')}\n````")
-        return "\n".join([*(["`````{tab-set}", *tabs, "`````"] if tabs else []), "", self.not_computed])
-
-    def _repr_html_(self) -> str:
-        return "".join(c._repr_html_() for c in self.comparisons) + f"<p>{html_text(self.not_computed)}</p>"
-
-
 _GAIN = "Δ"
-
-
-def _places(rows: pd.DataFrame) -> str:
-    """Data sets and label ratios as text (Markdown)."""
-    return "; ".join(f"{escaped(dataset)} {', '.join(part['percent'])}" for dataset, part in rows.groupby("dataset", sort=False))
 
 
 def _span(values: Iterable[float | str]) -> str:

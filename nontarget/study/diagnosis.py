@@ -15,6 +15,7 @@ from nontarget.data import Dataset, LabeledVideo, balanced_order, split_dataset
 from nontarget.experiment import Experiment, train
 from nontarget.results import ResultStore
 from nontarget.runtime.escaping import escaped, plain_text
+from nontarget.statistics import draw_counts
 from nontarget.study.analysis.snippets import Snippets, snippets_of
 from nontarget.study.given import ExperimentOn
 from nontarget.study.report import current_map
@@ -216,8 +217,7 @@ def _fold(
 def _with_intervals(snippets: Snippets, temperature: float, num_bootstrap: int, seed: int) -> pd.DataFrame:
     """Estimates with the 95 % interval of a bootstrap over videos."""
     counts = pd.DataFrame(error_counts(snippets.probs, snippets.labels, temperature)).groupby(snippets.video_id).sum().to_numpy()
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=num_bootstrap)
+    weights = draw_counts(len(counts), num_bootstrap, np.random.default_rng(seed))
     samples = pd.DataFrame([vars(ErrorShares.of(row)) for row in weights @ counts])
     low, high = samples.quantile(0.025), samples.quantile(0.975)
     return pd.DataFrame({"estimate": pd.Series(vars(ErrorShares.of(counts.sum(axis=0)))), "low": low, "high": high})

@@ -10,7 +10,7 @@ from nontarget.runtime.escaping import escaped
 from nontarget.study.comparison import Comparison
 from nontarget.study.decomposition import AS_IS, TRIVIAL
 from nontarget.study.report import DETECTOR
-from nontarget.study.texttable import TextTable, interval_text, percent, significant
+from nontarget.study.texttable import DETECTABLE, TextTable, difference_text, holm_text, interval_text, percent, significant
 from nontarget.study.when import GainMap
 
 GRADIENTS = ("l_tgt", "l_neg", "l_pos", "total")
@@ -113,14 +113,14 @@ def changes_of_method(comparisons: Iterable[Comparison]) -> pd.DataFrame:
         comparisons: tables ``why``.
 
     Returns:
-        A row for each data set and system: columns data, system, mean, low, high.
+        A row for each data set and system: columns data, system, mean, low, high, detectable, p_value.
     """
-    frames = []
+    frames, columns = [], ["mean", "low", "high", "detectable", "p_value"]
     for comparison in comparisons:
-        gains = replace(comparison, reference=METHOD).differences().reindex(columns=["mean", "low", "high"])
+        gains = replace(comparison, reference=METHOD).differences()[columns]
         data = teacher_name(comparison.dataset, comparison.label_ratio, DETECTOR)
         frames.append(gains[gains.index.isin(list(CHANGES))].rename_axis("system").reset_index().assign(data=data))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["data", "system", "mean", "low", "high"])
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["data", "system", *columns])
 
 
 def changes_table(changes: pd.DataFrame) -> TextTable:
@@ -128,12 +128,12 @@ def changes_table(changes: pd.DataFrame) -> TextTable:
     cells = [
         {"Data": escaped(data)}
         | dict.fromkeys(CHANGES, "")
-        | {row.system: interval_text(row.mean, row.low, row.high) for row in part.itertuples()}
+        | {row.system: interval_text(row.mean, row.low, row.high, row.detectable) for row in part.itertuples()}
         for data, part in changes.groupby("data", sort=False)
     ]
     caption = (
         "Average mAP minus that of non-target, in points, paired by seed, with its 95 % interval. Data sets whose names end in -sim are "
-        "simulated."
+        f"simulated. {DETECTABLE}"
     )
     return TextTable(pd.DataFrame(cells, columns=["Data", *CHANGES]), caption, "changes-of-method")
 
@@ -149,7 +149,7 @@ def changes_findings(changes: pd.DataFrame) -> str:
         if len(part):
             span = f"{part['mean'].min():+.1f} to {part['mean'].max():+.1f} points"
             parts.append(f"{change}, {span} (significant on {significant(part)} of {len(part)} data sets)")
-    return f"**Added to the paper's method: {'; '.join(parts)}.**"
+    return f"**Added to the paper's method: {'; '.join(parts)}.** {holm_text(known)}"
 
 
 def places_table(places: pd.DataFrame, comparisons: Iterable[Comparison]) -> TextTable:
@@ -161,9 +161,8 @@ def places_table(places: pd.DataFrame, comparisons: Iterable[Comparison]) -> Tex
     """
     measured = {}
     for comparison in comparisons:
-        gains = comparison.differences()
-        if METHOD in gains.index:
-            measured[teacher_name(comparison.dataset, comparison.label_ratio, DETECTOR)] = interval_text(**gains.loc[METHOD])
+        if gain := comparison.gains().get(METHOD):
+            measured[teacher_name(comparison.dataset, comparison.label_ratio, DETECTOR)] = difference_text(gain)
     cells = [
         {
             "Teacher": escaped(str(row.Index)),
@@ -177,7 +176,8 @@ def places_table(places: pd.DataFrame, comparisons: Iterable[Comparison]) -> Tex
     ]
     caption = (
         "Where the true class lies when the teacher is wrong, the gain over the baseline in points that the map predicts from it, and the "
-        "one that Table 1 measured, each with its 95 % interval. Data sets whose names end in -sim are simulated."
+        "one that Table 1 measured, each with its 95 % interval. Data sets whose names end in -sim are simulated. "
+        f"{DETECTABLE}"
     )
     return TextTable(pd.DataFrame(cells), caption, "predicted-gains")
 

@@ -6,10 +6,11 @@ import pandas as pd
 
 from nontarget.results import Record
 from nontarget.runtime.escaping import escaped
+from nontarget.statistics import t_interval
 from nontarget.study.decomposition import AS_IS
 from nontarget.study.gate_checks import MIDDLE, MIDDLE_RATIO, is_label_free
 from nontarget.study.gates import GateReport
-from nontarget.study.texttable import TextTable, interval_text, paired_interval, percent
+from nontarget.study.texttable import TextTable, difference_text, percent
 
 
 def failures(reports: Sequence[GateReport], decompositions: pd.DataFrame) -> TextTable:
@@ -66,7 +67,7 @@ def _saturation(full: pd.Series, middle: pd.Series, few: pd.Series, label_ratio:
     return (
         f"{percent(MIDDLE_RATIO)} of the labels reach {100 * middle.mean() / full.mean():.0f} % of what all labels reach "
         f"({full.mean():.1f}), so that the rest is worth no more than the spread over seeds ({spread:.1f}). "
-        f"From {percent(label_ratio)} to all labels the gain is {interval_text(**paired_interval(full - few))} points: a rule that closes "
+        f"From {percent(label_ratio)} to all labels the gain is {difference_text(t_interval(full - few), 'points')}: a rule that closes "
         "a good part of this gap would show."
     )
 
@@ -102,9 +103,9 @@ def _pseudo_labels(oracle: pd.Series, pretrained: pd.Series, supervised: pd.Seri
     if oracle.empty or pretrained.empty or supervised.empty:
         return "The runs of the oracle are missing."
     return (
-        f"On the same path and budget the truth as pseudo labels adds {interval_text(**paired_interval(oracle - pretrained))} points "
+        f"On the same path and budget the truth as pseudo labels adds {difference_text(t_interval(oracle - pretrained), 'points')} "
         "to the pre-trained detector, and training on without unlabelled videos adds "
-        f"{interval_text(**paired_interval(supervised - pretrained))}. So the second stage can learn from better pseudo labels, and what "
+        f"{difference_text(t_interval(supervised - pretrained))}. So the second stage can learn from better pseudo labels, and what "
         "the teacher's most probable class adds does not make up for training on with few labels."
     )
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from nontarget.results import Record
+from nontarget.statistics import t_interval
 from nontarget.study.decomposition import AS_IS, TRIVIAL
-from nontarget.study.texttable import interval_text, paired_interval, percent
+from nontarget.study.texttable import difference_text, percent
 
 MIDDLE_RATIO = 0.4
 ORACLE_WITHIN = 2.0
@@ -93,10 +94,10 @@ def more_labels(runs: GateRuns, label_ratio: float) -> Gate:
             checks.append(None)
             sentences.append(runs.absent(more, fewer))
             continue
-        gain, spread = paired_interval(high - low), max(float(high.std()), float(low.std()))
-        checks.append(gain["mean"] > spread)
-        numbers |= {f"{more} - {fewer}": gain["mean"], f"spread of {more} and {fewer}": spread}
-        sentences.append(f"{steps[more]} against {steps[fewer]}: {interval_text(**gain)} points, spread {spread:.1f}.")
+        gain, spread = t_interval(high - low), max(float(high.std()), float(low.std()))
+        checks.append(gain.mean > spread)
+        numbers |= {f"{more} - {fewer}": gain.mean, f"spread of {more} and {fewer}": spread}
+        sentences.append(f"{steps[more]} against {steps[fewer]}: {difference_text(gain, 'points')}, spread {spread:.1f}.")
     return _gate("a", _verdict(checks), " ".join(sentences), **numbers)
 
 
@@ -105,9 +106,11 @@ def oracle(runs: GateRuns) -> Gate:
     oracle, full = runs.maps("oracle"), runs.maps("fully supervised")
     if oracle is None or full is None:
         return _gate("b", None, runs.absent("oracle", "fully supervised"))
-    lead = paired_interval(oracle - full)
-    sentence = f"The truth as pseudo labels against all labels: {interval_text(**lead)} points; at least {-ORACLE_WITHIN:g} is asked for."
-    return _gate("b", lead["mean"] >= -ORACLE_WITHIN, sentence, difference=lead["mean"], low=lead["low"], high=lead["high"])
+    lead = t_interval(oracle - full)
+    sentence = (
+        f"The truth as pseudo labels against all labels: {difference_text(lead, 'points')}; at least {-ORACLE_WITHIN:g} is asked for."
+    )
+    return _gate("b", lead.mean >= -ORACLE_WITHIN, sentence, difference=lead.mean, low=lead.low, high=lead.high)
 
 
 def no_harm(runs: GateRuns) -> Gate:
@@ -122,10 +125,10 @@ def no_harm(runs: GateRuns) -> Gate:
             checks.append(None)
             sentences.append(runs.absent("baseline", other))
             continue
-        lead = paired_interval(baseline - reference)
-        checks.append(lead["high"] >= 0)
-        numbers[f"baseline - {other}"] = lead["mean"]
-        sentences.append(f"The baseline against {other}: {interval_text(**lead)} points.")
+        lead = t_interval(baseline - reference)
+        checks.append(lead.high >= 0)
+        numbers[f"baseline - {other}"] = lead.mean
+        sentences.append(f"The baseline against {other}: {difference_text(lead, 'points')}.")
     return _gate("c", _verdict(checks), " ".join(dict.fromkeys(sentences)), **numbers)
 
 
@@ -189,8 +192,8 @@ def trivial(runs: GateRuns, key_of: Mapping[int, str], decompositions: pd.DataFr
             there = int(table[name].notna().sum()) if name in table else 0
             sentences.append(f"There are only {there} of {runs.wanted} seeds of {name}.")
             continue
-        lead = paired_interval(table[AS_IS] - table[name])
-        checks.append(lead["mean"] > 0)
-        numbers[name] = lead["mean"]
-        sentences.append(f"Above {name}: {interval_text(**lead)} points.")
+        lead = t_interval(table[AS_IS] - table[name])
+        checks.append(lead.mean > 0)
+        numbers[name] = lead.mean
+        sentences.append(f"Above {name}: {difference_text(lead, 'points')}.")
     return _gate("f", _verdict(checks), " ".join(sentences), **numbers)

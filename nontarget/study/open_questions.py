@@ -1,17 +1,11 @@
 """What the paper leaves open: each question, the reading taken here, and the alternatives as experiments."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pandas as pd
-
 from nontarget.experiment import Experiment
-from nontarget.runtime.escaping import escaped
-from nontarget.study.comparison import Comparison
-from nontarget.study.systems import TABLES, seeds_of
-from nontarget.study.tables import compare
-from nontarget.study.texttable import TextTable, interval_text, percent
+from nontarget.study.systems import TABLES
 
 Changes = Mapping[str, Mapping[str, Any]]
 """Name of an alternative -> what it changes in an experiment of ``non-target``."""
@@ -230,69 +224,3 @@ def alternatives(plain: Experiment) -> Iterator[tuple[Reading, str, Experiment]]
 def readings_experiments(plain: Experiment) -> dict[str, Experiment]:
     """The reference (``non-target``) and every alternative by name, for :func:`nontarget.study.tables.compare`."""
     return {REFERENCE: replace(plain, rule=REFERENCE)} | {name: experiment for _, name, experiment in alternatives(plain)}
-
-
-@dataclass(frozen=True)
-class Effects:
-    """What each alternative changes on one data set."""
-
-    comparison: Comparison
-    frame: pd.DataFrame
-    """A row an alternative, by name: columns reading, alternative, mean, low, high (points of average mAP; NaN: no current result),
-    and panel and row, for :func:`nontarget.plotting.differences`."""
-
-    @property
-    def title(self) -> str:
-        """Data set and kind."""
-        return f"{self.comparison.dataset} ({'simulated' if self.comparison.simulated else 'real'})"
-
-    @property
-    def table(self) -> TextTable:
-        """One row an alternative."""
-        questions = {reading.name: reading for reading in READINGS}
-        rows = [
-            {
-                "Reading": r.reading,
-                "Where": questions[r.reading].where,
-                "Alternative": r.alternative,
-                "Δ": "no current result" if pd.isna(r.mean) else interval_text(r.mean, r.low, r.high),
-            }
-            for r in self.frame.itertuples()
-        ]
-        caption = (
-            f"{escaped(self.title)} data, {percent(self.comparison.label_ratio)} of the videos labelled: average mAP with another reading "
-            f"minus that with non-target, in points, paired by seed, with its 95 % interval; {self.comparison.num_seeds} seeds."
-        )
-        return TextTable(pd.DataFrame(rows), caption, f"readings-{self.comparison.dataset}")
-
-    @property
-    def findings(self) -> str:
-        """Which alternatives matter, in a sentence or two (Markdown)."""
-        known = self.frame.dropna(subset=["low", "high"])
-        better, worse = known[known["low"] > 0], known[known["high"] < 0]
-        text = f"- **{escaped(self.title)}**: {len(better)} of {len(known)} alternatives are better than non-target{_named(better)}, "
-        text += f"{len(worse)} worse{_named(worse)}"
-        absent = len(self.frame) - len(known)
-        return text + (f"; of {absent} there is no current result, or a single seed." if absent else ".")
-
-
-def measure(plain: Experiment, seeds: int | Sequence[int], **options: Any) -> Effects:
-    """The effect of every alternative.
-
-    Args:
-        plain: see :func:`alternatives`.
-        seeds: how many, or which; see :func:`nontarget.study.systems.seeds_of`. An alternative that lacks one of them has no effect yet.
-        **options: of :func:`nontarget.study.tables.compare`: ``source``, ``store``, ``device``.
-    """
-    comparison = compare(readings_experiments(plain), seeds, reference=REFERENCE, **options)
-    whole = comparison.seeds[comparison.seeds == len(seeds_of(REFERENCE, seeds))].index
-    measured = comparison.differences().reindex(columns=["mean", "low", "high"])
-    measured = measured[measured.index.isin(whole)]
-    rows = [(name, reading.name, name.removeprefix(f"{reading.name}: ")) for reading, name, _ in alternatives(plain)]
-    frame = pd.DataFrame(rows, columns=["name", "reading", "alternative"]).set_index("name")
-    effects = Effects(comparison, frame.join(measured.astype(float)))
-    return replace(effects, frame=effects.frame.assign(panel=effects.title, row=frame.index))
-
-
-def _named(rows: pd.DataFrame) -> str:
-    return f" ({', '.join(map(str, rows.index))})" if len(rows) else ""

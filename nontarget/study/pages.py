@@ -9,12 +9,13 @@ from nontarget.experiment import Experiment
 from nontarget.protocols import named_settings
 from nontarget.results import Record, ResultStore, identity_key
 from nontarget.runtime.escaping import escaped
-from nontarget.study.comparison import Comparison, Tabs
+from nontarget.study.comparison import Comparison
 from nontarget.study.gates import GateReport, Lookup, gates
 from nontarget.study.report import decompositions
 from nontarget.study.reproduce import DATASETS, has_part
 from nontarget.study.systems import TABLES, FurtherFields
 from nontarget.study.tables import RATIOS, Source, current_tables, paper_table
+from nontarget.study.tabs import Tabs
 
 ALL = "all"
 """In place of a data set or a label ratio: all those of which the book has the table."""

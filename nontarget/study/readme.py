@@ -7,17 +7,19 @@ import argparse
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from nontarget.results import ResultStore
 from nontarget.runtime.escaping import escaped, label_text
+from nontarget.statistics import TInterval, holm_significant, t_interval
 from nontarget.study.comparison import Comparison
 from nontarget.study.pages import marked
 from nontarget.study.reproduce import DATASETS, main_ratio
 from nontarget.study.systems import MAIN_SYSTEMS
 from nontarget.study.tables import paper_table
-from nontarget.study.texttable import interval_text, paired_interval
+from nontarget.study.texttable import BETTER, DETECTABLE, UNSHOWN, WORSE, difference_text, verdict
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 CHART = ("<!-- chart -->", "<!-- end of chart -->")
@@ -25,6 +27,11 @@ CAME_OUT = ("<!-- what came out -->", "<!-- end -->")
 SEEDS = 10
 FEWEST_SEEDS = 3
 """Of *baseline* and of *non-target*, for a data set to be shown."""
+_AGAINST = {
+    "baseline": "the pseudo-label *baseline*",
+    "supervised only": "*supervised only*",
+    "pre-trained only": "*pre-trained only*, before any self-training",
+}
 _NOTHING = (
     "Not computed yet: the detector and its training were rebuilt, without looking at how the paper's rule compares, and no comparison of "
     "rules has been computed with them. Results of the settings before are no longer shown."
@@ -67,13 +74,16 @@ def chart(comparisons: Sequence[Comparison]) -> str:
 
 
 def came_out(comparisons: Sequence[Comparison]) -> str:
-    """What the comparisons say of the paper's rule, in sentences; a difference counts if its 95 % interval leaves out 0."""
+    """What the comparisons say of the paper's rule, in sentences; a difference counts if its 95 % interval excludes 0."""
     if not comparisons:
         return _NOTHING
-    text = "Average mAP of the paper's rule (*non-target*), in points, with 95 % intervals over seeds. "
-    text += f"Against the pseudo-label *baseline*: {_against(comparisons, 'baseline')}. "
-    text += f"Against *supervised only*: {_against(comparisons, 'supervised only')}. "
-    text += f"Against *pre-trained only*, before any self-training: {_against(comparisons, 'pre-trained only')}."
+    gains = {(c.dataset, other): t_interval(_pairs(c, "non-target", other)) for other in _AGAINST for c in comparisons}
+    gains = {name: gain for name, gain in gains.items() if gain.num_values > 1}
+    text = f"Average mAP of the paper's rule (*non-target*), in points, with 95 % intervals over seeds. {DETECTABLE} "
+    text += " ".join(f"Against {title}: {_sorted(gains, other)}." for other, title in _AGAINST.items())
+    kept = groupby(holm_significant(gains), key=lambda name: name[1])
+    where = [f"against *{other}* on {', '.join(escaped(dataset) for dataset, _ in names)}" for other, names in kept]
+    text += f" Significant after Holm's correction for all {len(gains)}: {'; '.join(where) or 'none'}."
     doubtful = [escaped(c.dataset) for c in comparisons if c.mark]
     if doubtful:
         text += f" Whether the instrument can tell rules apart is not known, or a gate fails, on {', '.join(doubtful)}."
@@ -92,14 +102,11 @@ def rewritten(text: str, comparisons: Sequence[Comparison]) -> str:
     return _between(_between(text, CHART, f"\n{chart(comparisons)}\n"), CAME_OUT, paragraph)
 
 
-def _against(comparisons: Sequence[Comparison], other: str) -> str:
-    sorts: dict[str, list[str]] = {"better": [], "worse": [], "not told apart by these seeds": []}
-    for c in comparisons:
-        interval = paired_interval(_pairs(c, "non-target", other))
-        if math.isnan(interval["low"]):
-            continue
-        sort = "not told apart by these seeds" if interval["low"] <= 0 <= interval["high"] else "better" if interval["low"] > 0 else "worse"
-        sorts[sort].append(f"{escaped(c.dataset)} {interval_text(**interval)}")
+def _sorted(gains: Mapping[tuple[str, str], TInterval], other: str) -> str:
+    """The differences from one system, by verdict."""
+    sorts: dict[str, list[str]] = {BETTER: [], WORSE: [], UNSHOWN: []}
+    for dataset, gain in ((dataset, gain) for (dataset, system), gain in gains.items() if system == other):
+        sorts[verdict(gain)].append(f"{escaped(dataset)} {difference_text(gain)}")
     return "; ".join(f"{sort} on {', '.join(names)}" for sort, names in sorts.items() if names) or "not computed yet"
 
 

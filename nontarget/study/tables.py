@@ -14,8 +14,9 @@ from nontarget.experiment import Experiment
 from nontarget.parallel import run_all
 from nontarget.protocols import describe, named_settings
 from nontarget.results import Found, Record, ResultStore, identity_key
-from nontarget.study.comparison import Comparison, Tabs
+from nontarget.study.comparison import Comparison
 from nontarget.study.systems import MAIN_SYSTEMS, TABLES, seeds_of
+from nontarget.study.tabs import Tabs
 
 Source = Literal["auto", "run", "stored", "committed"]
 """Where results come from. ``run``: from this machine, which computes what it lacks. ``auto``: from the committed table where that is

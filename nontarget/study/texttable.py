@@ -1,16 +1,21 @@
-"""Tables of text with a caption, for notebooks and pages; and differences with intervals: how they are computed, judged and written."""
+"""Tables of text with a caption, for notebooks and pages; and differences with intervals: how they are judged and written."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from nontarget.runtime.escaping import html_text, inline_markdown, label_text
+from nontarget.statistics import LEVEL, Interval, TInterval, holm
 
-BETTER, WORSE, UNSHOWN, SINGLE = VERDICTS = ("better", "worse", "no difference that these seeds can show", "one seed, so no interval")
+BETTER, WORSE, UNSHOWN, SINGLE = VERDICTS = ("better", "worse", "not distinguishable with these seeds", "one seed, so no interval")
 """What a difference says: its 95 % interval lies above 0, below 0, contains 0, or cannot be computed."""
+DETECTABLE = (
+    "*Detectable* is the smallest true difference whose interval would exclude 0 with a probability of 80 %, given as many seeds with this "
+    "spread."
+)
+"""What :func:`interval_text` writes behind an interval that contains 0."""
 
 
 @dataclass(frozen=True)
@@ -54,23 +59,13 @@ def html_table(cells: pd.DataFrame, caption: str, notes: Iterable[str] = ()) -> 
     return f'<div class="tex2jax_ignore mathjax_ignore"><p>{html_text(caption)}</p>{table}{below}</div>'
 
 
-def paired_interval(differences: Iterable[float]) -> dict[str, float]:
-    """Mean of paired differences with its 95 % interval (Student's t, n - 1 degrees of freedom), which is NaN below two pairs."""
-    values = pd.Series(list(differences)).dropna()
-    mean, error = float(values.mean()), float(values.sem())
-    if len(values) < 2:
-        return {"mean": mean, "low": float("nan"), "high": float("nan")}
-    reach = float(stats.t.ppf(0.975, len(values) - 1)) * error
-    return {"mean": mean, "low": mean - reach, "high": mean + reach}
-
-
-def verdict(difference: pd.Series) -> str:
+def verdict(difference: Interval) -> str:
     """Which of ``VERDICTS`` a difference with its interval says."""
-    if pd.isna(difference["low"]):
+    if np.isnan(difference.low):
         return SINGLE
-    if not difference["low"] * difference["high"] > 0:
+    if not difference.excludes_zero:
         return UNSHOWN
-    return BETTER if difference["mean"] > 0 else WORSE
+    return BETTER if difference.mean > 0 else WORSE
 
 
 def significant(differences: pd.DataFrame) -> int:
@@ -78,9 +73,27 @@ def significant(differences: pd.DataFrame) -> int:
     return int((differences["low"] * differences["high"] > 0).sum())
 
 
-def interval_text(mean: float, low: float, high: float) -> str:
-    """A difference as text, with its interval if it has one."""
-    return signed(mean) if np.isnan(low) else f"{signed(mean)} [{signed(low)}, {signed(high)}]"
+def holm_text(differences: pd.DataFrame) -> str:
+    """How many of these differences (column p_value) are significant after Holm's correction for their number, in a sentence."""
+    return f"Significant after Holm's correction for all {len(differences)}: {(holm(differences['p_value']) < 1 - LEVEL).sum()}."
+
+
+def difference_text(difference: TInterval, unit: str = "") -> str:
+    """A difference as text, as :func:`interval_text` writes it."""
+    return interval_text(difference.mean, difference.low, difference.high, difference.detectable, unit)
+
+
+def interval_text(mean: float, low: float, high: float, detectable: float = float("nan"), unit: str = "") -> str:
+    """A difference as text: with its interval if it has one, its unit, and what is detectable if the interval contains 0."""
+    interval = "" if np.isnan(low) else f" [{signed(low)}, {signed(high)}]"
+    return f"{signed(mean)}{interval}{unit and f' {unit}'}" + (detectable_text([detectable]) if low <= 0 <= high else "")
+
+
+def detectable_text(values: Iterable[float]) -> str:
+    """What is detectable (``DETECTABLE``), of several values from the smallest to the largest; empty if none is known or without spread."""
+    known = sorted(value for value in values if value > 0)
+    ends = dict.fromkeys(f"{value:.1f}" for value in (*known[:1], *known[-1:]))
+    return f" (detectable: {' to '.join(ends)})" if ends else ""
 
 
 def signed(value: float) -> str:

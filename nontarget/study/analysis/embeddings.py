@@ -17,8 +17,9 @@ from threadpoolctl import threadpool_limits
 from nontarget.experiment import Experiment, train
 from nontarget.results import ResultStore
 from nontarget.runtime.escaping import escaped
+from nontarget.statistics import draw_counts, percentile_interval, t_interval
 from nontarget.study.analysis.snippets import Snippets, hidden_snippets
-from nontarget.study.texttable import TextTable, paired_interval
+from nontarget.study.texttable import TextTable
 
 
 @dataclass(frozen=True)
@@ -147,11 +148,11 @@ class Separability:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % interval by the bootstrap over videos."""
-        return _percentiles(self.resampled)
+        return percentile_interval(self.resampled)
 
     def minus(self, other: "Separability") -> tuple[float, float, float]:
         """Difference from another result on the same snippets with its 95 % interval; both use the same bootstrap samples."""
-        return (self.score - other.score, *_percentiles(self.resampled - other.resampled))
+        return (self.score - other.score, *percentile_interval(self.resampled - other.resampled))
 
 
 def separability(
@@ -185,7 +186,7 @@ def separability(
         right = cross_val_predict(classifier, x, y, groups=video, cv=split) == y
     hits = np.zeros_like(total)
     np.add.at(hits, (video, y), right)
-    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
+    draws = draw_counts(len(names), resamples, np.random.default_rng(seed))
     return Separability(float(_balanced(hits.sum(axis=0), total.sum(axis=0))), _balanced(draws @ hits, draws @ total), len(y), len(names))
 
 
@@ -217,8 +218,8 @@ def separability_findings(scores: Mapping[str, Sequence[Separability]], system: 
         f"first run gains {gain:+.1f} points ({low:+.1f} to {high:+.1f} over {scores[system][0].num_videos} videos)"
     )
     if len(scores[system]) > 1:
-        over = paired_interval(100 * (a.score - b.score) for a, b in zip(scores[system], scores[reference], strict=True))
-        text += f"; the mean of {len(scores[system])} runs is {over['mean']:+.1f} ({over['low']:+.1f} to {over['high']:+.1f} over seeds)"
+        over = t_interval(100 * (a.score - b.score) for a, b in zip(scores[system], scores[reference], strict=True))
+        text += f"; the mean of {len(scores[system])} runs is {over.mean:+.1f} ({over.low:+.1f} to {over.high:+.1f} over seeds)"
     return f"{text}."
 
 
@@ -231,8 +232,3 @@ def _balanced(hits: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[
 def _codes(values: ArrayLike) -> tuple[NDArray[np.generic], NDArray[np.intp]]:
     names, codes = np.unique(np.asarray(values), return_inverse=True)
     return names, codes
-
-
-def _percentiles(values: NDArray[np.float64]) -> tuple[float, float]:
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import pandas as pd
 
@@ -9,10 +10,11 @@ from nontarget.data import defaults_of
 from nontarget.experiment import Experiment
 from nontarget.results import ResultStore
 from nontarget.runtime.escaping import escaped
+from nontarget.statistics import LEVEL, holm
 from nontarget.study.claims.quantities import PAPER_DATASETS, CommittedRuns
 from nontarget.study.claims.stated import Claim, Group, stated_claims
 from nontarget.study.claims.verdicts import NOT_ABOUT, SYMBOLS, Finding, judge
-from nontarget.study.texttable import TextTable
+from nontarget.study.texttable import TextTable, detectable_text
 
 DATASETS = ("thumos14-sim", "activitynet-sim", "hapt", "nips4b")
 _PAPER = f"Paper: {' / '.join(PAPER_DATASETS.values())}"
@@ -47,16 +49,18 @@ class Ledger:
     @property
     def summary(self) -> TextTable:
         """:meth:`counts` as a table of a page."""
-        return TextTable(self.counts(), "Number of claims by data set and verdict.", "claims-summary")
+        caption = "Number of claims by data set and verdict; those that are compared with chance alone, a weak criterion, stand apart."
+        return TextTable(self.counts(), caption, "claims-summary")
 
     def counts(self) -> pd.DataFrame:
-        """Number of claims by data set and verdict."""
+        """Number of claims by criterion, data set and verdict."""
         rows = []
-        for dataset in self.kinds:
-            found = [f for f in self.findings if f.dataset == dataset and f.evidence]
-            row = {"Data set": self._heading(dataset), "Claims": len(found)}
-            row |= {f"{symbol} {verdict}": sum(f.verdict == verdict for f in found) for verdict, symbol in SYMBOLS.items()}
-            rows.append(row | {"of these without a current run": sum(f.verdict == "undetermined" and f.missing for f in found)})
+        for (criterion, weak), dataset in product({"more than chance": False, "chance alone": True}.items(), self.kinds):
+            found = [f for f in self.findings if f.dataset == dataset and f.evidence and f.claim.weak == weak]
+            if found:
+                row = {"Data set": self._heading(dataset), "Criterion": criterion, "Claims": len(found)}
+                row |= {f"{symbol} {verdict}": sum(f.verdict == verdict for f in found) for verdict, symbol in SYMBOLS.items()}
+                rows.append(row | {"of these without a current run": sum(f.verdict == "undetermined" and f.missing for f in found)})
         return pd.DataFrame(rows)
 
     @property
@@ -72,39 +76,49 @@ class Ledger:
 
     @property
     def conclusion(self) -> str:
-        """How many intervals lie above and below 0, in one bold sentence, and those of the paper's method among them (Markdown)."""
-        single = self.details().dropna(subset=["low"]).drop_duplicates(["quantity", "dataset"])
+        """On which side of 0 intervals lie, in one bold sentence, and those of the paper's method among them (Markdown)."""
+        every = self.details().dropna(subset=["low"]).drop_duplicates(["quantity", "dataset"])
+        single, weak = every[~every["weak"]], every[every["weak"]]
         gains = single[single["about"].str.match("(ActionFormer, )?non-target over")]
-        return (
-            f"**Of {len(single)} intervals, {(single['low'] > 0).sum()} lie above 0, as the paper says, and {(single['high'] < 0).sum()} "
-            f"below; if there were no difference anywhere, about {0.05 * len(single):.0f} would exclude 0 by chance.** Of the {len(gains)} "
-            f"gains of *non-target* over another system, {(gains['low'] > 0).sum()} lie above 0 and {(gains['high'] < 0).sum()} below."
+        kept = single[single["p_holm"] < 1 - LEVEL]
+        count = len(single)
+        text = (
+            f"**The paper says that {count} measured quantities are above 0: the interval lies {_sides(single)}; if all were 0, about "
+            f"{0.05 * count:.0f} intervals would exclude it by chance.** Significant after Holm's correction for all {count}: "
+            f"{_sides(kept)}. Of the {len(gains)} gains of *non-target* over another system, the interval lies {_sides(gains)}."
         )
+        if len(weak):
+            text += f" Counted apart: {len(weak)} quantities against chance, a weak criterion; the interval lies {_sides(weak)}."
+        return text
 
     def details(self) -> pd.DataFrame:
-        """A row per quantity and data set, in points, with the paper's value where it reports one."""
-        return pd.DataFrame(
-            [
-                {
-                    "claim": f"{f.group.title}: {f.claim.text}",
-                    "quantity": e.quantity.name,
-                    "about": e.quantity.about,
-                    "dataset": f.dataset,
-                    "kind": self.kinds[f.dataset],
-                    "paper": e.quantity.paper(defaults_of(f.dataset).paper_dataset or ""),
-                    "mean": e.mean,
-                    "low": e.low,
-                    "high": e.high,
-                    "verdict": e.verdict,
-                    "seeds_needed": e.seeds_needed,
-                    "missing": e.missing,
-                    "in_map": e.quantity.in_map,
-                    "single": len(f.evidence) == 1,
-                }
-                for f in self.findings
-                for e in f.evidence
-            ]
-        )
+        """A row per quantity and data set, in points, with the paper's value where it reports one.
+
+        ``p_holm`` is corrected for the number of different quantities and data sets, apart for those that are compared with chance alone.
+        """
+        rows = [
+            {
+                "claim": f"{f.group.title}: {f.claim.text}",
+                "quantity": e.quantity.name,
+                "about": e.quantity.about,
+                "dataset": f.dataset,
+                "kind": self.kinds[f.dataset],
+                "paper": e.quantity.paper(defaults_of(f.dataset).paper_dataset or ""),
+                **{name: getattr(e.value, name) for name in ("mean", "low", "high", "detectable", "p_value")},
+                "verdict": e.verdict,
+                "seeds_needed": e.seeds_needed,
+                "missing": e.missing,
+                "in_map": e.quantity.in_map,
+                "weak": e.quantity.weak,
+                "single": len(f.evidence) == 1,
+            }
+            for f in self.findings
+            for e in f.evidence
+        ]
+        frame = pd.DataFrame(rows)
+        tested = frame.dropna(subset=["p_value"]).drop_duplicates(["quantity", "dataset"])
+        tested["p_holm"] = tested.groupby("weak")["p_value"].transform(holm)
+        return frame.merge(tested[["quantity", "dataset", "p_holm"]], on=["quantity", "dataset"], how="left")
 
     def chart(self) -> pd.DataFrame:
         """The claims about a single quantity in mAP, for :func:`nontarget.plotting.differences`."""
@@ -120,7 +134,7 @@ class Ledger:
             unsure = [f for f in found if not f.missing]
             needed = sorted(f.seeds_needed for f in unsure if f.seeds_needed is not None)
             text = f"- **{escaped(self._heading(dataset))}**: {len(found) - len(unsure)} claims undetermined for lack of a run, "
-            text += f"{len(unsure)} for lack of seeds"
+            text += f"{len(unsure)} for lack of seeds{detectable_text(d for f in unsure for d in f.detectable)}"
             if needed:
                 text += f"; if means and spreads stay the same, {needed[0]} to {needed[-1]} seeds would settle {len(needed)} of these"
             lines.append(f"{text}.")
@@ -162,3 +176,8 @@ def paper_cell(claim: Claim) -> str:
     """The paper's values on its data sets, or "–" where it reports none."""
     by_dataset = [[quantity.paper(dataset) for quantity in claim.quantities] for dataset in PAPER_DATASETS]
     return " / ".join("–" if None in values else ", ".join(f"{v:+.1f}" for v in values) for values in by_dataset)
+
+
+def _sides(intervals: pd.DataFrame) -> str:
+    """How many intervals lie on which side of 0."""
+    return f"above 0 for {(intervals['low'] > 0).sum()} and below for {(intervals['high'] < 0).sum()}"

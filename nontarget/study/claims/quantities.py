@@ -73,6 +73,8 @@ class Quantity(ABC):
 
     in_map: ClassVar[bool] = True
     """Whether the points are of average mAP."""
+    weak: ClassVar[bool] = False
+    """Whether chance is all that it is compared with."""
 
     @property
     @abstractmethod
@@ -235,6 +237,8 @@ class TruthQuantity(Quantity):
 @dataclass(frozen=True)
 class TruthShare(TruthQuantity):
     """Share of snippets whose hidden label is in a subspace against chance, which is its mean number of classes divided by C + 1."""
+
+    weak: ClassVar[bool] = True
 
     subspace: Literal["positive", "negative"]
     """For ``positive`` the share minus chance, for ``negative`` chance minus the share."""

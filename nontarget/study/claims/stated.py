@@ -22,6 +22,11 @@ class Claim:
     text: str
     quantities: tuple[Quantity, ...]
 
+    @property
+    def weak(self) -> bool:
+        """Whether all that it says is "better than chance"."""
+        return all(quantity.weak for quantity in self.quantities)
+
 
 @dataclass(frozen=True)
 class Group:

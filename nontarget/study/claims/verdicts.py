@@ -3,27 +3,22 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import pandas as pd
-from scipy import stats
-
+from nontarget.statistics import TInterval, pairs_to_exclude_zero, t_interval
 from nontarget.study.claims.quantities import CommittedRuns, MissingRunError, Quantity
 from nontarget.study.claims.stated import Claim, Group
-from nontarget.study.texttable import interval_text, paired_interval
+from nontarget.study.texttable import detectable_text, difference_text
 
 Verdict = Literal["reproduced", "not reproduced", "undetermined"]
 SYMBOLS: dict[Verdict, str] = {"reproduced": "✓", "not reproduced": "✗", "undetermined": "?"}
 NOT_ABOUT = "–"
 """The cell of a claim that does not apply to a data set."""
-MOST_SEEDS = 1000
-"""The largest number of seeds that is considered."""
-
 RULE = """Each claim is written as one or more quantities that the paper says are above 0, in points of average mAP or of share.
 A quantity is computed for every seed, on the same split, and its 95 % interval is Student's t over the seeds.
 
 - **✓ reproduced**: the interval of every quantity of the claim lies above 0.
 - **✗ not reproduced**: the interval of at least one quantity lies below 0.
-- **? undetermined**: otherwise; also if a run is missing or its committed result is stale.
+- **? undetermined**: otherwise; also if a run is missing or its committed result is stale. *Detectable* is then the smallest true value
+  whose interval would lie above 0 with a probability of 80 %, given as many seeds with this spread.
 
 | claim | quantity |
 |:--|:--|
@@ -45,18 +40,17 @@ class Evidence:
     """The measured value of one quantity on one data set."""
 
     quantity: Quantity
-    mean: float = float("nan")
-    low: float = float("nan")
-    high: float = float("nan")
+    value: TInterval = t_interval(())
+    """Over seeds, in points."""
     seeds_needed: int | None = None
-    """See :func:`seeds_to_part_from_zero`."""
+    """See :func:`nontarget.statistics.pairs_to_exclude_zero`."""
     missing: str = ""
     """The run that is missing; empty if none is."""
 
     @property
     def verdict(self) -> Verdict:
         """The verdict on this quantity."""
-        return "reproduced" if self.low > 0 else "not reproduced" if self.high < 0 else "undetermined"
+        return "reproduced" if self.value.low > 0 else "not reproduced" if self.value.high < 0 else "undetermined"
 
 
 @dataclass(frozen=True)
@@ -96,23 +90,20 @@ class Finding:
         if len(self.evidence) > 1:
             above, below = (sum(e.verdict == v for e in self.evidence) for v in ("reproduced", "not reproduced"))
             absent = sum(bool(e.missing) for e in self.evidence)
-            return f"{text}: {above} of {len(self.evidence)} above 0, {below} below" + (f", {absent} without a run" if absent else "")
-        [e] = self.evidence
-        return f"{text}: {interval_text(e.mean, e.low, e.high)}"
+            text += f": {above} of {len(self.evidence)} above 0, {below} below" + (f", {absent} without a run" if absent else "")
+            return text + (detectable_text(self.detectable) if self.verdict == "undetermined" else "")
+        return f"{text}: {difference_text(self.evidence[0].value)}"
+
+    @property
+    def detectable(self) -> list[float]:
+        """What is detectable of each quantity whose interval contains 0, in points."""
+        return [e.value.detectable for e in self.evidence if e.value.num_values > 1 and not e.value.excludes_zero]
 
 
 def judge(group: Group, claim: Claim, dataset: str, runs: CommittedRuns) -> Finding:
     """The evidence for a claim on one data set."""
     evidence = (_evidence(quantity, runs, dataset) for quantity in claim.quantities)
     return Finding(group, claim, dataset, tuple(e for e in evidence if e is not None))
-
-
-def seeds_to_part_from_zero(values: pd.Series) -> int | None:
-    """The number of seeds with which a 95 % interval of this mean and spread would exclude 0; None if above ``MOST_SEEDS`` or unknown."""
-    n = np.arange(2, MOST_SEEDS + 1)
-    reach = stats.t.ppf(0.975, n - 1) * values.std() / np.sqrt(n)
-    enough = n[reach < abs(values.mean())]
-    return int(enough[0]) if len(enough) else None
 
 
 def _evidence(quantity: Quantity, runs: CommittedRuns, dataset: str) -> Evidence | None:
@@ -122,5 +113,4 @@ def _evidence(quantity: Quantity, runs: CommittedRuns, dataset: str) -> Evidence
         return Evidence(quantity, missing=str(error))
     if values is None:
         return None
-    interval = paired_interval(values)
-    return Evidence(quantity, interval["mean"], interval["low"], interval["high"], seeds_to_part_from_zero(values))
+    return Evidence(quantity, t_interval(values), pairs_to_exclude_zero(values))
