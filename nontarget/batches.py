@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nontarget.data import Clips, LabeledClips
+from nontarget.detectors.base import DetectorOutput, Losses
 from nontarget.rules.base import LearningRule
 
 
@@ -43,6 +44,40 @@ class Batch:
     """With their labels for an oracle; None: the rule does not use unlabelled clips."""
     indices: Int[Tensor, " clips"] | None = None
     """Indices of the batch's clips among all unlabelled clips."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Mixup of labelled clips (Zhang et al. 2018): each is shown as a weighted mean with another one, and trained towards both targets.
+
+    The loss is the same weighted mean of the losses towards either target: for cross-entropy, that towards the mean of the targets. As
+    in the authors' released code, one share is drawn for a whole batch.
+    """
+
+    share: Float[Tensor, ""]
+    """Weight of a clip itself."""
+    partner: Int[Tensor, " clips"]
+    """Index of the clip that has the rest."""
+
+    @classmethod
+    def drawn(cls, clips: LabeledClips, parameter: float) -> Self:
+        """A random partner for each clip, and a share from the distribution Beta(``parameter``, ``parameter``)."""
+        device = clips.features.device
+        share = torch.distributions.Beta(parameter, parameter).sample()
+        return cls(share.to(device), torch.randperm(len(clips)).to(device))
+
+    def features(self, clips: LabeledClips) -> Float[Tensor, "clips snippets dim"]:
+        """The mixed features; where one of the two clips has ended, a clip's own."""
+        both = (clips.valid & clips.valid[self.partner])[..., None]
+        return torch.where(both, self.share * clips.features + (1 - self.share) * clips.features[self.partner], clips.features)
+
+    def of_partner(self, output: DetectorOutput) -> DetectorOutput:
+        """An output on mixed clips as it counts for the partners' targets: where both clips are."""
+        return replace(output, valid=output.valid & output.valid[self.partner])
+
+    def mean(self, own: Losses, others: Losses) -> Losses:
+        """Losses towards a clip's own targets and towards its partner's, weighted."""
+        return {name: self.share * loss + (1 - self.share) * others[name] for name, loss in own.items()}
 
 
 def training_batches(data: TrainingData, rule: LearningRule, steps: int, batch_size: int, device: torch.device) -> Iterator[Batch]:

@@ -12,6 +12,9 @@ import numpy as np
 
 T = TypeVar("T")
 
+ADDED_LATER = {"added_later": True}
+"""Metadata of a field that came when there were results already, see :func:`identified_settings`."""
+
 LONGEST_CLIP = 16_384
 """Snippets of the longest clip, 64 times THUMOS14's; attention over more would not fit a machine."""
 
@@ -74,6 +77,9 @@ class TrainingConfig:
     feature_noise: float = 0.0
     """Standard deviation of Gaussian noise that is added to the normalised features of a step, labelled and unlabelled alike (assumed:
     none). The teacher sees no noise."""
+    mixup: float = dataclasses.field(default=0.0, metadata=ADDED_LATER)
+    """Parameter of the beta distribution that the share of a labelled clip's own features and targets is drawn from, the rest being
+    those of another one (mixup, Zhang et al. 2018, :class:`nontarget.batches.Mixture`). 0: no mixing (the paper has none)."""
     unlabeled_weight: float = 1.0
     """alpha of Eq. 1 (Sec. 4.2)."""
     gradient_norm: float = 1.0
@@ -88,7 +94,7 @@ class TrainingConfig:
         check_whole("warmup_steps", self.warmup_steps)
         for name in ("pretrain_learning_rate", "learning_rate", "gradient_norm"):
             check_number(name, getattr(self, name), lambda value: value > 0, "a finite number > 0")
-        for name in ("weight_decay", "unlabeled_weight", "feature_noise"):
+        for name in ("weight_decay", "unlabeled_weight", "feature_noise", "mixup"):
             check_number(name, getattr(self, name), lambda value: value >= 0, "a finite number >= 0")
         if not all(is_whole(n) for n in (self.pretrain_epochs, self.selftrain_epochs)):
             raise ValueError(f"epochs must be whole numbers, got {self.pretrain_epochs!r} and {self.selftrain_epochs!r}")
@@ -122,7 +128,7 @@ class InferenceConfig:
     that it uses one; SPOT's released code does. Off: nothing from outside."""
     batch_size: int = 64
     """Clips in one forward pass; has no effect on the result."""
-    whole_video: bool = False
+    whole_video: bool = dataclasses.field(default=False, metadata=ADDED_LATER)
     """One segment over each whole video, of the action class with the highest mean snippet probability, in place of the detector's
     candidates. A sanity check that we added: its mAP is what can be reached without localising anything."""
 
@@ -161,6 +167,16 @@ def from_mapping(config: type[T], values: Mapping[str, Any], where: str) -> T:
         return config(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})  # JSON has no tuples
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from None
+
+
+def identified_settings(config: Any) -> dict[str, Any]:
+    """The settings of a config as an identity holds them: all, but of those that were added later only what differs from its default.
+
+    So every result keeps the name that it had before there was such a setting.
+    """
+    settings = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    later = {f.name: f.default for f in dataclasses.fields(config) if f.metadata == ADDED_LATER}
+    return {name: value for name, value in settings.items() if name not in later or value != later[name]}
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
@@ -244,8 +260,8 @@ ACTIVITYNET_PROTOCOL = Protocol(
 )
 
 TRAINING_PRESETS = {
-    # The paper's epochs, of so many steps that twice as many do not help full supervision on development data; the log of choices
-    # (results/choices.csv) says what else was tried.
+    # The paper's epochs, of so many steps that twice as many add less than a point to full supervision on development data; the log of
+    # choices (results/choices.csv) says what else was tried.
     "small": TrainingConfig(batch_size=8, steps_per_epoch=50, pretrain_learning_rate=1e-3, learning_rate=1e-3, feature_noise=0.5),
     "full": TrainingConfig(),
 }

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from nontarget.batches import TrainingData, training_batches
+from nontarget.batches import Mixture, TrainingData, training_batches
 from nontarget.config import TRAINING_PRESETS, TrainingConfig, is_finite_number
 from nontarget.data import Clips, LabeledClips
 from nontarget.detectors.base import Detector, DetectorOutput, Losses
 from nontarget.gradients import SHARE, Curve, gradient_shares
-from nontarget.rules.base import LearningRule
+from nontarget.rules.base import LearningRule, scalar_losses
 from nontarget.runtime.digests import intact
 from nontarget.runtime.provenance import code_version
 from nontarget.runtime.readers import DataError, foreign_errors, parse_json
@@ -55,7 +55,7 @@ def training_losses(
         unlabeled: unlabelled clips, on the same device; None: the rule does not use them.
         pseudo: the teacher's output on the unlabelled clips; None: the student's own, without gradient.
         statistics: of this epoch, for a rule that needs them (:meth:`nontarget.rules.base.LearningRule.epoch_statistics`).
-        config: alpha, and the noise on the features.
+        config: alpha, mixup, and the noise on the features.
         pretraining: whether unlabelled clips train only what needs no labels (Sec. 4.2).
 
     Returns:
@@ -72,23 +72,32 @@ def training_losses(
         features, valid = torch.cat((features, unlabeled.features)), torch.cat((valid, unlabeled.valid))
     view = rule.view(detector, unlabeled.features, unlabeled.valid) if unlabeled is not None and self_training else None
     inputs = features if view is None else torch.cat((labeled.features, view.features))
+    mixture = Mixture.drawn(labeled, config.mixup) if config.mixup > 0 else None
+    if mixture is not None:
+        inputs = torch.cat((mixture.features(labeled), inputs[len(labeled) :]))
     if config.feature_noise > 0:
         inputs = inputs + config.feature_noise * torch.randn_like(inputs).masked_fill(~valid[: len(inputs), :, None], 0.0)
     # In pre-training the heads have no loss on unlabelled clips, so that the forward pass leaves those out.
     output = detector(inputs[: len(labeled)], labeled.valid) if pretraining else detector(inputs, valid)
     supervised, student = output[slice(len(labeled))], output[slice(len(labeled), None)]
 
-    targets = detector.targets(labeled)
-    losses = _scalars(rule, "labelled", {"labeled": rule.labeled_loss(detector, supervised, targets)})  # L^s
-    losses |= detector.localization_loss(supervised, targets)  # L_mask
+    losses = _labeled_losses(detector, rule, supervised, labeled)
+    if mixture is not None:
+        losses = mixture.mean(losses, _labeled_losses(detector, rule, mixture.of_partner(supervised), labeled[mixture.partner]))
     if self_training:
         pseudo = (student.detach() if pseudo is None else pseudo).tempered(rule.temperature)
         pseudo = pseudo if view is None else view.follow(pseudo)
         truth = {"truth": detector.targets(unlabeled)} if rule.uses_truth and isinstance(unlabeled, LabeledClips) else {}
-        unsupervised = _scalars(rule, "unlabelled", rule.unlabeled_losses(detector, student, pseudo, statistics, **truth))
+        unsupervised = scalar_losses(rule, "unlabelled", rule.unlabeled_losses(detector, student, pseudo, statistics, **truth))
         losses |= {f"unlabeled_{name}": config.unlabeled_weight * loss for name, loss in unsupervised.items()}  # alpha (L^u + L_mask)
     losses |= detector.label_free_losses(output, features, valid, pretraining)  # L_ref + L_rec
-    return losses | _scalars(rule, "pretext", rule.pretext_losses(detector, features, valid, pretraining))
+    return losses | scalar_losses(rule, "pretext", rule.pretext_losses(detector, features, valid, pretraining))
+
+
+def _labeled_losses(detector: Detector, rule: LearningRule, output: DetectorOutput, labeled: LabeledClips) -> Losses:
+    targets = detector.targets(labeled)
+    losses = scalar_losses(rule, "labelled", {"labeled": rule.labeled_loss(detector, output, targets)})  # L^s
+    return losses | detector.localization_loss(output, targets)  # L_mask
 
 
 @dataclass
@@ -237,15 +246,6 @@ def train_stage(
 def partial_of(weights: Path) -> Path:
     """Where a stage keeps its state until its weights are there."""
     return weights.with_suffix(f".partial{weights.suffix}")
-
-
-def _scalars(rule: LearningRule, kind: str, losses: Losses) -> Losses:
-    """A rule's losses, once each is known to be what can be added up."""
-    for name, loss in losses.items():
-        if not isinstance(loss, Tensor) or loss.ndim > 0:
-            got = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
-            raise TypeError(f"learning rule {rule.name!r} must return a scalar tensor as its {kind} loss {name!r}, got {got}")
-    return losses
 
 
 def _optimizer(detector: Detector, learning_rate: float, config: TrainingConfig) -> torch.optim.Optimizer:

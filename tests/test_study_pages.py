@@ -1,6 +1,7 @@
 """Comparisons say where the instrument is not known to tell rules apart, and pages say what is not computed."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -113,8 +114,44 @@ def test_the_log_is_shown():
         "Chosen": "100",
         "Why": "flat after",
     }
-    assert choices.trials(table, "how long?").cells.to_numpy().tolist() == [["50", "40.0 ± 0.5"], ["**100** (chosen)", "41.0 ± 0.5"]]
+    assert choices.trials(table, "how long?").cells.to_numpy().tolist() == [["50", "40.0 ± 0.5"], ["100", "**41.0 ± 0.5**"]]
+    assert choices.trials(table, "how long?").caption.endswith("seeds 0 1. Bold: chosen.")
     assert "2 settings were tried for 1 questions, of which 1" in choices.choices_findings(table)
     nothing = pd.DataFrame(columns=choices.COLUMNS)
     assert "No trial" in choices.choices_findings(nothing)
     assert choices.summary(nothing).cells.empty
+
+
+def test_what_was_chosen_is_marked_by_data_set(tmp_path):
+    path = tmp_path / "choices.csv"
+    row = dict.fromkeys(choices.COLUMNS, "") | {"question": "how long?", "label_ratio": 0.1, "system": "baseline", "std": 0.5}
+    trials = [(s, d, 40.0) for s in ("50", "100") for d in ("hapt", "nips4b")]
+    table = pd.DataFrame([row | {"setting": s, "dataset": d, "average_map": average} for s, d, average in trials])
+    table.loc[[0, 3], "chosen"], table.loc[[0, 3], "why"] = "yes", ["flat after", "still rises"]
+    cells = choices.summary(table).cells.iloc[0]
+    assert cells["Chosen"] == "hapt: 50; nips4b: 100"
+    assert cells["Why"] == "hapt: flat after; nips4b: still rises"
+    shown = choices.trials(table, "how long?").cells.to_numpy().tolist()
+    assert shown == [["50", "**40.0 ± 0.5**", "40.0 ± 0.5"], ["100", "40.0 ± 0.5", "**40.0 ± 0.5**"]]
+    choices.log(table, path)
+    choices.choose("how long?", None, "30 are in use", path)
+    cells = choices.summary(choices.read_choices(path)).cells.iloc[0]
+    assert (cells["Chosen"], cells["Why"]) == ("none of these", "30 are in use")
+    with pytest.raises(ValueError, match="no trial of '70'"):
+        choices.choose("how long?", "70", "longest", path)
+    with pytest.raises(ValueError, match="no trial of None for 'how wide"):
+        choices.choose("how wide?", None, "any", path)
+
+
+def test_limits_of_the_committed_log():
+    """Which questions came late, and which were decided on one data set, is what the log says."""
+    log = choices.read_choices(Path(__file__).parents[1] / "results" / "choices.csv")
+    assert set(choices.AFTER_COMPARISONS) <= set(log["question"])
+    late = choices.late_questions(log)
+    assert all(f"*{question}*" in late for question in choices.AFTER_COMPARISONS)
+    answers = log[(log["chosen"] == "yes") & log["question"].isin(choices.AFTER_COMPARISONS)]
+    assert answers["why"].str.startswith("asked after the first comparisons").all()
+    narrow = choices.narrow_questions(log)
+    assert "; on `hapt` *first stage: embedding, label-free losses, rate, noise, budget*, *learning rate of the second" in narrow
+    assert "score of a candidate" not in narrow, "decided on several"
+    assert choices.narrow_questions(log[log["question"] == "score of a candidate"]).startswith("Trials on several")

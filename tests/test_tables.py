@@ -7,6 +7,8 @@ import pytest
 from helpers import TINY, dataset_of, labeled
 
 from nontarget import plotting
+from nontarget.data import book_datasets
+from nontarget.data.simulate import TWINS
 from nontarget.experiment import Experiment
 from nontarget.inference import COLUMNS
 from nontarget.results import ResultStore
@@ -149,6 +151,10 @@ def test_options_that_cannot_matter_are_refused(tmp_path):
 
 def test_a_page_is_one_comparison_or_tabs(tmp_path):
     store = ResultStore(tmp_path)
+    every = [table_page(table, ALL, 0.2, source="committed", store=store).missing for table in ("table1", "table2", "external")]
+    assert every[0] == tuple(f"{name} 20 %" for name in book_datasets())
+    assert every[1] == tuple(f"{name} 20 %" for name in ("thumos14-sim", "activitynet-sim", "shrec21", "hapt")), "of which the book has it"
+    assert every[2] == tuple(f"{name} 20 %" for name in TWINS)
     single = table_page("table2", source="committed", store=store)
     assert len(single.single.unavailable) == 3
     assert "its gates were not computed" in single._repr_markdown_()

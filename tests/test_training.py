@@ -7,6 +7,7 @@ import torch
 from helpers import TINY_TRAINING, dataset_of, labeled, tiny_dataset
 
 from nontarget import rules
+from nontarget.batches import Mixture
 from nontarget.config import TrainingConfig
 from nontarget.data import Annotations, Dataset, LabeledVideo, Normalization, make_clips, make_labeled_clips, split_dataset
 from nontarget.detectors import build_detector, detector_settings
@@ -81,6 +82,62 @@ def test_the_terms_of_the_total_loss(dataset):
     for name, value in terms(unlabeled_weight=2.0).items():
         assert value == pytest.approx(plain[name] * (2 if name.startswith("unlabeled_") else 1)), name
     assert list(training_losses(detector, rule, data.labeled[:4])) == ["labeled", "mask", "reconstruction", "refinement"]
+
+
+@pytest.mark.parametrize("detector", ["spot", "actionformer"])
+def test_mixup_of_whole_clips(dataset, monkeypatch, detector):
+    """All of a clip itself is no mixup; all of its partner is a batch in another order; between them, losses are weighted means."""
+    rule, clips = rules.get_rule("supervised only"), prepare(dataset, ratio=1.0).labeled
+    clips = clips[clips.valid.all(dim=1)][:6]
+    partner = torch.tensor([3, 2, 5, 4, 0, 1])
+    model = build_detector(detector, dataset.feature_dim, dataset.num_classes, detector_settings(detector, "small")).eval()
+    monkeypatch.setattr(model, "augmented", lambda clips: clips)
+
+    def losses(clips, share=None):
+        if share is not None:
+            monkeypatch.setattr(Mixture, "drawn", lambda *_: Mixture(torch.tensor(share), partner))
+        found = training_losses(model, rule, clips, config=replace(CONFIG, mixup=0.0 if share is None else 0.2))
+        return {name: loss.item() for name, loss in found.items() if name != "reconstruction"}  # which hides at random
+
+    assert losses(clips, 1.0) == pytest.approx(losses(clips))
+    assert losses(clips, 0.0) == pytest.approx(losses(clips[partner]), rel=1e-4)
+    mixed = replace(clips, features=0.7 * clips.features + 0.3 * clips.features[partner])
+    output = model(mixed.features, mixed.valid)
+    own, other = (rule.labeled_loss(model, output, model.targets(c)).item() for c in (clips, clips[partner]))
+    assert losses(clips, 0.7)["labeled"] == pytest.approx(0.7 * own + 0.3 * other)
+    if detector == "spot":  # cross-entropy towards the mean of both targets
+        probs = [c.float() / c.sum(dim=-1, keepdim=True) for c in (model.targets(c).classes for c in (clips, clips[partner]))]
+        target = 0.7 * probs[0] + 0.3 * probs[1]
+        entropy = torch.nn.functional.cross_entropy(output.class_logits.flatten(0, 1), target.flatten(0, 1))
+        assert losses(clips, 0.7)["labeled"] == pytest.approx(entropy.item(), rel=1e-4)
+
+
+def test_mixup_of_clips_of_different_lengths(dataset):
+    """Where one of the two has ended, a clip is itself, and its partner's targets do not count."""
+    clips = prepare(dataset, ratio=1.0).labeled[:2]
+    steps = torch.arange(clips.valid.shape[1])
+    clips = replace(clips, valid=steps < torch.tensor([[4], [9]]), features=clips.features.masked_fill((steps >= 4)[:, None], torch.nan))
+    clips.features[1, 4:9] = 1.0
+    mixture = Mixture(torch.tensor(0.25), torch.tensor([1, 0]))
+    features = mixture.features(clips)
+    assert torch.equal(features[0, :4], 0.25 * clips.features[0, :4] + 0.75 * clips.features[1, :4])
+    assert torch.equal(features[1, 4:9], clips.features[1, 4:9]), "what is in the padding of the other does not matter"
+    output = fresh(dataset)(features.nan_to_num(), clips.valid)
+    assert mixture.of_partner(output).valid.sum(dim=1).tolist() == [4, 4]
+
+
+def test_mixup_draws_nothing_when_it_is_off(dataset):
+    detector, data = fresh(dataset).eval(), prepare(dataset)
+
+    def state(**settings):
+        torch.manual_seed(0)
+        training_losses(detector, rules.get_rule("baseline"), data.labeled[:4], data.unlabeled[:4], config=replace(CONFIG, **settings))
+        return torch.get_rng_state()
+
+    assert torch.equal(state(), state(mixup=0.0))
+    assert not torch.equal(state(), state(mixup=0.2))
+    with pytest.raises(ValueError, match="mixup must be a finite number >= 0, got -1"):
+        TrainingConfig(mixup=-1)
 
 
 @pytest.mark.parametrize("rule", ["supervised only", "baseline", "non-target"])

@@ -1,6 +1,7 @@
 """A data set is what it holds: a link, a copy or another name changes neither its protocol nor what its results are known by."""
 
 import shutil
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -117,3 +118,14 @@ def test_what_is_no_whole_number(value):
         Protocol(pool=value)
     with pytest.raises(ValueError, match="seed must be a whole number"):
         Experiment(seed=value).identity()
+
+
+def test_settings_that_came_later_name_only_what_they_change():
+    """The name of a result is what it was before there was the setting; with it, the name of the weights differs too."""
+    plain, mixed = Experiment().identity(), Experiment(training_settings={"mixup": 0.2}).identity()
+    assert {f.name for f in fields(TrainingConfig)} - set(plain["training"]) == {"mixup"}
+    assert {f.name for f in fields(InferenceConfig)} - set(plain["inference"]) == {"whole_video"}
+    assert mixed["training"] == plain["training"] | {"mixup": 0.2}
+    for stage in ("pretrain", "selftrain"):
+        names = {identity_key(stage_identities(identity, Experiment().learning_rule())[stage]) for identity in (plain, mixed)}
+        assert len(names) == 2

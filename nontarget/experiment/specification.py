@@ -18,6 +18,7 @@ from nontarget.config import (
     check_number,
     check_whole,
     from_mapping,
+    identified_settings,
     training_preset,
 )
 from nontarget.data import Dataset, dataset_identity, defaults_of, load_dataset
@@ -101,9 +102,8 @@ class Experiment:
                 "settings": detectors.detector_settings(self.detector, self.preset, **self.detector_settings),
             },
             "rule": {"name": rule.name, "settings": asdict(rule), "training": rule.training_settings()},
-            "training": asdict(training),
-            # Named only where it is on: the name of every other result stays what it was before there was this setting.
-            "inference": {name: value for name, value in asdict(inference).items() if name != "whole_video" or value},
+            "training": identified_settings(training),
+            "inference": identified_settings(inference),
             "changed": changed,
             "versions": versions_of(self.detector, rule),
         }

@@ -157,3 +157,16 @@ class LearningRule(ABC):
     def pretraining_settings(self) -> dict[str, Any]:
         """The settings that pre-training depends on: rules that agree in them share the pre-trained weights."""
         return {"labeled_terms": self.labeled_terms, "uses_unlabeled": self.uses_unlabeled}
+
+
+def scalar_losses(rule: LearningRule, kind: str, losses: Losses) -> Losses:
+    """A rule's losses, once each is known to be what can be added up.
+
+    Raises:
+        TypeError: a loss is not a scalar tensor.
+    """
+    for name, loss in losses.items():
+        if not isinstance(loss, Tensor) or loss.ndim > 0:
+            got = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
+            raise TypeError(f"learning rule {rule.name!r} must return a scalar tensor as its {kind} loss {name!r}, got {got}")
+    return losses

@@ -25,6 +25,15 @@ COLUMNS = [
     "question", "setting", "changes", "dataset", "label_ratio", "detector", "system", "seeds", "average_map", "std",
     "chosen", "why", "commit", "date", "device",
 ]  # fmt: skip
+AFTER_COMPARISONS = (
+    "steps of ActionFormer on the outside anchor (hapt, all labels)",
+    "L_rec, other data sets",
+    "steps of nips4b, again",
+    "mixup of labelled clips",
+    "early stopping: steps of the second stage",
+)
+"""The questions that were asked when the settings were frozen and comparisons of learning rules had been looked at. Their answers change
+nothing: another setting would need another freeze, and every result anew."""
 _TRIAL = ["question", "setting", "dataset", "label_ratio", "detector", "system"]
 
 
@@ -101,8 +110,8 @@ def try_settings(
     return frame
 
 
-def choose(question: str, setting: str, why: str, path: Path | None = None) -> None:
-    """Mark a setting as the answer to a question, with the reason.
+def choose(question: str, setting: str | None, why: str, path: Path | None = None) -> None:
+    """Mark a setting as the answer to a question, with the reason; None: none of those that were tried.
 
     Raises:
         ValueError: the log has no such trial.
@@ -111,10 +120,11 @@ def choose(question: str, setting: str, why: str, path: Path | None = None) -> N
     with locked(path):
         table = read_choices(path)
         rows = table["question"] == question
-        if not (rows & (table["setting"] == setting)).any():
+        answer = rows if setting is None else rows & (table["setting"] == setting)
+        if not answer.any():
             raise ValueError(f"{path}: no trial of {setting!r} for {question!r}")
         table.loc[rows, ["chosen", "why"]] = ""
-        table.loc[rows & (table["setting"] == setting), ["chosen", "why"]] = ["yes", why]
+        table.loc[answer, ["chosen", "why"]] = ["" if setting is None else "yes", why]
         write_table(path, table)
 
 
@@ -131,7 +141,8 @@ def read_choices(path: Path | None = None) -> pd.DataFrame:
     path = path or choices_path()
     if not path.is_file():
         return pd.DataFrame(columns=COLUMNS)
-    return read_table(path, COLUMNS, dtype={"seeds": str}, keep_default_na=False, na_values={"average_map": [""], "std": [""]})
+    text = dict.fromkeys(("question", "setting", "seeds"), str)
+    return read_table(path, COLUMNS, dtype=text, keep_default_na=False, na_values={"average_map": [""], "std": [""]})
 
 
 def choices_path(store: ResultStore | None = None) -> Path:
@@ -151,24 +162,34 @@ def summary(table: pd.DataFrame) -> TextTable:
                 "Question": str(question),
                 "Tried": "; ".join(part["setting"].unique()),
                 "On": "; ".join(on),
-                "Chosen": "; ".join(chosen["setting"].unique()) or "not decided by these trials",
-                "Why": "; ".join(chosen["why"].unique()),
+                "Chosen": _by_dataset(chosen, "setting") or "none of these",
+                "Why": _by_dataset(chosen if len(chosen) else part, "why"),
             }
         )
     columns = ["Question", "Tried", "On", "Chosen", "Why"]
     return TextTable(pd.DataFrame(rows, columns=columns), "What was tried on development data, and what was chosen.", "choices")
 
 
+def _by_dataset(rows: pd.DataFrame, column: str) -> str:
+    """The different values of a column; where there are several, with the data sets of each."""
+    values = {str(value): ", ".join(part["dataset"].unique()) for value, part in rows.groupby(column, sort=False) if value}
+    return "; ".join(values if len(values) < 2 else [f"{datasets}: {value}" for value, datasets in values.items()])
+
+
 def trials(table: pd.DataFrame, question: str) -> TextTable:
-    """All trials of a question, a row per setting and a column per cell: average mAP in percent ± standard deviation over seeds."""
+    """All trials of a question, a row per setting and a column per cell: average mAP in percent ± standard deviation over seeds.
+
+    What was chosen is bold, in the columns of the data sets that it was chosen for.
+    """
     part = table[table["question"] == question]
     cell = [f"{row.dataset} {percent(float(row.label_ratio))}, {row.system}" for row in part.itertuples()]
     text = [f"{row.average_map:.1f}" + ("" if np.isnan(row.std) else f" ± {row.std:.1f}") for row in part.itertuples()]
-    chosen = set(part.loc[part["chosen"] == "yes", "setting"])
+    text = [f"**{number}**" if chosen == "yes" else number for number, chosen in zip(text, part["chosen"], strict=True)]
     wide = part.assign(cell=cell, text=text).pivot_table(index="setting", columns="cell", values="text", aggfunc="first", sort=False)
-    wide.index = pd.Index([f"**{name}** (chosen)" if name in chosen else str(name) for name in wide.index], name="Setting")
+    wide.index = pd.Index(map(str, wide.index), name="Setting")
     seeds = "; ".join(part["seeds"].unique())
-    caption = f"{question}: average mAP (%) on development data, seeds {seeds}."
+    bold = " Bold: chosen." if (part["chosen"] == "yes").any() else ""
+    caption = f"{question}: average mAP (%) on development data, seeds {seeds}.{bold}"
     return TextTable(wide.fillna("").reset_index(), caption)
 
 
@@ -183,3 +204,24 @@ def choices_findings(table: pd.DataFrame) -> str:
         f"**{settings} settings were tried for {table['question'].nunique()} questions, of which {decided} were decided by these trials**, "
         f"on development data of {escaped(where)}. The systems that ran: {', '.join(sorted(table['system'].unique()))}."
     )
+
+
+def late_questions(table: pd.DataFrame) -> str:
+    """Which questions of the log came after the first comparisons of learning rules (Markdown)."""
+    late = [f"*{escaped(question)}*" for question in AFTER_COMPARISONS if question in set(table["question"])]
+    return (
+        f"Asked after the freeze, when comparisons of learning rules had been looked at: {'; '.join(late) or 'none'}. "
+        "Whatever these trials show, the frozen settings stay: a change would need a new freeze, and every result anew."
+    )
+
+
+def narrow_questions(table: pd.DataFrame) -> str:
+    """Which settings were chosen on a single data set, by data set (Markdown)."""
+    decided = table[table["question"].isin(table.loc[table["chosen"] == "yes", "question"])]
+    datasets = decided.groupby("question", sort=False)["dataset"].unique()
+    alone = datasets[datasets.map(len) == 1].map(lambda names: str(names[0]))
+    named = [
+        f"on `{dataset}` {', '.join(f'*{escaped(str(question))}*' for question in part.index)}"
+        for dataset, part in alone.groupby(alone, sort=False)
+    ]
+    return f"Trials on a single data set decided: {'; '.join(named)}." if named else "Trials on several data sets decided every question."

@@ -12,13 +12,13 @@ from nontarget.runtime.escaping import escaped
 from nontarget.study.comparison import Comparison
 from nontarget.study.gates import GateReport, Lookup, gates
 from nontarget.study.report import decompositions
-from nontarget.study.reproduce import DATASETS
+from nontarget.study.reproduce import DATASETS, has_part
 from nontarget.study.systems import TABLES, FurtherFields
 from nontarget.study.tables import RATIOS, Source, current_tables, paper_table
 from nontarget.study.tabs import Tabs
 
 ALL = "all"
-"""In place of a data set or a label ratio: all those of the book."""
+"""In place of a data set or a label ratio: all those of which the book has the table."""
 
 
 def table_page(
@@ -72,7 +72,7 @@ def table_page(
     ):
         if value != default:
             raise ValueError(f"{name}={value!r} has no effect where dataset or ratio is 'all'; leave it out, or name one of each")
-    datasets = DATASETS if dataset == ALL else (dataset,)
+    datasets = [name for name in DATASETS if has_part(table, name)] if dataset == ALL else [dataset]
     ratios = RATIOS if ratio == ALL else (float(ratio),)
     tabs = current_tables(table, product(datasets, ratios), seeds, preset=preset, source=source, store=store)
     return marked_tabs(tabs, store, preset=preset)

@@ -35,6 +35,13 @@ def main_ratio(dataset: str) -> float:
     return defaults_of(dataset).label_ratio
 
 
+def has_part(part: str, dataset: str) -> bool:
+    """Whether the book has one of ``PARTS`` of a data set."""
+    if part in ("calibration", "external"):
+        return dataset in TWINS  # of the real sets none has external scores
+    return part in ("table1", "why", "gates", "decomposition", "map") or defaults_of(dataset).book_tables == "all"
+
+
 def part_experiments(part: str, dataset: str, ratios: Sequence[float] | None = None, seeds: int | None = None) -> list[Experiment]:
     """The runs behind one part of the book on one data set; none where the book has no such page.
 
@@ -45,17 +52,17 @@ def part_experiments(part: str, dataset: str, ratios: Sequence[float] | None = N
         seeds: how many; default: 10 for Table 1, else 3.
     """
     check_choice("part", part, PARTS)
+    if not has_part(part, dataset):
+        return []
     chosen = [main_ratio(dataset)] if ratios is None else list(ratios)
     if part == "calibration":
-        return calibration_experiments(dataset) if dataset in TWINS else []
+        return calibration_experiments(dataset)
     if part == "gates":
         return [e for ratio in ratios or GATE_RATIOS if ratio >= main_ratio(dataset) for e in gate_experiments(dataset, ratio)]
     if part == "decomposition":
         return [e for ratio in report_ratios(part, dataset, ratios) for e in REPORTS[part].experiments(dataset, ratio)]
     if part == "map":
         return [e for ratio in chosen for e in REPORTS[part].experiments(dataset, ratio)]
-    if (part not in ("table1", "why") and defaults_of(dataset).book_tables != "all") or (part == "external" and dataset not in TWINS):
-        return []  # of the real sets none has external scores
     seeds = seeds or _SEEDS.get(part, 3)
     plain = [Experiment(dataset, label_ratio=ratio) for ratio in chosen]
     if part == "readings":

@@ -1,6 +1,7 @@
 """What is known of features of the real data sets, measured on a twin: how well a plain classifier names the action."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,72 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from nontarget.data.videos import Dataset, LabeledVideo
+from nontarget.runtime.escaping import escaped
+from nontarget.study.texttable import TextTable
 
 THUMOS14_WINDOWS_RIGHT = {"C3D": 0.586, "Res3D": 0.790}
-"""Share of the 16-frame windows inside THUMOS14's actions of which a published classifier names the action. Both confuse HammerThrow with
-ThrowDiscus most."""
+"""Share of the 16-frame windows inside THUMOS14's actions of which a published classifier names the action."""
+THUMOS14_CONFUSED = ("HammerThrow", "ThrowDiscus")
+"""The classes that both of these confuse most: truth, and what it is taken for."""
 ACTIVITYNET_VIDEOS_RIGHT = 0.886
 """Share of ActivityNet's validation videos of which a published classifier names the activity."""
+_PUBLISHED_WINDOWS = {name: 100 * share for name, share in THUMOS14_WINDOWS_RIGHT.items()}
+_PUBLISHED_VIDEOS = 100 * ACTIVITYNET_VIDEOS_RIGHT
+
+
+@dataclass(frozen=True)
+class TwinCheck:
+    """What a linear classifier with all labels sees of a twin's worlds, beside what is published of the real data set."""
+
+    dataset: str
+    right: pd.DataFrame
+    """A row per world: percent of the ``snippets`` inside an action, and of the ``videos``, that it names right."""
+    confusions: Mapping[int, pd.DataFrame]
+    """By world, see :func:`window_accuracy`."""
+
+    @property
+    def table(self) -> TextTable:
+        """A row per measure, a column per world, and what is published."""
+        thumos14, activitynet = self.dataset == "thumos14-sim", self.dataset == "activitynet-sim"
+        windows = "; ".join(f"{share:.1f} ({name})" for name, share in _PUBLISHED_WINDOWS.items())
+        pairs = {world: " and ".join(_most_confused(counts)) for world, counts in self.confusions.items()}
+        rows = [
+            ("snippets inside an action named right (%)", self.right["snippets"], windows if thumos14 else ""),
+            ("videos named right (%)", self.right["videos"], f"{_PUBLISHED_VIDEOS:.1f}" if activitynet else ""),
+            ("classes confused most", pairs, " and ".join(THUMOS14_CONFUSED) if thumos14 else ""),
+        ]
+        cells = [
+            {"Measure": name, **{f"World {w}": measured[w] for w in self.right.index}, "Published": published or "not known"}
+            for name, measured, published in rows
+        ]
+        caption = f"A linear classifier on {escaped(self.dataset)}, beside published classifiers of the real data set."
+        return TextTable(pd.DataFrame(cells), caption, f"twin-check-{self.dataset}")
+
+    @property
+    def findings(self) -> str:
+        """A sentence on each published number: how near the twin comes, and where it is off (Markdown)."""
+        if self.dataset == "activitynet-sim":
+            sentence = f"A published classifier names {_PUBLISHED_VIDEOS:.1f} % of ActivityNet's videos right, "
+            return sentence + f"this one {_beside(self.right['videos'], [_PUBLISHED_VIDEOS])}."
+        published = " and ".join(f"{share:.1f} % ({name})" for name, share in _PUBLISHED_WINDOWS.items())
+        truth, named = THUMOS14_CONFUSED
+        pairs = dict.fromkeys(map(_most_confused, self.confusions.values()))
+        others = " or ".join(" with ".join(pair) for pair in pairs if set(pair) != set(THUMOS14_CONFUSED))
+        mistaken = pd.Series([counts.loc[truth, named] / max(counts.loc[truth].sum(), 1) for counts in self.confusions.values()])
+        return (
+            f"Published classifiers name {published} of the windows inside THUMOS14's actions right, this one "
+            f"{_beside(self.right['snippets'], list(_PUBLISHED_WINDOWS.values()))}. "
+            f"They confuse {truth} with {named} most, this one {others or 'too'}"
+            f"{', where the twin is off' if others else ''}; of its errors on {truth}, {_span(100 * mistaken)} % are {named}."
+        )
+
+
+def check_twin(worlds: Mapping[int, Dataset]) -> TwinCheck:
+    """What a linear classifier sees of the worlds of one twin, which are given by seed."""
+    snippets = {seed: window_accuracy(world) for seed, world in worlds.items()}
+    right = {seed: {"snippets": 100 * snippets[seed][0], "videos": 100 * video_accuracy(world)} for seed, world in worlds.items()}
+    confusions = {seed: counts for seed, (_, counts) in snippets.items()}
+    return TwinCheck(next(iter(worlds.values())).name, pd.DataFrame(right).T, confusions)
 
 
 def window_accuracy(dataset: Dataset) -> tuple[float, pd.DataFrame]:
@@ -42,6 +103,26 @@ def video_accuracy(dataset: Dataset) -> float:
     """Share of the test videos that a linear classifier of the mean snippet inside the actions names right; it has all labels."""
     train, test = _means(dataset.train, dataset.num_classes), _means(dataset.test, dataset.num_classes)
     return float((_classifier(*train).predict(test[0]) == test[1]).mean())
+
+
+def _most_confused(confusions: pd.DataFrame) -> tuple[str, str]:
+    """The two classes that are confused most, whichever is the truth."""
+    both = confusions.to_numpy() + confusions.to_numpy().T
+    one, other = np.unravel_index(both.argmax(), both.shape)
+    return str(confusions.index[one]), str(confusions.columns[other])
+
+
+def _beside(measured: pd.Series, published: Sequence[float]) -> str:
+    """Percentages of the twin, and how far they lie outside of what is published."""
+    above, below = measured.max() - max(published), min(published) - measured.min()
+    ends = {"above": above, "below": below}
+    parts = [f"up to {points:.1f} points {side} what is published" for side, points in ends.items() if points > 0]
+    return f"{_span(measured)} % of the twin's, {' and '.join(parts) or 'within that range'}"
+
+
+def _span(values: pd.Series) -> str:
+    low, high = f"{values.min():.1f}", f"{values.max():.1f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _classifier(features: NDArray[np.float64], labels: NDArray[np.int64]) -> LogisticRegression:
