@@ -29,6 +29,7 @@ def soft_nms(
     The best segment is kept, the others of its class and video decay by their tIoU with it, and so on: ``gaussian`` by
     ``exp(-tiou^2 / sigma)``, ``linear`` by ``1 - tiou`` where ``tiou >= iou_threshold``, ``hard`` removes where
     ``tiou >= iou_threshold``. What falls below ``min_score`` is dropped. Among equal scores the first listed wins.
+    Gradients flow back to the scores alone.
 
     Args:
         segments: start and end, in any one unit.
@@ -54,7 +55,7 @@ def soft_nms(
     # Dense int64 ids: neither their product nor their width can overflow. Spans that fit float16 have sums that do not.
     labels, videos = (zeros if ids is None else ids.long().unique(return_inverse=True)[1] for ids in (labels, videos))
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    segments = segments.to(torch.promote_types(segments.dtype, scores.dtype))
+    segments = segments.detach().to(torch.promote_types(segments.dtype, scores.dtype))
     candidates = (scores >= min_score).nonzero().squeeze(1)
     if candidates.numel() == 0:
         return candidates, scores[:0]
@@ -105,18 +106,22 @@ def _decay_rounds(
     min_score: float,
     limit: int,
 ) -> tuple[Int[Tensor, " kept"], Float[Tensor, " kept"]]:
-    """Select and decay, one segment of every group a round; a dropped segment has score -inf.
+    """Select and decay, one segment of every group a round; what has been chosen, or is not there, has score -inf.
 
     Scores only fall, so a group ends when its video has ``limit`` segments that are better than the group's best.
     """
     live = scores[block].masked_fill(~real, -torch.inf)
-    start, end = segments[block].unbind(-1)
+    start, end = (x.contiguous() for x in segments[block].unbind(-1))
     length = end - start
+    start.masked_fill_(~real, torch.inf)  # so that it overlaps with nothing, as what was chosen
+    may_be_nan = bool(live.isposinf().any()) or 1 / sigma > torch.finfo(segments.dtype).max  # inf * 0
+    # The same memory in every round, unless a gradient is to come back through it.
+    memory = None if scores.requires_grad else start.new_empty(2, *start.shape)
     chosen: list[Tensor] = []
     chosen_scores: list[Tensor] = []
     for turn in range(1, min(limit, block.shape[1]) + 1):
-        best, where = live.max(dim=1, keepdim=True)
-        going = (best > -torch.inf).squeeze(1)
+        best, where = _best_of_each(live)
+        going = (best >= min_score).squeeze(1)
         if turn % _ROUNDS == 0:
             last = _last_kept(videos[torch.cat(chosen)], torch.cat(chosen_scores), limit)
             going &= best.squeeze(1) >= last[videos[block[:, 0]]]
@@ -127,17 +132,31 @@ def _decay_rounds(
                 break
         chosen.append(block.gather(1, where).squeeze(1))
         chosen_scores.append(best.squeeze(1))
-        overlap = (torch.minimum(end, end.gather(1, where)) - torch.maximum(start, start.gather(1, where))).clamp_(min=0)
-        overlap = overlap / (length + length.gather(1, where) - overlap).clamp_(min=torch.finfo(segments.dtype).tiny)
+        overlap, union = (None, None) if memory is None else memory[:, : len(live)]
+        shared = torch.minimum(end, end.gather(1, where), out=overlap)
+        shared.sub_(torch.maximum(start, start.gather(1, where), out=union)).clamp_(min=0)
+        total = torch.add(length, length.gather(1, where), out=union).sub_(shared).clamp_(min=torch.finfo(segments.dtype).tiny)
+        tiou = shared.div_(total)
         if method == "gaussian":
-            live.mul_(overlap.square_().mul_(-1 / sigma).exp_())
+            live.mul_(tiou.square_().mul_(-1 / sigma).exp_())
         elif method == "linear":
-            live.mul_(torch.where(overlap >= iou_threshold, 1 - overlap, 1.0))
+            live.mul_(torch.where(tiou >= iou_threshold, 1 - tiou, 1.0))
         else:
-            live.masked_fill_(overlap >= iou_threshold, -torch.inf)
+            live.masked_fill_(tiou >= iou_threshold, -torch.inf)
+        if may_be_nan:
+            live.masked_fill_(live.isnan(), -torch.inf)
         live.scatter_(1, where, -torch.inf)
-        live.masked_fill_(~(live >= min_score), -torch.inf)  # also -inf * 0 = NaN
+        start.scatter_(1, where, torch.inf)
     return torch.cat(chosen), torch.cat(chosen_scores)
+
+
+def _best_of_each(live: Float[Tensor, "groups width"]) -> tuple[Float[Tensor, "groups 1"], Int[Tensor, "groups 1"]]:
+    """Each row's maximum, and where it is: the first one among equals."""
+    if live.device.type != "cpu" or live.requires_grad:
+        best, where = live.max(dim=1, keepdim=True)
+        return best, where
+    where = torch.from_numpy(live.numpy().argmax(axis=1, keepdims=True))  # numpy compares many numbers at a time, torch one
+    return live.gather(1, where), where
 
 
 def _last_kept(videos: Int[Tensor, " n"], scores: Float[Tensor, " n"], limit: int) -> Float[Tensor, " videos"]:
