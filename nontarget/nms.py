@@ -116,7 +116,7 @@ def _decay_rounds(
     start.masked_fill_(~real, torch.inf)  # so that it overlaps with nothing, as what was chosen
     may_be_nan = bool(live.isposinf().any()) or 1 / sigma > torch.finfo(segments.dtype).max  # inf * 0
     # The same memory in every round, unless a gradient is to come back through it.
-    memory = None if scores.requires_grad else start.new_empty(2, *start.shape)
+    overlap, union = (None, None) if scores.requires_grad else start.new_empty(2, *start.shape).unbind()
     chosen: list[Tensor] = []
     chosen_scores: list[Tensor] = []
     for turn in range(1, min(limit, block.shape[1]) + 1):
@@ -128,11 +128,11 @@ def _decay_rounds(
         if not going.all():
             live, block, start, end, length = (x[going] for x in (live, block, start, end, length))
             best, where = best[going], where[going]
+            overlap, union = (None if x is None else x[: len(live)] for x in (overlap, union))
             if live.numel() == 0:
                 break
         chosen.append(block.gather(1, where).squeeze(1))
         chosen_scores.append(best.squeeze(1))
-        overlap, union = (None, None) if memory is None else memory[:, : len(live)]
         shared = torch.minimum(end, end.gather(1, where), out=overlap)
         shared.sub_(torch.maximum(start, start.gather(1, where), out=union)).clamp_(min=0)
         total = torch.add(length, length.gather(1, where), out=union).sub_(shared).clamp_(min=torch.finfo(segments.dtype).tiny)

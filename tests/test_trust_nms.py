@@ -97,4 +97,5 @@ def test_an_infinite_score_does_not_come_back_as_nan(options):
     """Infinity times a decay of 0: what is the same segment as the best is dropped, and the other stays."""
     segments, scores = torch.tensor([[0.0, 9.0], [0.0, 9.0], [20.0, 29.0]]), torch.tensor([torch.inf, torch.inf, 0.5])
     index, decayed = soft_nms(segments, scores, **options)
-    assert index.tolist() == [0, 2] and decayed.tolist() == [torch.inf, 0.5]
+    assert index.tolist() == [0, 2]
+    assert decayed.tolist() == [torch.inf, 0.5]
