@@ -163,7 +163,7 @@ def _rounds_of_known_decay(
     rounds: int,
     min_score: float,
 ) -> tuple[Int[Tensor, " kept"], Float[Tensor, " kept"]]:
-    """:func:`_decay_rounds` of small groups, by the decay of each pair: in numpy, whose calls cost a quarter of torch's."""
+    """``_decay_rounds`` of small groups, by the decay of each pair: in numpy, whose calls cost a quarter of torch's."""
     scores, factors, groups = live.numpy(), decay.numpy(), np.arange(len(live))
     chosen, chosen_scores = [], []
     with np.errstate(invalid="ignore"):  # inf * 0
