@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from nontarget.runtime.escaping import html_text, inline_markdown, label_text
 
@@ -60,7 +60,7 @@ def paired_interval(differences: Iterable[float]) -> dict[str, float]:
     mean, error = float(values.mean()), float(values.sem())
     if len(values) < 2:
         return {"mean": mean, "low": float("nan"), "high": float("nan")}
-    reach = float(stats.t.ppf(0.975, len(values) - 1)) * error
+    reach = float(special.stdtrit(len(values) - 1, 0.975)) * error
     return {"mean": mean, "low": mean - reach, "high": mean + reach}
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from nontarget.study.claims.quantities import CommittedRuns, MissingRunError, Quantity
 from nontarget.study.claims.stated import Claim, Group
@@ -110,7 +110,7 @@ def judge(group: Group, claim: Claim, dataset: str, runs: CommittedRuns) -> Find
 def seeds_to_part_from_zero(values: pd.Series) -> int | None:
     """The number of seeds with which a 95 % interval of this mean and spread would exclude 0; None if above ``MOST_SEEDS`` or unknown."""
     n = np.arange(2, MOST_SEEDS + 1)
-    reach = stats.t.ppf(0.975, n - 1) * values.std() / np.sqrt(n)
+    reach = special.stdtrit(n - 1, 0.975) * values.std() / np.sqrt(n)
     enough = n[reach < abs(values.mean())]
     return int(enough[0]) if len(enough) else None
 
