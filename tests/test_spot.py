@@ -256,7 +256,7 @@ def test_detectors_by_name():
 
 
 def test_the_mask_loss_keeps_three_maps_for_its_gradient():
-    """Of the size [clips, snippets, snippets]: the logits, the target, and the probabilities. They are what a long clip's memory goes to."""
+    """Of the size [clips, snippets, snippets], to which a long clip's memory goes: the logits, the target and the probabilities."""
     features, valid = torch.randn(2, 40, 16), torch.arange(40) < torch.tensor([[40], [25]])
     head, maps = MaskHead(SMALL), set()
 
