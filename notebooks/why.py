@@ -22,7 +22,7 @@
 # %matplotlib inline
 from IPython.display import Markdown
 
-from nontarget.plotting.study import sets_by_temperature
+from nontarget.plotting.study import subspaces_by_temperature
 from nontarget.runtime.downloads import CsvLink
 from nontarget.study import explained
 from nontarget.study.pages import marked_tabs
@@ -55,7 +55,7 @@ frames, best = explained.sets_frames(rows)
 nothing = Markdown("*Not computed yet.*")
 
 # %% mystnb={"figure": {"caption": "Where the true class of misclassified snippets lies, against the temperature of the teacher. Data sets whose names end in -sim are simulated.", "name": "why-temperature"}, "image": {"alt": "A panel for each teacher: shares of the wrong snippets whose truth is positive, ambiguous or negative against the temperature, and the share of snippets of which the teacher is sure."}}
-sets_by_temperature(frames, best) if frames else nothing
+subspaces_by_temperature(frames, best) if frames else nothing
 
 # %%
 explained.truth_table(rows) if frames else nothing

@@ -7,14 +7,14 @@ from helpers import TINY_TRAINING, TINY_TWIN
 from nontarget.data.simulate import TWINS
 from nontarget.results import ResultStore
 from nontarget.study import calibration
-from nontarget.study.calibration import Calibration, calibration_curve, calibration_experiments
+from nontarget.study.calibration import TwinCalibration, calibration_curve, calibration_experiments
 from nontarget.study.systems import reported_map
 from nontarget.study.twin_checks import TwinCheck
 
 
 def curve_of(**differences):
     rows = [(0.1, tiou, 30.0 + d, 30.0, d) for tiou, d in differences.items()]
-    return Calibration(pd.DataFrame(rows, columns=["ratio", "tiou", "twin", "paper", "difference"]))
+    return TwinCalibration(pd.DataFrame(rows, columns=["ratio", "tiou", "twin", "paper", "difference"]))
 
 
 def test_bounds():

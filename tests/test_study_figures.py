@@ -37,10 +37,10 @@ def test_gates_are_readable_without_colour(tmp_path):
 
 def test_sets_by_temperature(tmp_path):
     frame = sets_by_temperature([[0.45, 0.42, 0.13], [0.7, 0.2, 0.1], [0.45, 0.35, 0.2]], [1, 2, 1])
-    text = drawn(study.sets_by_temperature({"svm": frame, "cnn": frame}, {"svm": 0.5}), tmp_path)
+    text = drawn(study.subspaces_by_temperature({"svm": frame, "cnn": frame}, {"svm": 0.5}), tmp_path)
     assert "lowest log loss" in text
     with pytest.raises(ValueError, match="no teacher"):
-        study.sets_by_temperature({})
+        study.subspaces_by_temperature({})
 
 
 @pytest.mark.parametrize("grid", [(0.1, 0.5), (0.0, 0.2, 0.35, 0.5)])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nontarget.config import ACTIVITYNET_PROTOCOL, THUMOS14_PROTOCOL, Protocol
 from nontarget.data.twin_evidence import correlated_noise, evidence, without_gap
-from nontarget.data.twin_layout import Layout, cut, distinct, load_statistics, sample_layouts, second_labels, shorten_background
+from nontarget.data.twin_layout import TwinLayout, cut, distinct, load_statistics, sample_layouts, second_labels, shorten_background
 from nontarget.data.videos import Annotations, Dataset, LabeledVideo, Video
 from nontarget.runtime.progress import progress_bar
 from nontarget.segments import TimeGrid
@@ -217,7 +217,7 @@ class _World:
         weights += np.diag(weights.sum(axis=1) == 0)  # alone in its group: itself
         self.rivals = weights / weights.sum(axis=1, keepdims=True)
 
-    def video(self, video_id: str, layout: Layout, label: int, rng: np.random.Generator) -> LabeledVideo:
+    def video(self, video_id: str, layout: TwinLayout, label: int, rng: np.random.Generator) -> LabeledVideo:
         config = self.config
         longest = config.max_snippets / config.fps if config.fps is not None and config.max_snippets is not None else np.inf
         if layout[0] > longest:

@@ -15,7 +15,7 @@ from nontarget.data.videos import Annotations
 _COUNT_QUANTILES = (np.arange(200) + 0.5) / 200
 _QUANTILES = np.linspace(0, 1, 21)
 
-Layout = tuple[float, NDArray[np.float64]]
+TwinLayout = tuple[float, NDArray[np.float64]]
 """Duration of a video and the segments of its instances, in seconds."""
 
 
@@ -59,7 +59,7 @@ def measure_statistics(videos: Sequence[AnnotatedEntry], max_counts: Sequence[in
     return {"length": length, "counts": count_quantiles.astype(int).tolist(), "buckets": buckets}
 
 
-def layout_samples(layouts: Sequence[Layout]) -> dict[str, NDArray[np.float64]]:
+def layout_samples(layouts: Sequence[TwinLayout]) -> dict[str, NDArray[np.float64]]:
     """What describes the layout of annotated videos, for comparing distributions: one array of values for each quantity."""
     return {
         "instance duration (s)": np.concatenate([np.diff(segments, axis=1)[:, 0] for _, segments in layouts]),
@@ -68,7 +68,7 @@ def layout_samples(layouts: Sequence[Layout]) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def sample_layouts(statistics: dict[str, Any], count: int, rng: np.random.Generator, min_instances: int = 0) -> list[Layout]:
+def sample_layouts(statistics: dict[str, Any], count: int, rng: np.random.Generator, min_instances: int = 0) -> list[TwinLayout]:
     """Draw durations and segments of ``count`` videos that follow the statistics; stratified, so that small samples follow them too.
 
     Args:
@@ -95,7 +95,7 @@ def sample_layouts(statistics: dict[str, Any], count: int, rng: np.random.Genera
     ]
 
 
-def _layout(number: int, duration: float, total: float, spread: float, rng: np.random.Generator) -> Layout:
+def _layout(number: int, duration: float, total: float, spread: float, rng: np.random.Generator) -> TwinLayout:
     """Place ``number`` instances of the given total length in a video, which grows if they do not fit."""
     lengths = _shares(1 / max(spread, 0.05) ** 2, number, rng) * total
     duration = max(duration, total / 0.98)
@@ -155,7 +155,7 @@ def cut(
     return wanted, labels[kept], inside[kept]
 
 
-def shorten_background(layout: Layout, wanted: float, least: float) -> Layout:
+def shorten_background(layout: TwinLayout, wanted: float, least: float) -> TwinLayout:
     """Shorten every gap by one factor, no smaller than ``least``, so that the video lasts ``wanted`` seconds or comes near it."""
     duration, segments = layout
     lengths = np.diff(np.concatenate(([0.0], segments.ravel(), [duration])))

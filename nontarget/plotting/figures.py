@@ -85,21 +85,21 @@ def embedding_maps(points: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     return figure
 
 
-def subspaces_by_epoch(occupancy: pd.DataFrame) -> Figure:
+def subspaces_by_epoch(coverage: pd.DataFrame) -> Figure:
     """Share of snippets whose truth is in each subspace after each epoch, of all snippets and of those of an action.
 
     Args:
-        occupancy: columns stage, epoch, and truth, action and chance of each subspace (:func:`nontarget.study.analysis.with_chance`).
+        coverage: columns stage, epoch, and truth, action and chance of each subspace (:func:`nontarget.study.analysis.with_chance`).
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.4, 3.9), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
         for axes, (kind, title) in zip(panels, _SNIPPETS.items(), strict=True):
             for name, colour in SUBSPACES.items():
-                share, chance = 100 * occupancy[f"{kind}_{name}"], 100 * occupancy[f"chance_{name}"]
-                axes.plot(occupancy["epoch"], share, marker=_MARKERS[name], color=colour, markersize=4)
-                axes.plot(occupancy["epoch"], chance, ":", color=colour, linewidth=1.2)
-            begins = occupancy.loc[occupancy["stage"] == "selftrain", "epoch"].min()
+                share, chance = 100 * coverage[f"{kind}_{name}"], 100 * coverage[f"chance_{name}"]
+                axes.plot(coverage["epoch"], share, marker=_MARKERS[name], color=colour, markersize=4)
+                axes.plot(coverage["epoch"], chance, ":", color=colour, linewidth=1.2)
+            begins = coverage.loc[coverage["stage"] == "selftrain", "epoch"].min()
             axes.axvline(begins - 0.5, color="0.5", linewidth=0.8)
             axes.annotate("self-training", (begins - 0.4, 0.01), xycoords=("data", "axes fraction"), fontsize=8, color="0.3", va="bottom")
             axes.set(xlabel="epoch", yscale="log", title=title)
@@ -110,14 +110,14 @@ def subspaces_by_epoch(occupancy: pd.DataFrame) -> Figure:
     return figure
 
 
-def subspaces_by_ratio(occupancy: pd.DataFrame, rules: Sequence[str] = ("non-target", "baseline")) -> Figure:
+def subspaces_by_ratio(coverage: pd.DataFrame, rules: Sequence[str] = ("non-target", "baseline")) -> Figure:
     """Share of snippets whose truth is in each subspace after training, by label ratio; a row of panels a data set.
 
     Args:
-        occupancy: one row a run: dataset, label_ratio, rule, and truth, action and chance of each subspace.
+        coverage: one row a run: dataset, label_ratio, rule, and truth, action and chance of each subspace.
         rules: the first with full lines, the second with dashed ones; bars are standard deviations over seeds.
     """
-    datasets = list(occupancy["dataset"].unique())
+    datasets = list(coverage["dataset"].unique())
     if not datasets:
         with one_panel(6.4, 1.2) as (figure, axes):
             axes.set(xticks=[], yticks=[], xlabel="no current results: see the text")
@@ -126,12 +126,12 @@ def subspaces_by_ratio(occupancy: pd.DataFrame, rules: Sequence[str] = ("non-tar
         figure = Figure(figsize=(7.4, 2.6 * len(datasets) + 0.5), layout="constrained")
         panels = figure.subplots(len(datasets), 2, sharex=True, sharey=True, squeeze=False)
         for row, dataset in zip(panels, datasets, strict=True):
-            of_dataset = occupancy[occupancy["dataset"] == dataset]
+            of_dataset = coverage[coverage["dataset"] == dataset]
             for axes, (kind, title) in zip(row, _SNIPPETS.items(), strict=True):
                 for shift, (rule, line) in enumerate(zip(rules, ("-", "--"), strict=False)):
                     by_ratio = of_dataset[of_dataset["rule"] == rule].groupby("label_ratio")
                     _ratio_lines(axes, 100 * by_ratio.mean(numeric_only=True), 100 * by_ratio.std(numeric_only=True), kind, line, shift)
-                axes.set(yscale="log", title=f"{figure_text(dataset)}: {title}", xticks=sorted(100 * occupancy["label_ratio"].unique()))
+                axes.set(yscale="log", title=f"{figure_text(dataset)}: {title}", xticks=sorted(100 * coverage["label_ratio"].unique()))
                 axes.title.set_fontsize(9)
             row[0].set_ylabel("snippets with their truth there")
         _percent_axis(panels[0][0])

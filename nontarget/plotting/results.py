@@ -144,7 +144,7 @@ def difficulty(curve: pd.DataFrame) -> Figure:
     """The baseline's mAP against the label ratio, a line per tIoU: solid on a twin, dotted in the paper.
 
     Args:
-        curve: columns ratio, tiou, twin and paper (mAP in percent), as in :class:`nontarget.study.calibration.Calibration`.
+        curve: columns ratio, tiou, twin and paper (mAP in percent), as in :class:`nontarget.study.calibration.TwinCalibration`.
     """
     with one_panel(6.4, 3.8) as (figure, axes):
         for colour, (tiou, rows) in zip(cycle(_OTHER_COLOURS), curve.groupby("tiou", sort=False), strict=False):

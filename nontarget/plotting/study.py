@@ -83,7 +83,7 @@ def gate_table(states: pd.DataFrame) -> Figure:
     return figure
 
 
-def sets_by_temperature(frames: Mapping[str, pd.DataFrame], best: Mapping[str, float] | None = None) -> Figure:
+def subspaces_by_temperature(frames: Mapping[str, pd.DataFrame], best: Mapping[str, float] | None = None) -> Figure:
     """Where the truth lies among a teacher's errors, against its temperature: a panel for each teacher, areas that add up to 1.
 
     Args:

@@ -12,7 +12,7 @@ from nontarget.config import as_plain_numbers, check_choice, is_finite_number
 from nontarget.detectors.base import Detector, DetectorOutput, Losses, Targets
 from nontarget.losses import Activation, Term, non_target_loss
 
-Teacher = Literal["generations", "epochs", "online", "average"]
+TeacherChoice = Literal["generations", "epochs", "online", "average"]
 
 Temperature = float | Literal["calibrated"]
 
@@ -51,7 +51,7 @@ class LearningRule(ABC):
     labeled_terms: ClassVar[tuple[Term, ...]] = ("target",)
     """Terms of the loss on labelled snippets; ``("target",)`` is the detector's own class loss (Eq. 2)."""
 
-    teacher: Teacher = "generations"
+    teacher: TeacherChoice = "generations"
     """Where pseudo labels come from: ``generations``, the model as it was when self-training began, frozen and in evaluation mode (with
     several generations: as the last one left it); ``epochs``, the same, renewed every epoch; ``online``, the student's own prediction,
     without gradient; ``average``, the running average of the student's weights (mean teacher)."""
@@ -62,7 +62,7 @@ class LearningRule(ABC):
 
     def __post_init__(self) -> None:
         as_plain_numbers(self)
-        check_choice("teacher", self.teacher, get_args(Teacher))
+        check_choice("teacher", self.teacher, get_args(TeacherChoice))
         value = self.teacher_temperature
         if value != "calibrated" and not (is_finite_number(value) and float(value) > 0):
             raise ValueError(f"teacher_temperature must be a finite number > 0 or 'calibrated', got {value!r}")

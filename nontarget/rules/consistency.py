@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from nontarget.detectors.base import Detector, DetectorOutput, Losses, Targets, taken_from
 from nontarget.losses import Activation, mean_where
-from nontarget.rules.base import LearningRule, Teacher, View
+from nontarget.rules.base import LearningRule, TeacherChoice, View
 from nontarget.rules.views import coin, hide_span, reversed_time, shift_channels, warped_time
 
 
@@ -22,7 +22,7 @@ class Consistency(LearningRule):
 
     needs: ClassVar[frozenset[str]] = frozenset({"consistency", "views"})
 
-    teacher: Teacher = "average"
+    teacher: TeacherChoice = "average"
 
     def unlabeled_loss(self, logits: Tensor, pseudo_probs: Tensor, valid: Tensor, activation: Activation = "softmax") -> Tensor:
         probs = logits.softmax(dim=-1) if activation == "softmax" else logits.sigmoid()

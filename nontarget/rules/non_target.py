@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nontarget.losses import Activation, Term, candidate_loss, loss_of_sets, mean_where, non_target_loss
 from nontarget.partition import Precedence, check_partition_arguments, partition_label_space
-from nontarget.rules.base import LearningRule, Teacher, Temperature
+from nontarget.rules.base import LearningRule, TeacherChoice, Temperature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class MeanTeacherNonTarget(NonTarget):
 
     name: ClassVar[str] = "mean teacher + non-target"
 
-    teacher: Teacher = "average"
+    teacher: TeacherChoice = "average"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,7 @@ class NotComputedError(ValueError):
 
 
 @dataclass(frozen=True)
-class Calibration:
+class TwinCalibration:
     """The baseline on a twin beside the paper's."""
 
     curve: pd.DataFrame
@@ -127,7 +127,7 @@ def calibration_curve(
     source: Source = "run",
     store: ResultStore | None = None,
     **options: Unpack[RunOptions],
-) -> Calibration:
+) -> TwinCalibration:
     """Run the baseline on development worlds of a twin, or look it up, and compare it with the paper's.
 
     Args:
@@ -159,12 +159,12 @@ def calibration_curve(
         for tiou, paper in reported_map("table1", dataset, ratio).loc["Baseline"].dropna().items()
     ]
     curve = pd.DataFrame(rows)
-    return Calibration(curve.assign(difference=curve["twin"] - curve["paper"]))
+    return TwinCalibration(curve.assign(difference=curve["twin"] - curve["paper"]))
 
 
 def calibration_if_known(
     dataset: str, seeds: Sequence[int] = SEEDS, source: Source = "committed", store: ResultStore | None = None
-) -> Calibration | None:
+) -> TwinCalibration | None:
     """:func:`calibration_curve`, or None where a result that it needs is missing."""
     try:
         return calibration_curve(dataset, seeds=seeds, source=source, store=store)

@@ -25,7 +25,7 @@ CHANGES = {
 
 
 def sets_frames(rows: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], dict[str, float]]:
-    """What :func:`nontarget.plotting.study.sets_by_temperature` draws: means over seeds, and temperatures of lowest log loss, by teacher.
+    """For :func:`nontarget.plotting.study.subspaces_by_temperature`: means over seeds, temperatures of lowest log loss, by teacher.
 
     Args:
         rows: of ``why.csv``.

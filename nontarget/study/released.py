@@ -53,7 +53,7 @@ COLUMNS = [
 
 
 @dataclass(frozen=True)
-class Release:
+class ReleasedDetections:
     """Detections of one detector."""
 
     file: str
@@ -64,12 +64,12 @@ class Release:
 
 
 RELEASES = {
-    "AutoLoc": Release("autoloc.json", origin="released by its authors, with a table of results"),
-    "A2Net": Release("a2net.json", origin="released by its authors; an ablation, not the paper's main result"),
-    "TURN (tIoU 0.3)": Release(
+    "AutoLoc": ReleasedDetections("autoloc.json", origin="released by its authors, with a table of results"),
+    "A2Net": ReleasedDetections("a2net.json", origin="released by its authors; an ablation, not the paper's main result"),
+    "TURN (tIoU 0.3)": ReleasedDetections(
         "turn_flow_0.3.json", (0.3,), "released by its authors: proposals with S-CNN's classes, a file per tIoU; published: its paper"
     ),
-    "TURN (tIoU 0.5)": Release("turn_flow_0.5.json", (0.5,), "the same"),
+    "TURN (tIoU 0.5)": ReleasedDetections("turn_flow_0.5.json", (0.5,), "the same"),
 }
 DIAGNOSED = ("AutoLoc", "A2Net")
 """Those that were made for every threshold."""

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from nontarget.data import DataError
 from nontarget.data.annotations import raise_problems
-from nontarget.data.releases.records import Source
+from nontarget.data.releases.records import FeatureSource
 
 AXES = ("TD", "DT")
 
 
 def oriented(
-    root: Path, sources: Mapping[str, Source], axes: str | None, published: str | None = None, option: str = "axes"
-) -> tuple[dict[str, Source], list[str]]:
+    root: Path, sources: Mapping[str, FeatureSource], axes: str | None, published: str | None = None, option: str = "axes"
+) -> tuple[dict[str, FeatureSource], list[str]]:
     """All features as [T, D].
 
     The axis whose size is equal in all files is D. Axes of size 1 in all files are dropped.
@@ -75,7 +75,7 @@ def _is_float(dtype: str) -> bool:
     return dtype == "text" or dtype in ("float16", "float32", "float64", ">f4", ">f8", ">f2")
 
 
-def _odd_ones(sources: Mapping[str, Source], kept: Sequence[int], order: str | None) -> list[str]:
+def _odd_ones(sources: Mapping[str, FeatureSource], kept: Sequence[int], order: str | None) -> list[str]:
     """Files whose feature dimension is not the most frequent one."""
     axis = kept[0] if order == "DT" else kept[1]
     sizes = [s.shape[axis] for s in sources.values()]
@@ -83,7 +83,7 @@ def _odd_ones(sources: Mapping[str, Source], kept: Sequence[int], order: str | N
     return [f"{v}: shape {s.shape}; most files have {usual} on axis {axis}" for v, s in sources.items() if s.shape[axis] != usual]
 
 
-def _turned(source: Source, kept: Sequence[int], order: str) -> Source:
+def _turned(source: FeatureSource, kept: Sequence[int], order: str) -> FeatureSource:
     rows, columns = (source.shape[k] for k in kept)
 
     def load() -> NDArray[np.generic]:
@@ -93,7 +93,7 @@ def _turned(source: Source, kept: Sequence[int], order: str) -> Source:
     return replace(source, shape=(rows, columns) if order == "TD" else (columns, rows), load=load)
 
 
-def joined(root: Path, parts: Mapping[str, Sequence[Source]], *, cut: int = 0) -> dict[str, Source]:
+def joined(root: Path, parts: Mapping[str, Sequence[FeatureSource]], *, cut: int = 0) -> dict[str, FeatureSource]:
     """Several arrays [T, D_k] a video, side by side.
 
     Args:
@@ -113,7 +113,7 @@ def joined(root: Path, parts: Mapping[str, Sequence[Source]], *, cut: int = 0) -
     return {video: _side_by_side(list(sources)) for video, sources in parts.items()}
 
 
-def _side_by_side(parts: list[Source]) -> Source:
+def _side_by_side(parts: list[FeatureSource]) -> FeatureSource:
     length = min(p.shape[0] for p in parts)
 
     def load() -> NDArray[np.generic]:
@@ -121,4 +121,4 @@ def _side_by_side(parts: list[Source]) -> Source:
 
     dtypes = sorted({p.dtype for p in parts})
     dtype = dtypes[0] if len(dtypes) == 1 else str(np.result_type(*(np.dtype(d) for d in dtypes)))
-    return Source((length, sum(p.shape[1] for p in parts)), dtype, load, tuple(f for p in parts for f in p.files))
+    return FeatureSource((length, sum(p.shape[1] for p in parts)), dtype, load, tuple(f for p in parts for f in p.files))

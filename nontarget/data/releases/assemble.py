@@ -10,8 +10,8 @@ from nontarget.data.annotations import raise_problems
 from nontarget.data.releases.arrays import oriented
 from nontarget.data.releases.files import Files, lines_of, listed
 from nontarget.data.releases.labels import LABEL_KINDS, label_kind, read_label_file
-from nontarget.data.releases.records import ANNOTATIONS_ALONE, Entry, Options, Release, ReleaseVideo, Seen, Source, Table
-from nontarget.data.releases.tables import kind_of, read_table
+from nontarget.data.releases.records import ANNOTATIONS_ALONE, AnnotationTable, Entry, FeatureSource, Options, Release, ReleaseVideo, Seen
+from nontarget.data.releases.tables import kind_of, read_annotation_table
 from nontarget.data.releases.texts import THUMOS_FILE, is_class_file, read_thumos_text
 from nontarget.data.releases.timing import Clock
 
@@ -22,8 +22,8 @@ def release_of(
     layout: str,
     files: Files,
     seen: Seen,
-    table: Table | None,
-    sources: Mapping[str, Source],
+    table: AnnotationTable | None,
+    sources: Mapping[str, FeatureSource],
     clock: Clock | None,
     options: Options,
     *,
@@ -80,7 +80,7 @@ def release_of(
     )
 
 
-def _classes(table: Table | None, videos: Mapping[str, ReleaseVideo]) -> tuple[str, ...]:
+def _classes(table: AnnotationTable | None, videos: Mapping[str, ReleaseVideo]) -> tuple[str, ...]:
     used = {i.label for v in videos.values() for i in v.instances if not is_ambiguous(i.label)}
     if table and table.classes and used <= {*table.classes}:
         return tuple(name for name in table.classes if not is_ambiguous(name))
@@ -130,7 +130,7 @@ def mark_listed(release: Release, files: Files, name: str, text: str) -> None:
             return
 
 
-def the_table(files: Files, options: Options, kinds: Sequence[str] = DATABASES) -> Table | None:
+def the_table(files: Files, options: Options, kinds: Sequence[str] = DATABASES) -> AnnotationTable | None:
     """The annotations of a release: the JSON file of one of the given kinds, or what the user's ``annotations`` hold.
 
     Raises:
@@ -140,7 +140,7 @@ def the_table(files: Files, options: Options, kinds: Sequence[str] = DATABASES) 
     if not found:
         return other_table(files, options) if files.given or not files.jsons else None
     path = choose_file(files, found, options)
-    table = read_table(path, files.json(path))
+    table = read_annotation_table(path, files.json(path))
     if len(found) > 1:
         table.notes.append(f"{len(found)} annotation files for one set of features; {path.name} is the one used")
     return table
@@ -183,7 +183,7 @@ def _differing(stems: Sequence[str]) -> list[str]:
     return ["_".join(w[begin : len(w) - end]) or "_".join(w) for w in words]
 
 
-def other_table(files: Files, options: Options) -> Table | None:
+def other_table(files: Files, options: Options) -> AnnotationTable | None:
     """Annotations in text beside features: THUMOS14's, or a labelling tool's.
 
     Raises:
@@ -195,7 +195,7 @@ def other_table(files: Files, options: Options) -> Table | None:
     return label_tables(files, options)
 
 
-def label_tables(files: Files, options: Options) -> Table | None:
+def label_tables(files: Files, options: Options) -> AnnotationTable | None:
     """What a labelling tool exported: one file, or many files of one tool."""
     kinds: dict[str, list[Path]] = {}
     for path in files.annotation_paths:
@@ -215,16 +215,16 @@ def label_tables(files: Files, options: Options) -> Table | None:
         for video, entry in table.entries.items():
             known = entries.setdefault(video, Entry(entry.subset, entry.duration_s))
             known.instances += entry.instances
-    return Table(kind, tuple(paths), entries, notes=notes)
+    return AnnotationTable(kind, tuple(paths), entries, notes=notes)
 
 
-def by_stem(found: Sequence[tuple[Path, "re.Match[str]"]], root: Path, read: Callable[[Path], Source]) -> dict[str, Source]:
+def by_stem(found: Sequence[tuple[Path, "re.Match[str]"]], root: Path, read: Callable[[Path], FeatureSource]) -> dict[str, FeatureSource]:
     """Sources by the id that a path's match has in its group ``id``.
 
     Raises:
         DataError: an id has two files.
     """
-    sources: dict[str, Source] = {}
+    sources: dict[str, FeatureSource] = {}
     problems = []
     for path, match in found:
         if match["id"] in sources:

@@ -8,14 +8,14 @@ from pathlib import Path, PurePosixPath
 from nontarget.data import DataError
 from nontarget.data.annotations import raise_problems
 from nontarget.data.releases.files import lines_of
-from nontarget.data.releases.records import Entry, Instance, Table
+from nontarget.data.releases.records import AnnotationTable, Entry, Instance
 from nontarget.runtime.readers import read_json
 
 Event = tuple[float, str, str]
 """(time in seconds, subject, behaviour)."""
 
 
-def read_boris_project(path: Path) -> Table:
+def read_boris_project(path: Path) -> AnnotationTable:
     """State events of a ``.boris`` file, in pairs of start and stop of equal subject and behaviour; point events have no length.
 
     Raises:
@@ -42,7 +42,7 @@ def read_boris_project(path: Path) -> Table:
     raise_problems(path, problems)
     if points:
         notes.append(f"{path.name}: {points} point event(s) left out")
-    return Table("BORIS project", (path,), entries, notes=notes)
+    return AnnotationTable("BORIS project", (path,), entries, notes=notes)
 
 
 def _pairs(events: Sequence[Event]) -> tuple[list[Instance], list[str]]:
@@ -59,7 +59,7 @@ def _pairs(events: Sequence[Event]) -> tuple[list[Instance], list[str]]:
     return sorted(instances, key=lambda i: (i.start_s, i.end_s)), odd
 
 
-def read_boris_table(path: Path) -> Table:
+def read_boris_table(path: Path) -> AnnotationTable:
     """Aggregated events (``Start (s)``, ``Stop (s)``) or the tabular export (``Time`` and ``START``/``STOP``), with a preamble or without.
 
     Raises:
@@ -100,7 +100,7 @@ def read_boris_table(path: Path) -> Table:
         entries[video].instances, odd = _pairs(found)
         problems += [f"{video}: {line}" for line in odd]
     raise_problems(path, problems)
-    return Table("BORIS table", (path,), entries, notes=[f"{path.name}: {points} point event(s) left out"] if points else [])
+    return AnnotationTable("BORIS table", (path,), entries, notes=[f"{path.name}: {points} point event(s) left out"] if points else [])
 
 
 def _video(name: str) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nontarget.data import DataError
 from nontarget.data.releases.pickles import check_allowed, read_pickle
-from nontarget.data.releases.records import Source
+from nontarget.data.releases.records import FeatureSource
 from nontarget.runtime.readers import read_json
 
 
@@ -117,13 +117,13 @@ def _parsed_header(header: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return shape, dtype
 
 
-def npy(path: Path) -> Source:
+def npy(path: Path) -> FeatureSource:
     """An ``.npy`` file."""
     with path.open("rb") as file:
         shape, dtype = npy_header(file, path)
     if dtype.hasobject:
         check_allowed(path, False)
-    return Source(shape, str(dtype), lambda: np.load(path, mmap_mode="r" if 0 not in shape else None, allow_pickle=False), (path,))
+    return FeatureSource(shape, str(dtype), lambda: np.load(path, mmap_mode="r" if 0 not in shape else None, allow_pickle=False), (path,))
 
 
 def npz_keys(path: Path) -> list[str]:
@@ -135,7 +135,7 @@ def npz_keys(path: Path) -> list[str]:
         raise DataError(f"{path}: not a readable npz archive, perhaps an interrupted download ({error})") from None
 
 
-def npz(path: Path, key: str) -> Source:
+def npz(path: Path, key: str) -> FeatureSource:
     """One array of an ``.npz`` file."""
 
     def load() -> NDArray[np.generic]:
@@ -147,7 +147,7 @@ def npz(path: Path, key: str) -> Source:
             shape, dtype = npy_header(file, path)
     except (zipfile.BadZipFile, KeyError, OSError) as error:
         raise DataError(f"{path}: expected an npz archive with the key {key!r} ({error})") from None
-    return Source(shape, str(dtype), load, (path,))
+    return FeatureSource(shape, str(dtype), load, (path,))
 
 
 def npz_value(path: Path, key: str) -> Any:
@@ -155,7 +155,7 @@ def npz_value(path: Path, key: str) -> Any:
     return npz(path, key).load().item()
 
 
-def csv100(path: Path, rows: int = 100) -> Source:
+def csv100(path: Path, rows: int = 100) -> FeatureSource:
     """A csv file of numbers below one header row; the rows are counted when it is loaded."""
     columns = len(header_of(path))
 
@@ -168,10 +168,10 @@ def csv100(path: Path, rows: int = 100) -> Source:
             raise DataError(f"{path}: expected {rows} rows of {columns} numbers, got {array.shape[0]} of {array.shape[1]}")
         return array
 
-    return Source((rows, columns), "text", load, (path,))
+    return FeatureSource((rows, columns), "text", load, (path,))
 
 
-def h5_sources(path: Path) -> dict[str, Source]:
+def h5_sources(path: Path) -> dict[str, FeatureSource]:
     """All arrays of an HDF5 file, by name."""
     import h5py
 
@@ -184,18 +184,18 @@ def h5_sources(path: Path) -> dict[str, Source]:
         with h5py.File(path, "r") as file:
             for name, item in file.items():
                 if isinstance(item, h5py.Dataset):
-                    found[name] = Source(tuple(item.shape), str(item.dtype), partial(loader, name), (path,))
+                    found[name] = FeatureSource(tuple(item.shape), str(item.dtype), partial(loader, name), (path,))
     except OSError as error:
         raise DataError(f"{path}: not a readable HDF5 file, perhaps an interrupted download ({error})") from None
     return found
 
 
-def pickled(path: Path, allow_pickle: bool) -> Source:
+def pickled(path: Path, allow_pickle: bool) -> FeatureSource:
     """A pickled array or a torch file that holds one tensor."""
     array = read_pickle(path, allow_pickle=allow_pickle)
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path}: expected one array or tensor, got {type(array).__name__}")
-    return Source(array.shape, str(array.dtype), lambda: read_pickle(path, allow_pickle=True), (path,))
+    return FeatureSource(array.shape, str(array.dtype), lambda: read_pickle(path, allow_pickle=True), (path,))
 
 
 def tail_of(path: Path, size: int = 8192) -> str:

@@ -13,7 +13,7 @@ from nontarget.data import DataError
 from nontarget.data.annotations import raise_problems
 from nontarget.data.releases.boris import read_boris_project, read_boris_table
 from nontarget.data.releases.files import lines_of
-from nontarget.data.releases.records import Entry, Instance, Table
+from nontarget.data.releases.records import AnnotationTable, Entry, Instance
 from nontarget.data.releases.tables import seconds
 from nontarget.runtime.readers import read_json
 
@@ -45,7 +45,7 @@ def label_kind(path: Path) -> str | None:
     return "Audacity" if re.fullmatch(r"-?\d+(\.\d+)?\t-?\d+(\.\d+)?\t.*", first) else None
 
 
-def read_label_file(path: Path, task: str | None = None) -> Table:
+def read_label_file(path: Path, task: str | None = None) -> AnnotationTable:
     """The instances that a labelling tool's file holds.
 
     Args:
@@ -78,7 +78,7 @@ def read_label_file(path: Path, task: str | None = None) -> Table:
     entries: dict[str, Entry] = {}
     for video, instance in readers[kind]():
         entries.setdefault(video, Entry()).instances.append(instance)
-    return Table(kind, (path,), entries, notes=notes)
+    return AnnotationTable(kind, (path,), entries, notes=notes)
 
 
 def video_of(name: str) -> str:
@@ -86,7 +86,7 @@ def video_of(name: str) -> str:
     return PurePosixPath(name.replace("\\", "/")).stem
 
 
-def _table(path: Path) -> Table:
+def _table(path: Path) -> AnnotationTable:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         reader.fieldnames = [c.strip().lower() for c in reader.fieldnames or ()]
@@ -101,7 +101,7 @@ def _table(path: Path) -> Table:
             except ValueError as error:
                 problems.append(f"line {number}, {row['video']}: {error}")
     raise_problems(path, problems, "expected rows video,start,end,label with times in seconds")
-    return Table("table", (path,), entries)
+    return AnnotationTable("table", (path,), entries)
 
 
 def _audacity(path: Path, notes: list[str]) -> Rows:

@@ -76,7 +76,7 @@ class Instance:
 
 
 @dataclass(frozen=True)
-class Source:
+class FeatureSource:
     """Features of one video, of which only the header has been read."""
 
     shape: tuple[int, ...]
@@ -116,7 +116,7 @@ class Entry:
 
 
 @dataclass
-class Table:
+class AnnotationTable:
     """What one annotation file, or one group of them, says."""
 
     kind: str
@@ -137,7 +137,7 @@ class ReleaseVideo:
     duration_s: float | None
     """As published; None where the release does not say."""
     instances: tuple[Instance, ...]
-    source: Source | None = None
+    source: FeatureSource | None = None
     """[T, D] when loaded."""
     time: TimeAxis | None = None
     without: str | None = None

@@ -7,7 +7,7 @@ from typing import Any
 
 from nontarget.data import DataError
 from nontarget.data.annotations import raise_problems
-from nontarget.data.releases.records import Entry, Instance, Table
+from nontarget.data.releases.records import AnnotationTable, Entry, Instance
 
 
 def kind_of(content: Any) -> str | None:
@@ -52,7 +52,7 @@ def _kind_of_database(content: dict[str, Any]) -> str:
     return "database"
 
 
-def read_table(path: Path, content: Any) -> Table:
+def read_annotation_table(path: Path, content: Any) -> AnnotationTable:
     """An annotation file of a kind that holds instances.
 
     Raises:
@@ -70,7 +70,7 @@ def read_table(path: Path, content: Any) -> Table:
     )
 
 
-def _read(path: Path, kind: str, entries: dict[str, Any], read: Callable[[dict[str, Any]], Entry]) -> Table:
+def _read(path: Path, kind: str, entries: dict[str, Any], read: Callable[[dict[str, Any]], Entry]) -> AnnotationTable:
     problems: list[str] = []
     found = {}
     for video, raw in entries.items():
@@ -79,10 +79,10 @@ def _read(path: Path, kind: str, entries: dict[str, Any], read: Callable[[dict[s
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             problems.append(f"{video}: {f'lacks {error}' if isinstance(error, KeyError) else error}")
     raise_problems(path, problems, f"expected entries as in the layout {kind!r}")
-    return Table(kind, (path,), found)
+    return AnnotationTable(kind, (path,), found)
 
 
-def _read_database(path: Path, kind: str, content: dict[str, Any]) -> Table:
+def _read_database(path: Path, kind: str, content: dict[str, Any]) -> AnnotationTable:
     table = _read(path, kind, content["database"], _database_entry)
     stated = content.get("label_dict") or content.get("classes")
     table.classes = tuple(stated) if stated else _taxonomy_leaves(content) or None

@@ -9,13 +9,13 @@ from nontarget.data import DataError
 from nontarget.data.annotations import raise_problems
 from nontarget.data.releases.files import header_of, lines_of, rows_of
 from nontarget.data.releases.labels import clock
-from nontarget.data.releases.records import Entry, Instance, Table
+from nontarget.data.releases.records import AnnotationTable, Entry, Instance
 from nontarget.data.releases.tables import seconds
 
 THUMOS_FILE = r"(?P<label>[A-Za-z]\w*)_(?P<subset>val|test)\.txt"
 EPIC_COLUMNS = {"video_id", "start_timestamp", "stop_timestamp"}
 GTAD_COLUMNS = {"video", "type", "type_idx", "start", "end", "startFrame", "endFrame"}
-TRUTH_COLUMNS = {"video-name", "frame-rate", "video-duration", "video-frames"}
+INSTANCE_COLUMNS = {"video-name", "frame-rate", "video-duration", "video-frames"}
 THUMOS_RATES = (30.0, 30000 / 1001, 25.0, 24.0)
 
 
@@ -38,7 +38,7 @@ def is_class_file(path: Path) -> bool:
     return not first or (len(first) == 3 and all(re.fullmatch(r"-?\d+(\.\d+)?", x) for x in first[1:]))
 
 
-def read_thumos_text(paths: Sequence[Path]) -> Table:
+def read_thumos_text(paths: Sequence[Path]) -> AnnotationTable:
     """``<Class>_val.txt`` and ``<Class>_test.txt``; a class may have no line, and ``Ambiguous`` is none.
 
     Raises:
@@ -59,10 +59,10 @@ def read_thumos_text(paths: Sequence[Path]) -> Table:
     raise_problems(paths[0].parent, problems)
     notes = ["durations are not in these files: they come from the features, or from durations="]
     notes += [f"{empty} class file(s) are empty, which is normal"] if empty else []
-    return Table("thumos14-text", tuple(paths), entries, tuple(sorted(c for c in classes if not is_ambiguous(c))), notes)
+    return AnnotationTable("thumos14-text", tuple(paths), entries, tuple(sorted(c for c in classes if not is_ambiguous(c))), notes)
 
 
-def read_multithumos_text(class_list: Path, paths: Sequence[Path]) -> Table:
+def read_multithumos_text(class_list: Path, paths: Sequence[Path]) -> AnnotationTable:
     """``class_list.txt`` (``number name``) and ``annotations/<Class>.txt``; a video's subset stands in its name.
 
     Raises:
@@ -81,10 +81,10 @@ def read_multithumos_text(class_list: Path, paths: Sequence[Path]) -> Table:
                 problems.append(f"{video}: the name must contain _validation_ or _test_")
             entries.setdefault(video, Entry(subset=subset)).instances.append(Instance(name, start, end))
     raise_problems(class_list, problems)
-    return Table("multithumos-text", (class_list, *paths), entries, tuple(names), ["a video's subset is in its name"])
+    return AnnotationTable("multithumos-text", (class_list, *paths), entries, tuple(names), ["a video's subset is in its name"])
 
 
-def read_epic_csv(paths: Sequence[Path], task: str | None) -> Table:
+def read_epic_csv(paths: Sequence[Path], task: str | None) -> AnnotationTable:
     """``EPIC_100_{train,validation}.csv``, ``_test_timestamps.csv`` and ``_video_info.csv``; the labels are ``verb_<n>`` or ``noun_<n>``.
 
     Raises:
@@ -117,10 +117,10 @@ def read_epic_csv(paths: Sequence[Path], task: str | None) -> Table:
     raise_problems(paths[0].parent, problems)
     for video, entry in entries.items():
         entry.duration_s = info.get(video)
-    return Table("epic-csv", tuple(paths), entries, notes=notes)
+    return AnnotationTable("epic-csv", tuple(paths), entries, notes=notes)
 
 
-def read_gtad_tables(paths: Sequence[Path]) -> Table:
+def read_gtad_tables(paths: Sequence[Path]) -> AnnotationTable:
     """``{val,test}_Annotation.csv``, where a video's rate is in endFrame / end alone, and ``*_groundtruth.csv``, which states it.
 
     Raises:
@@ -130,7 +130,7 @@ def read_gtad_tables(paths: Sequence[Path]) -> Table:
     times: dict[str, list[tuple[float, float]]] = {}
     stated: dict[str, tuple[float, float]] = {}
     for path in paths:
-        if set(header_of(path)) >= TRUTH_COLUMNS:
+        if set(header_of(path)) >= INSTANCE_COLUMNS:
             stated |= {r["video-name"]: (float(r["frame-rate"]), float(r["video-duration"])) for r in rows_of(path)}
             continue
         subset = path.stem.removesuffix("_Annotation")
@@ -153,7 +153,7 @@ def read_gtad_tables(paths: Sequence[Path]) -> Table:
     raise_problems(paths[0].parent, problems, "give fps=, the frames per second of the videos")
     if unsure:
         notes.append(f"{len(unsure)} video(s) whose frames fit two rates, of which the first is taken: {', '.join(unsure[:3])}")
-    return Table("gtad-tables", tuple(paths), entries, notes=notes)
+    return AnnotationTable("gtad-tables", tuple(paths), entries, notes=notes)
 
 
 def read_column(path: Path, column: str) -> dict[str, str]:

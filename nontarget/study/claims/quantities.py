@@ -50,7 +50,7 @@ class CommittedRuns:
         maps = self._current(dataset, table, ratio, system).maps
         return maps.xs(system, level="system")["avg"]
 
-    def occupancy(self, dataset: str, ratio: float) -> pd.DataFrame:
+    def coverage(self, dataset: str, ratio: float) -> pd.DataFrame:
         """Where the true class lies after training with ``non-target``: a row per seed, columns of :data:`nontarget.coverage.Coverage`.
 
         Raises:
@@ -250,7 +250,7 @@ class TruthShare(TruthQuantity):
         return f"truth in {self.subspace} classes against chance"
 
     def values(self, runs: CommittedRuns, dataset: str) -> pd.Series:
-        shares = runs.occupancy(dataset, self.ratio)
+        shares = runs.coverage(dataset, self.ratio)
         sizes = shares[["size_positive", "size_negative", "size_ambiguous"]]
         chance = shares[f"size_{self.subspace}"] / (1 + sizes.sum(axis=1))  # 1 for the target class
         above = 100 * (shares[f"{self.snippets}_{self.subspace}"] - chance)
@@ -272,7 +272,7 @@ class RarelyTrue(TruthQuantity):
         return f"{self.margin:.0f} minus share with the truth in negative classes"
 
     def values(self, runs: CommittedRuns, dataset: str) -> pd.Series:
-        return self.margin - 100 * runs.occupancy(dataset, self.ratio)[f"{self.snippets}_negative"]
+        return self.margin - 100 * runs.coverage(dataset, self.ratio)[f"{self.snippets}_negative"]
 
 
 @cache

@@ -5,7 +5,7 @@ from nontarget.data.releases.arrays import joined, oriented
 from nontarget.data.releases.assemble import release_of, the_table
 from nontarget.data.releases.files import Files, npz_keys
 from nontarget.data.releases.layouts.common import I3D, UNKNOWN, arrays_of, chosen_folders, folders_of, has_json
-from nontarget.data.releases.records import Options, Release, Seen, Table
+from nontarget.data.releases.records import AnnotationTable, Options, Release, Seen
 from nontarget.data.releases.registry import Layout, register
 from nontarget.data.releases.timing import FROM_ANNOTATIONS, Published, clock_of
 
@@ -22,7 +22,7 @@ def recognise(files: Files) -> str | None:
     return f"{files.shown(path)} has a 'database' with fps and label_id, as ActionFormer's loaders read it, and there is one array a video"
 
 
-def published(table: Table, names: list[str], prefixed: bool, npz_feats: bool) -> tuple[Published, Seen]:
+def published(table: AnnotationTable, names: list[str], prefixed: bool, npz_feats: bool) -> tuple[Published, Seen]:
     """Time axis and network of the published releases, told by the names of folders, which ActionFormer's configurations prescribe."""
     subsets = {(e.subset or "").lower() for e in table.entries.values()}
     if set(names) <= set(EGO4D):

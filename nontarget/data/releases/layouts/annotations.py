@@ -8,9 +8,9 @@ from nontarget.data.releases.assemble import DATABASES, choose_file, label_table
 from nontarget.data.releases.files import Files, header_of
 from nontarget.data.releases.labels import label_kind
 from nontarget.data.releases.layouts.common import folders_of, has_json
-from nontarget.data.releases.records import Options, Release, Seen, Table
+from nontarget.data.releases.records import AnnotationTable, Options, Release, Seen
 from nontarget.data.releases.registry import Layout, register
-from nontarget.data.releases.tables import kind_of, read_table
+from nontarget.data.releases.tables import kind_of, read_annotation_table
 from nontarget.data.releases.texts import EPIC_COLUMNS, THUMOS_FILE, is_class_file, read_epic_csv, read_multithumos_text, read_thumos_text
 
 NONE = Seen("no features in this release", None)
@@ -32,23 +32,23 @@ def _epic(files: Files) -> list[Path]:
     return found + [p for p in tables if {"video_id", "duration"} <= set(header_of(p))] if found else []
 
 
-def _epic_table(files: Files, options: Options) -> Table:
+def _epic_table(files: Files, options: Options) -> AnnotationTable:
     return read_epic_csv(_epic(files), options.task)
 
 
-def _multithumos_table(files: Files, _: Options) -> Table:
+def _multithumos_table(files: Files, _: Options) -> AnnotationTable:
     found = _multithumos(files)
     if found is None:
         raise DataError(f"{files.root}: no class_list.txt with annotations/<Class>.txt")
     return read_multithumos_text(*found)
 
 
-def _actions_table(files: Files, options: Options) -> Table:
+def _actions_table(files: Files, options: Options) -> AnnotationTable:
     found = [p for p, content in files.jsons if kind_of(content) == "actions"]
     if len(found) > 1:
         names = ", ".join(files.shown(p) for p in found)
         raise DataError(f"{files.root}: several data sets ({names}); give the path of one of them, or annotations=FILE")
-    table = read_table(found[0], files.json(found[0]))
+    table = read_annotation_table(found[0], files.json(found[0]))
     numbers = sorted({int(i.label) for e in table.entries.values() for i in e.instances})
     base = 0 if 0 in numbers else 1
     table.notes.append(f"classes have numbers and no names; they are kept as text and count from {base} ({numbers[0]} to {numbers[-1]})")
@@ -63,17 +63,17 @@ def _actions_table(files: Files, options: Options) -> Table:
     return table
 
 
-def _json_table(files: Files, options: Options) -> Table:
+def _json_table(files: Files, options: Options) -> AnnotationTable:
     found = [p for p, content in files.jsons if kind_of(content) in DATABASES]
     if not found:
         raise DataError(f"{files.root}: no json with a 'database'")
     path = choose_file(files, found, options)
-    table = the_table(files, options, DATABASES) if len(found) == 1 else read_table(path, files.json(path))
+    table = the_table(files, options, DATABASES) if len(found) == 1 else read_annotation_table(path, files.json(path))
     assert table is not None
     return table
 
 
-def _label_table(files: Files, options: Options) -> Table:
+def _label_table(files: Files, options: Options) -> AnnotationTable:
     table = label_tables(files, options)
     if table is None:
         raise DataError(f"{files.root}: no file of a labelling tool")
@@ -94,7 +94,7 @@ def _when(condition: Callable[[Files], object], reason: str) -> Callable[[Files]
     return lambda files: reason if condition(files) and not folders_of(files) else None
 
 
-def _add(name: str, describes: str, recognise: Callable[[Files], str | None], table: Callable[[Files, Options], Table]) -> None:
+def _add(name: str, describes: str, recognise: Callable[[Files], str | None], table: Callable[[Files, Options], AnnotationTable]) -> None:
     def read(files: Files, options: Options) -> Release:
         return release_of(name, files, NONE, table(files, options), {}, None, options)
 

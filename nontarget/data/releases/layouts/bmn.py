@@ -9,9 +9,9 @@ from nontarget.data.annotations import raise_problems
 from nontarget.data.releases.assemble import by_stem, release_of
 from nontarget.data.releases.files import Files, csv100, header_of, listed, rows_of, tail_of
 from nontarget.data.releases.layouts.common import has_json
-from nontarget.data.releases.records import Options, Release, ReleaseVideo, Seen, Table, TimeAxis
+from nontarget.data.releases.records import AnnotationTable, Options, Release, ReleaseVideo, Seen, TimeAxis
 from nontarget.data.releases.registry import Layout, register
-from nontarget.data.releases.tables import kind_of, read_table
+from nontarget.data.releases.tables import kind_of, read_annotation_table
 
 ROWS = 100
 SEEN = Seen(
@@ -40,9 +40,9 @@ def recognise(files: Files) -> str | None:
     return f"{files.shown(path)} has entries with duration_second and feature_frame, as BMN's and mmaction2's loaders read them"
 
 
-def _annotations(files: Files) -> Table:
+def _annotations(files: Files) -> AnnotationTable:
     """One flat file, or mmaction2's several, where the subset is the file."""
-    tables = [read_table(p, content) for p, content in files.jsons if kind_of(content) == "bmn"]
+    tables = [read_annotation_table(p, content) for p, content in files.jsons if kind_of(content) == "bmn"]
     if not tables:
         raise DataError(
             f"{files.root}: no annotations with duration_second and feature_frame; give annotations=FILE (anet_anno_action.json)"
@@ -53,7 +53,7 @@ def _annotations(files: Files) -> Table:
         raise DataError(
             f"{files.root}: {len(whole)} files hold whole annotations ({listed([t.paths[0].name for t in whole])}); give annotations=FILE"
         )
-    merged = whole[0] if whole else Table("bmn", (), {})
+    merged = whole[0] if whole else AnnotationTable("bmn", (), {})
     twice = [v for k, (_, t) in enumerate(parts.items()) for v in t.entries if any(v in o.entries for o in list(parts.values())[:k])]
     raise_problems(files.root, [f"{v}: is in two of the files {', '.join(sorted(parts))}" for v in twice])
     for subset, table in parts.items():
@@ -88,7 +88,7 @@ def read(files: Files, options: Options) -> Release:
     return release
 
 
-def _rows(release: Release, table: Table) -> list[str]:
+def _rows(release: Release, table: AnnotationTable) -> list[str]:
     """One-snippet videos, and rows that are zero because there was no snippet."""
     notes = []
     single = [v for v, r in release.videos.items() if r.source and table.entries[v].feature_frames == 16]

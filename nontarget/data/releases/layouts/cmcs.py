@@ -12,7 +12,7 @@ from nontarget.data.releases.arrays import joined
 from nontarget.data.releases.assemble import by_stem, release_of, the_table
 from nontarget.data.releases.files import Files, npz, npz_keys, npz_value
 from nontarget.data.releases.layouts.common import I3D
-from nontarget.data.releases.records import Options, Release, Source
+from nontarget.data.releases.records import FeatureSource, Options, Release
 from nontarget.data.releases.registry import Layout, register
 from nontarget.data.releases.timing import FROM_ANNOTATIONS, Published, clock_of
 
@@ -31,7 +31,7 @@ def recognise(files: Files) -> str | None:
     return None
 
 
-def _crop(path: Path) -> Source:
+def _crop(path: Path) -> FeatureSource:
     source = npz(path, "feature")
     if len(source.shape) != 3 or source.shape[0] not in CENTRE_CROP:
         raise DataError(f"{path}: 'feature' must be [1 or 10 crops, T, D], got {source.shape}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from nontarget.data import DataError
 from nontarget.data.releases.assemble import by_stem
 from nontarget.data.releases.files import Files, npy, npz, npz_keys, pickled
-from nontarget.data.releases.records import Options, Seen, Source
+from nontarget.data.releases.records import FeatureSource, Options, Seen
 from nontarget.data.releases.tables import kind_of
 
 ARRAY = r"(?P<folder>[^/]+)/(?P<id>[^/]+)\.(?P<ext>npy|npz|pt|pth|pkl)"
@@ -61,10 +61,10 @@ def chosen_folders(files: Files, folders: Sequence[Path], options: Options, orde
     return list(folders)
 
 
-def arrays_of(files: Files, members: Sequence[tuple[Path, re.Match[str]]], options: Options) -> dict[str, Source]:
+def arrays_of(files: Files, members: Sequence[tuple[Path, re.Match[str]]], options: Options) -> dict[str, FeatureSource]:
     """One array a video."""
 
-    def read(path: Path) -> Source:
+    def read(path: Path) -> FeatureSource:
         if path.suffix == ".npy":
             return npy(path)
         if path.suffix == ".npz":
@@ -87,7 +87,7 @@ def npz_key(path: Path) -> str:
     return known[0] if known else keys[0]
 
 
-def float64_note(sources: Mapping[str, Source]) -> list[str]:
+def float64_note(sources: Mapping[str, FeatureSource]) -> list[str]:
     """Said of features that are not float32 on disk."""
     odd: dict[str, list[str]] = {}
     for video, source in sources.items():

@@ -11,7 +11,7 @@ from nontarget.data.releases.assemble import by_stem, release_of, the_table
 from nontarget.data.releases.files import Files, npy
 from nontarget.data.releases.layouts.common import I3D, has_json
 from nontarget.data.releases.pickles import read_pickle
-from nontarget.data.releases.records import Options, Release, Seen, Source
+from nontarget.data.releases.records import FeatureSource, Options, Release, Seen
 from nontarget.data.releases.registry import Layout, register
 from nontarget.data.releases.timing import Published, clock_of
 
@@ -25,7 +25,7 @@ def recognise_slowfast(files: Files) -> str | None:
     return f"{found[0][1]['subset']}/<id>.pkl are pickles in folders by subset, as HACS SlowFast is published" if found else None
 
 
-def _slowfast(path: Path, allow_pickle: bool) -> tuple[Source, float | None]:
+def _slowfast(path: Path, allow_pickle: bool) -> tuple[FeatureSource, float | None]:
     content = read_pickle(path, allow_pickle=allow_pickle)
     if not isinstance(content, dict) or not set(KEYS) <= content.keys():
         raise DataError(f"{path}: expected a dictionary with {', '.join(KEYS)} and feature_frames, got {_shown(content)}")
@@ -38,7 +38,7 @@ def _slowfast(path: Path, allow_pickle: bool) -> tuple[Source, float | None]:
         return np.concatenate([again[k][0].T for k in KEYS], axis=1)
 
     dtype = str(np.result_type(*(content[k].dtype for k in KEYS)))
-    source = Source((shapes[0][2], shapes[0][1] + shapes[1][1]), dtype, load, (path,))
+    source = FeatureSource((shapes[0][2], shapes[0][1] + shapes[1][1]), dtype, load, (path,))
     frames = content.get("feature_frames")
     return source, None if frames is None else float(np.asarray(frames).reshape(-1)[0])
 
@@ -52,7 +52,7 @@ def read_slowfast(files: Files, options: Options) -> Release:
     found = files.matching(FILES.format("pkl"))
     frames: dict[str, float | None] = {}
 
-    def read(path: Path) -> Source:
+    def read(path: Path) -> FeatureSource:
         source, frames[path.stem] = _slowfast(path, options.allow_pickle)
         return source
 

@@ -10,7 +10,7 @@ from nontarget.data import DataError
 from nontarget.data.annotations import raise_problems
 from nontarget.data.releases.assemble import release_of
 from nontarget.data.releases.files import Files, lines_of
-from nontarget.data.releases.records import Entry, Instance, Options, Release, Seen, Source, Table
+from nontarget.data.releases.records import AnnotationTable, Entry, FeatureSource, Instance, Options, Release, Seen
 from nontarget.data.releases.registry import Layout, register
 from nontarget.data.releases.timing import Published, clock_of
 
@@ -76,7 +76,7 @@ def read(files: Files, options: Options) -> Release:
     raise_problems(files.root, problems, "expected one acc_ and one gyro_ file of equal length for each experiment")
     table = _table(files, {v: lengths["acc"][v] / HZ for v in names})
     sources = {
-        v: Source(
+        v: FeatureSource(
             (lengths["acc"][v] // HOP, 8 * (4 + len(BANDS_HZ))),
             "float32",
             partial(_load, [raw[s][v] for s in SENSORS]),
@@ -102,7 +102,7 @@ def _load(paths: list[Path]) -> NDArray[np.generic]:
         raise DataError(f"{paths[0]}: expected three numbers a line in it and in {paths[1].name} ({error})") from None
 
 
-def _table(files: Files, durations_s: dict[str, float]) -> Table:
+def _table(files: Files, durations_s: dict[str, float]) -> AnnotationTable:
     """``labels.txt``: experiment, user, activity, first and last sample, counted from 1."""
     named = {p.name: p for p in files.annotation_paths}
     for name in ("labels.txt", "activity_labels.txt"):
@@ -132,7 +132,7 @@ def _table(files: Files, durations_s: dict[str, float]) -> Table:
             problems.append(f"line {number}: {error}")
     raise_problems(named["labels.txt"], problems, "expected 'experiment user activity first last', samples at 50 Hz")
     notes = [] if subsets else ["no Train/subject_id_train.txt and Test/subject_id_test.txt: the split is not known; give subsets=FILE.csv"]
-    return Table("hapt", (named["labels.txt"],), entries, tuple(classes[k] for k in sorted(classes)), notes)
+    return AnnotationTable("hapt", (named["labels.txt"],), entries, tuple(classes[k] for k in sorted(classes)), notes)
 
 
 def _subsets(named: dict[str, Path]) -> dict[int, str]:

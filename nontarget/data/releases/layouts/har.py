@@ -9,9 +9,9 @@ from nontarget.data import DataError
 from nontarget.data.releases.assemble import by_stem, choose_file, release_of
 from nontarget.data.releases.files import Files, listed, npy, rows_of
 from nontarget.data.releases.layouts.common import I3D, chosen_folders, folders_of, has_json
-from nontarget.data.releases.records import Instance, Options, Release, Seen, Source
+from nontarget.data.releases.records import FeatureSource, Instance, Options, Release, Seen
 from nontarget.data.releases.registry import Layout, register
-from nontarget.data.releases.tables import kind_of, read_table
+from nontarget.data.releases.tables import kind_of, read_annotation_table
 from nontarget.data.releases.timing import FROM_ANNOTATIONS, Published, clock_of
 
 WEAR = r"(?P<window>\d+)_frames_(?P<stride>\d+)_stride/(?P<id>[^/]+)\.npy"
@@ -53,7 +53,7 @@ def _read(family: Family, files: Files, options: Options) -> Release:
     found = [p for p, content in files.jsons if kind_of(content) == "har"]
     at_rate = [p for p in found if p.parent.name == f"{WEAR_FPS}fps"]
     path = choose_file(files, at_rate or found, options, "fold")
-    table = read_table(path, files.json(path))
+    table = read_annotation_table(path, files.json(path))
     says = f"window {window} and stride {stride:g} of the folder's name"
     clock, timing = clock_of(files.root, Published(family.fps, stride, window, says=says), options)
     sources = by_stem(members[folder], files.root, npy)
@@ -68,7 +68,7 @@ def _read(family: Family, files: Files, options: Options) -> Release:
     return release
 
 
-def _shorter(files: Files, folder: Path, sources: dict[str, Source]) -> list[str]:
+def _shorter(files: Files, folder: Path, sources: dict[str, FeatureSource]) -> list[str]:
     """Videos whose features of another kind have another length: combined features are cut to I3D's."""
     notes = []
     for other in folders_of(files, WEAR):

@@ -8,9 +8,9 @@ from nontarget.data.annotations import raise_problems
 from nontarget.data.releases.arrays import joined
 from nontarget.data.releases.assemble import release_of, the_table
 from nontarget.data.releases.files import Files, h5_sources, header_of
-from nontarget.data.releases.records import Options, Release, Seen, Source, Table
+from nontarget.data.releases.records import AnnotationTable, FeatureSource, Options, Release, Seen
 from nontarget.data.releases.registry import Layout, register
-from nontarget.data.releases.texts import GTAD_COLUMNS, TRUTH_COLUMNS, read_gtad_tables
+from nontarget.data.releases.texts import GTAD_COLUMNS, INSTANCE_COLUMNS, read_gtad_tables
 from nontarget.data.releases.timing import FROM_ANNOTATIONS, Published, clock_of
 
 GTAD = r"(?P<stream>rgb|flow)_(?P<part>val|test)\.h5"
@@ -27,9 +27,9 @@ def recognise_gtad(files: Files) -> str | None:
     return "{rgb,flow}_{val,test}.h5 hold one row a frame by video id, as G-TAD's THUMOS14 release" if found == set(STREAMS) else None
 
 
-def _gtad_table(files: Files, options: Options) -> Table | None:
+def _gtad_table(files: Files, options: Options) -> AnnotationTable | None:
     def of_gtad(columns: set[str]) -> bool:
-        return columns >= GTAD_COLUMNS or columns >= TRUTH_COLUMNS
+        return columns >= GTAD_COLUMNS or columns >= INSTANCE_COLUMNS
 
     tables = [p for p in files.annotation_paths if p.suffix == ".csv" and of_gtad(set(header_of(p)))]
     return read_gtad_tables(tables) if tables else the_table(files, options)
@@ -37,7 +37,7 @@ def _gtad_table(files: Files, options: Options) -> Table | None:
 
 def read_gtad(files: Files, options: Options) -> Release:
     """t(i) = i / fps, a row a frame."""
-    parts: dict[str, dict[str, Source]] = {s: {} for s in STREAMS}
+    parts: dict[str, dict[str, FeatureSource]] = {s: {} for s in STREAMS}
     subsets: dict[str, str] = {}
     for path, match in files.matching(GTAD):
         found = h5_sources(path)
@@ -67,7 +67,7 @@ def read_gtad(files: Files, options: Options) -> Release:
     return release
 
 
-def _every(source: Source, stride: int) -> Source:
+def _every(source: FeatureSource, stride: int) -> FeatureSource:
     if stride == 1:
         return source
     return replace(source, shape=(-(-source.shape[0] // stride), *source.shape[1:]), load=lambda: source.load()[::stride])
@@ -87,7 +87,7 @@ def recognise_tsp(files: Files) -> str | None:
 
 def read_tsp(files: Files, options: Options) -> Release:
     """t(i) = (i * stride + 8) / 15; the stride is 16 for ActivityNet and 1 for THUMOS14."""
-    sources: dict[str, Source] = {}
+    sources: dict[str, FeatureSource] = {}
     subsets: dict[str, str] = {}
     sets = set()
     for path, match in files.matching(TSP):

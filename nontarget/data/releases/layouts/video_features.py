@@ -10,7 +10,7 @@ from nontarget.data.annotations import raise_problems
 from nontarget.data.releases.arrays import joined, oriented
 from nontarget.data.releases.assemble import by_stem, release_of, the_table
 from nontarget.data.releases.files import Files, listed, npy
-from nontarget.data.releases.records import Entry, Options, Release, Seen, Source, TimeAxis
+from nontarget.data.releases.records import Entry, FeatureSource, Options, Release, Seen, TimeAxis
 from nontarget.data.releases.registry import Layout, register
 from nontarget.data.releases.timing import Published, clock_of
 
@@ -71,7 +71,7 @@ def read(files: Files, options: Options) -> Release:
         axes = {v: clock(v, Entry()) for v in sources}
     else:
         axes, ends, timing, notes = _stamped(files, sources, network, options)
-    hollow_sources = {v: Source((0,), streams[0][v].dtype, streams[0][v].load, streams[0][v].files) for v in hollow}
+    hollow_sources = {v: FeatureSource((0,), streams[0][v].dtype, streams[0][v].load, streams[0][v].files) for v in hollow}
     release = release_of("video-features", files, seen, table, sources | hollow_sources, None, options)
     for name, video in release.videos.items():
         stored = next((v for v in (name, f"v_{name}", name.removeprefix("v_")) if v in axes), None)
@@ -94,7 +94,7 @@ def _published(network: str, says: str) -> Published:
 
 
 def _stamped(
-    files: Files, sources: dict[str, Source], network: str, options: Options
+    files: Files, sources: dict[str, FeatureSource], network: str, options: Options
 ) -> tuple[dict[str, TimeAxis], dict[str, float], str, list[str]]:
     """Time axes from ``_fps`` and ``_timestamps_ms``: where a frame begins, or, for stacks of frames (I3D), where a stack ENDS."""
     times = {m["id"]: p for p, m in files.matching(FILE.format("timestamps_ms"))}

@@ -6,7 +6,7 @@ from nontarget.data.releases.arrays import joined, oriented
 from nontarget.data.releases.assemble import by_stem, release_of, the_table
 from nontarget.data.releases.files import Files, lines_of, listed, npy
 from nontarget.data.releases.layouts.common import I3D
-from nontarget.data.releases.records import Options, Release, Role, Source
+from nontarget.data.releases.records import FeatureSource, Options, Release, Role
 from nontarget.data.releases.registry import Layout, register
 from nontarget.data.releases.timing import Published, clock_of
 
@@ -49,7 +49,7 @@ def read_streams(files: Files, options: Options) -> Release:
     return _read("wtal-um", files, options, joined(files.root, {v: [found[v] for found in turned] for v in names}, cut=1))
 
 
-def _read(layout: str, files: Files, options: Options, sources: dict[str, Source]) -> Release:
+def _read(layout: str, files: Files, options: Options, sources: dict[str, FeatureSource]) -> Release:
     table = the_table(files, options)
     if table is None:
         raise DataError(f"{files.root}: no gt.json with a 'database'; give annotations=FILE")

@@ -13,7 +13,7 @@ from nontarget.data.releases.assemble import release_of
 from nontarget.data.releases.files import Files, listed, npy_header
 from nontarget.data.releases.layouts.common import I3D
 from nontarget.data.releases.pickles import read_object_array
-from nontarget.data.releases.records import Entry, Instance, Options, Release, Source, Table
+from nontarget.data.releases.records import AnnotationTable, Entry, FeatureSource, Instance, Options, Release
 from nontarget.data.releases.registry import Layout, register
 from nontarget.data.releases.tables import seconds
 from nontarget.data.releases.timing import Published, clock_of
@@ -53,7 +53,7 @@ def read(files: Files, options: Options) -> Release:
     features = list(read_object_array(path, allow_pickle=options.allow_pickle))
     table, notes = _table(columns, len(features), options.allow_pickle)
     sources = {
-        video: Source(np.shape(x), str(np.asarray(x).dtype), partial(np.asarray, x), (path,))
+        video: FeatureSource(np.shape(x), str(np.asarray(x).dtype), partial(np.asarray, x), (path,))
         for video, x in zip(table.entries, features, strict=True)
     }
     clock, timing = clock_of(files.root, TIMING, options)
@@ -62,7 +62,7 @@ def read(files: Files, options: Options) -> Release:
     return release
 
 
-def _table(columns: dict[str, Path], count: int, allow_pickle: bool) -> tuple[Table, list[str]]:
+def _table(columns: dict[str, Path], count: int, allow_pickle: bool) -> tuple[AnnotationTable, list[str]]:
     read_columns = {
         k: _column(p, allow_pickle)
         for k, p in columns.items()
@@ -94,7 +94,7 @@ def _table(columns: dict[str, Path], count: int, allow_pickle: bool) -> tuple[Ta
     if "url" in read_columns:
         notes.append("ids are those of url.npy")
     classes = tuple(map(str, _column(columns["classlist"], allow_pickle))) if "classlist" in columns else None
-    return Table("wtalc", tuple(columns.values()), entries, classes), notes
+    return AnnotationTable("wtalc", tuple(columns.values()), entries, classes), notes
 
 
 def _flat(labels: Sequence[Any]) -> list[str]:
