@@ -57,8 +57,7 @@ class ActionFormerConfig:
     focal_gamma: float = 2.0
     """Exponent gamma of the focal loss (ActionFormer's released code)."""
     shortest_crop: float = 0.9
-    """Shortest random window of a labelled clip that training may see in its place, as a share of the clip; 1: no windows
-    (ActionFormer's released code)."""
+    """Shortest random window of a labelled clip in training, as a share of the clip; 1: none (ActionFormer's released code)."""
 
 
 @dataclass(frozen=True)
