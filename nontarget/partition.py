@@ -3,11 +3,12 @@
 from numbers import Real
 from typing import Literal, NamedTuple, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nontarget.value_checks import can_be_inspected, classes_last
+from nontarget.value_checks import can_be_inspected, classes_last, make_transformable
 
 Precedence = Literal["negative", "positive"]
 
@@ -73,9 +74,7 @@ def subspaces(probs: Float[Tensor, "*snippets classes"], positive_ratio: float, 
     top, top_index = probs.max(dim=-1, keepdim=True)
     target = torch.zeros_like(probs, dtype=torch.bool).scatter(-1, top_index, True)  # Eq. 5: argmax p
 
-    # The target ranks last, also among equals, so that no prefix of a finite sum contains it.
-    ascending, classes = probs.masked_fill(target, torch.inf).sort(dim=-1, stable=True)
-    negative = torch.zeros_like(target).scatter(-1, classes, ascending.cumsum(dim=-1) <= top)  # Eqs. 7, 8
+    negative = (_negative_on_cpu if probs.device.type == "cpu" else _negative)(probs, top, target)  # Eqs. 7, 8
     positive = (probs >= float(positive_ratio) * top) & ~target  # Eq. 10: p >= lambda max(p)
 
     if precedence == "negative":
@@ -83,6 +82,36 @@ def subspaces(probs: Float[Tensor, "*snippets classes"], positive_ratio: float, 
     else:
         negative = negative & ~positive
     return LabelPartition(target, positive, negative, ~(target | positive | negative))  # Eq. 4
+
+
+def _negative(
+    probs: Float[Tensor, "*snippets classes"], top: Float[Tensor, "*snippets 1"], target: Bool[Tensor, "*snippets classes"]
+) -> Bool[Tensor, "*snippets classes"]:
+    """The longest prefix of classes, in ascending order of probability, that adds up to at most ``max(p)`` (Eqs. 7, 8)."""
+    # The target ranks last, also among equals, so that no prefix of a finite sum contains it.
+    ascending, classes = probs.masked_fill(target, torch.inf).sort(dim=-1, stable=True)
+    return torch.zeros_like(target).scatter(-1, classes, ascending.cumsum(dim=-1) <= top)
+
+
+@torch.library.custom_op("nontarget::negative_classes", mutates_args=())
+def _negative_on_cpu(probs: Tensor, top: Tensor, target: Tensor) -> Tensor:
+    """``_negative`` from the sorted values alone: numpy sorts these 5 to 20 times faster than torch sorts values and classes."""
+    ascending = torch.from_numpy(np.sort(probs.numpy(force=True), axis=-1))
+    odd = ~(ascending[..., :1] >= 0) | (ascending[..., -1:] == torch.inf)
+    ascending[..., -1] = torch.inf  # the target
+    above = (ascending.cumsum(dim=-1) > top).numpy().argmax(axis=-1, keepdims=True)  # the first one: partial sums rise
+    after = torch.from_numpy(above)
+    first_left = ascending.gather(-1, after)
+    negative = (probs < first_left) & ~target
+    # Among equals, the first listed are negative: where only some of them are, their values do not tell which.
+    odd |= (after > 0) & (ascending.gather(-1, (after - 1).clamp(min=0)) == first_left)
+    if odd.any():
+        rows = odd.squeeze(-1)
+        negative[rows] = _negative(probs[rows], top[rows], target[rows])
+    return negative
+
+
+make_transformable(_negative_on_cpu, lambda probs, top, target: torch.empty_like(target))
 
 
 def check_partition_arguments(positive_ratio: float, precedence: str) -> None:

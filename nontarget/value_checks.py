@@ -5,6 +5,7 @@ nothing is checked: a look at values would stop it at every step.
 """
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -78,23 +79,19 @@ def _near(values: Tensor, target: float) -> Tensor:
     return (values - target).abs() < ROUNDING
 
 
-def _same_shape(values: Tensor, *_: Any) -> Tensor:
-    return torch.empty_like(values)
-
-
-def _make_transformable(check: Any) -> None:
-    """Tell torch the result's shape, for compilation, and what a batch is: one more axis in front."""
+def make_transformable(operator: Any, empty_result: Callable[..., Tensor]) -> None:
+    """Tell torch what a result looks like, for compilation, and what a batch is: one more axis in front."""
 
     def batched(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
         front = [
             x if not isinstance(x, Tensor) else x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
             for x, dim in zip(args, in_dims, strict=True)
         ]
-        return check(*front), 0
+        return operator(*front), 0
 
-    check.register_fake(_same_shape)
-    check.register_vmap(batched)
+    operator.register_fake(empty_result)
+    operator.register_vmap(batched)
 
 
 for _check in (in_unit_interval, classes_last, class_indices, some_class_each):
-    _make_transformable(_check)
+    make_transformable(_check, lambda values, *_: torch.empty_like(values))

@@ -233,15 +233,19 @@ def test_errors_show_where_they_arose_on_request(tmp_path, truth):
 def test_what_inspect_and_convert_hand_over(tmp_path, run, monkeypatch):
     calls = []
 
+    class Report(str):
+        def text(self, converted_to):
+            return f"{self} on {converted_to.name}"
+
     def stand_in(*arguments, **options):
         calls.append((arguments, options))
-        return "a report"
+        return Report("a report")
 
     module = types.ModuleType("nontarget.data.releases")
     module.inspect_release = module.convert_release = stand_in
     monkeypatch.setitem(sys.modules, "nontarget.data.releases", module)
     assert run("inspect", tmp_path, "--fps", "29.97", "--stride", 4, "--subsets", "train=validation,test=test") == "a report\n"
-    assert "written" in run(
+    assert "a report on out\n\nwritten: " in run(
         "convert", tmp_path, tmp_path / "out", "--fps", "annotations", "--allow-pickle", "--dtype", "float32", "--fold", "3"
     )
     subsets = {"train": "validation", "test": "test"}

@@ -6,10 +6,11 @@ from helpers import as_trained, tiny_dataset, video
 
 from nontarget import TrainedDetector, detect
 from nontarget.config import InferenceConfig, Protocol
-from nontarget.data import DataError, Normalization
+from nontarget.data import DataError, Normalization, Video
 from nontarget.detectors import build_detector, detector_settings
 from nontarget.detectors.base import Candidates, Detector, DetectorOutput
 from nontarget.inference import COLUMNS, detect_videos
+from nontarget.runtime.devices import cpu_threads
 
 CLASSES = ("run", "jump")
 
@@ -176,6 +177,20 @@ def test_detect_wrong_arguments(trained):
     empty = detect(trained, {}, 4.0)
     assert list(empty.columns) == ["video_id", "label", "start_s", "end_s", "score"]
     assert not len(empty)
+
+
+def test_detect_uses_one_thread_unless_told_otherwise(trained):
+    used = []
+    trained.detector.register_forward_pre_hook(lambda *_: used.append(torch.get_num_threads()))
+    features = {"v": np.zeros((20, 8), dtype=np.float32)}
+    with cpu_threads(3):
+        detect(trained, features, 5.0)
+        detect(trained, features, 5.0, threads=2)
+        detect_videos(trained, [Video("v", features["v"], 5.0, 4.0)])
+        assert torch.get_num_threads() == 3
+    assert used == [1, 2, 3]
+    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+        detect(trained, features, 5.0, threads=0)
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from nontarget import partition_label_space
+from nontarget.partition import _negative, subspaces
 
 NAMES = {"target": "tgt", "positive": "pos", "negative": "neg", "ambiguous": "amb"}
 
@@ -44,6 +45,21 @@ def test_exact_on_every_safe_row(oracles, device, dtype, safe):
             np.testing.assert_array_equal(negative_first.positive.cpu(), literal_positive & ~claimed, err_msg=f"{name}: negative first")
             checked += len(rows)
     assert checked > 2500
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("special", [None, torch.nan, torch.inf, -1.0, 0.0])
+@pytest.mark.parametrize("steps", [3, 1000])
+def test_sorted_values_give_the_same_sets_as_sorted_classes(dtype, special, steps):
+    """The CPU's short cut beside the definition: with many equals and with none, and in rows that are no distributions."""
+    values = torch.randint(1, steps, (300, 21), generator=torch.Generator().manual_seed(steps)).to(dtype)
+    probs = values / values.sum(dim=-1, keepdim=True)
+    if special is not None:
+        probs = probs.where(torch.rand(probs.shape, generator=torch.Generator().manual_seed(0)) > 0.02, special)
+    for rows in (probs, probs.T.contiguous().T, probs.flip(-1)):
+        sets, top = subspaces(rows, 0.85, "negative"), rows.max(dim=-1, keepdim=True).values
+        assert torch.equal(sets.negative, _negative(rows, top, sets.target))
+        assert torch.equal(sets.negative, torch.func.vmap(lambda row: subspaces(row, 0.85, "negative").negative)(rows))
 
 
 distributions = hnp.arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(2, 12)), elements=st.floats(0, 1)).map(

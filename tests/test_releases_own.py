@@ -10,10 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nontarget.data import DataError, read_annotations, read_feature_folder, shard_writing
+from nontarget.data import DataError, defaults_of, read_annotations, read_feature_folder, shard_writing
+from nontarget.data.folder_report import folder_report
 from nontarget.data.releases import TimeAxis, available, convert_release, get_layout, inspect_release, read_label_file
 from nontarget.data.releases.layouts.hapt import HZ, window_features
 from nontarget.data.shards import Shards
+from nontarget.data.splits import split_dataset
 
 RNG = np.random.default_rng(0)
 
@@ -386,6 +388,39 @@ def test_instances_are_clipped_or_dropped_by_reason(tmp_path):
         assert line in str(report)
 
 
+@pytest.mark.parametrize(("videos", "classes", "ratio"), [(20, 2, 0.1), (20, 4, 0.2), (10, 3, 0.4), (4, 4, None), (1, 1, None)])
+def test_the_ratio_to_type_leaves_every_class_a_label(tmp_path, videos, classes, ratio):
+    root = tmp_path / "release"
+    names = [chr(ord("a") + k) for k in range(classes)]
+    database = {f"v{i:02d}": ("training", names[i % classes]) for i in range(videos)} | {"test": ("validation", "a")}
+    entries = {
+        v: {"subset": s, "duration": 20.0, "fps": 30.0, "annotations": [{"label": c, "segment": [1, 3], "label_id": names.index(c)}]}
+        for v, (s, c) in database.items()
+    }
+    put(root / "annotations" / "own.json", {"database": entries})
+    for v in entries:
+        put(root / "my_features" / f"{v}.npy", noise(99))
+    report = convert_release(root, tmp_path / "out", **TIMES)
+    assert report.label_ratio == ratio
+    last = report.next_lines()[1]
+    if ratio is None:
+        assert last.startswith("Table 1 needs more training videos")
+        return
+    assert last.endswith(f"-p features release_folder -p ratio {ratio}")
+    after = report.text(tmp_path / "out")
+    assert f"-p features {tmp_path}/out -p ratio {ratio}" in after
+    assert "nontarget convert" not in after, "it has been done"
+    assert folder_report(tmp_path / "out").endswith(f"nontarget table 1 --features {tmp_path}/out --ratio {ratio}")
+    dataset = read_feature_folder(tmp_path / "out")
+    for seed in range(3):
+        assert len(split_dataset(dataset, ratio, seed).labeled) == round(ratio * videos)
+    if ratio > 0.1:
+        usual = (0.1, 0.2, 0.4, 0.6)
+        below = max(r for r in usual if r < ratio)
+        with pytest.raises(ValueError, match="classes without a label"):
+            [split_dataset(dataset, below, seed) for seed in range(3)]
+
+
 def test_a_killed_conversion_goes_on_and_never_looks_whole(tmp_path, monkeypatch):
     root, loaded = own_data(tmp_path / "release"), []
     load = shard_writing._loaded
@@ -427,20 +462,24 @@ def test_only_what_has_changed_is_converted_again(tmp_path, monkeypatch):
     assert np.array_equal(Shards(tmp_path / "out").read("a"), np.load(changed).astype(np.float16))
 
 
-def test_a_disk_that_loses_a_bit_is_noticed(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("video", "b: its features read back differ from those"), ("header", r"features-0\S+: its header read back differs from the one")],
+)
+def test_a_disk_that_loses_a_bit_is_noticed(tmp_path, monkeypatch, place, said):
     root = own_data(tmp_path / "release")
     read_back = shard_writing._read_back
 
-    def after_a_fault(partial, shards, videos, *rest):
-        with (partial / shards[0].name).open("r+b") as file:
-            file.seek(shards[0].starts[1] + 7)
+    def after_a_fault(path, shard, videos, digests):
+        with path.open("r+b") as file:
+            file.seek(shard.starts[1] + 7 if place == "video" else 20)
             byte = file.read(1)[0]
             file.seek(-1, 1)
             file.write(bytes([byte ^ 4]))
-        read_back(partial, shards, videos, *rest)
+        return read_back(path, shard, videos, digests)
 
     monkeypatch.setattr(shard_writing, "_read_back", after_a_fault)
-    with pytest.raises(DataError, match=r"1 problem\(s\):\s+b: its features read back differ from those that were written"):
+    with pytest.raises(DataError, match=rf"1 problem\(s\):\s+{said}"):
         convert_release(root, tmp_path / "out", **TIMES)
     assert not (tmp_path / "out").exists()
 
@@ -474,6 +513,9 @@ def test_a_published_split_makes_unlabeled_videos_and_rows_cover_their_duration(
     put(tmp_path / "r" / "video_info_new_0.5.csv", "\n".join(rows))
     put(tmp_path / "r" / "video_info_new.csv", "\n".join(rows).replace("_unlabel", ""))
     assert inspect_release(tmp_path / "r").subsets == {"training": 2, "validation": 1}
+    beside = inspect_release(tmp_path / "r" / "csv_mean_100", tmp_path / "r" / "anet.json")
+    assert beside.subsets == {"training": 2, "validation": 1}, "the subsets are beside the file that was given"
+    assert "published splits are there, split=0.5" in str(beside)
     with pytest.raises(DataError, match=r"share WITHOUT labels.*there are: 0.5"):
         inspect_release(tmp_path / "r", split=0.9)
     report = convert_release(tmp_path / "r", tmp_path / "out", split=0.5)
@@ -513,8 +555,15 @@ def test_hapt_is_read_from_its_release(tmp_path):
     assert [v.video.video_id for v in dataset.test] == ["exp03_user02"]
     assert dataset.classes == ("WALKING", "SITTING", "STAND_TO_SIT")
     assert dataset.train[0].annotations.segments_s.tolist() == [[1.0, 3.0], [3.0, 4.0]]
-    assert (dataset.train[0].video.fps, dataset.train[0].video.features.shape) == (5.0, (51, 64))
+    assert (dataset.train[0].video.fps, dataset.train[0].video.features.shape) == (1.25, (13, 64)), "51 rows, of which 4 are a snippet"
     assert report.layout == "hapt"
+    assert dataset.protocol == defaults_of("hapt").protocol, "so that the book's results on it can be repeated"
+    assert "that of the book's data set hapt: every test video and instance counts; sliding windows of 64 snippets of 4" in str(report)
+    assert dataset.labels_seen is False
+    # The raw recording, as a user of numpy would read it: the mean of the accelerometer's x axis around the middle of row 20.
+    raw = np.loadtxt(root / "RawData" / "acc_exp01_user01.txt")[20 * 10 + 5 - 32 : 20 * 10 + 5 + 32, 0]
+    unpooled = Shards(tmp_path / "out").read("exp01_user01")
+    assert unpooled[20, :4] == pytest.approx([raw.mean(), raw.std(), raw.min(), raw.max()], abs=1e-6)
     (root / "Train" / "subject_id_train.txt").unlink()
     (root / "Test" / "subject_id_test.txt").unlink()
     assert "the split is not known" in str(inspect_release(root))

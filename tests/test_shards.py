@@ -27,7 +27,7 @@ from nontarget.data import (
     read_feature_folder,
     write_feature_folder,
 )
-from nontarget.data.feature_checks import converted
+from nontarget.data.feature_checks import checked, converted
 from nontarget.data.shard_writing import NewFeatures, write_folder
 from nontarget.data.shards import ShardFeatures, Shards
 from nontarget.experiment import Experiment, run
@@ -119,6 +119,21 @@ def test_conversion_of_types_is_numpys(numbers):
         half = array.astype(np.float16)
     assert converted(array, np.float16).tobytes() == half.tobytes()
     assert converted(half, np.float32).tobytes() == half.astype(np.float32).tobytes()
+
+
+@given(
+    st.lists(st.floats(width=32), min_size=1, max_size=20), st.sampled_from(["float16", "float32"]), st.sampled_from(["float16", "float32"])
+)
+@settings(max_examples=300)
+def test_numbers_are_refused_exactly_where_their_copy_would_not_be_finite(numbers, stored, dtype):
+    with np.errstate(over="ignore"):
+        array = np.array([numbers], np.float32).astype(stored)
+        fits = np.isfinite(array.astype(dtype)).all()
+    if fits:
+        assert checked(array, dtype).tobytes() == array.astype(dtype).tobytes()
+    else:
+        with pytest.raises(DataError, match="features must (be finite|fit float16)"):
+            checked(array, dtype)
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -253,3 +253,19 @@ def test_detectors_by_name():
         detectors.detector_settings("spot", "smal")
     with pytest.raises(ValueError, match="unknown setting 'embed_dims'; did you mean 'embed_dim'"):
         detectors.detector_settings("spot", "small", embed_dims=8)
+
+
+def test_the_mask_loss_keeps_three_maps_for_its_gradient():
+    """Of the size [clips, snippets, snippets], to which a long clip's memory goes: the logits, the target and the probabilities."""
+    features, valid = torch.randn(2, 40, 16), torch.arange(40) < torch.tensor([[40], [25]])
+    head, maps = MaskHead(SMALL), set()
+
+    def keep(tensor):
+        if tensor.shape == (2, 40, 40):
+            maps.add(tensor.data_ptr())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = mask_loss(head(features, valid), torch.rand(2, 40, 40) > 0.5, torch.ones(2, 40), valid)
+    assert loss.requires_grad
+    assert len(maps) == 3

@@ -83,3 +83,19 @@ def test_half_precision_spans():
 def test_a_span_that_cannot_be_added_is_refused(bound):
     with pytest.raises(ValueError, match="segments must be finite"):
         soft_nms(torch.tensor([[0.0, bound]] * 2), torch.tensor([0.9, 0.8]))
+
+
+def test_gradients_of_decayed_scores_are_their_decay():
+    segments, scores = torch.tensor([[0.0, 10.0], [1.0, 9.0], [2.0, 12.0]]), torch.tensor([0.9, 0.8, 0.7], requires_grad=True)
+    index, decayed = soft_nms(segments, scores)
+    (gradient,) = torch.autograd.grad(decayed.sum(), scores)
+    torch.testing.assert_close(gradient[index], (decayed / scores[index]).detach())
+
+
+@pytest.mark.parametrize("options", [{"method": "linear"}, {"sigma": 1e-5}])
+def test_an_infinite_score_does_not_come_back_as_nan(options):
+    """Infinity times a decay of 0: what is the same segment as the best is dropped, and the other stays."""
+    segments, scores = torch.tensor([[0.0, 9.0], [0.0, 9.0], [20.0, 29.0]]), torch.tensor([torch.inf, torch.inf, 0.5])
+    index, decayed = soft_nms(segments, scores, **options)
+    assert index.tolist() == [0, 2]
+    assert decayed.tolist() == [torch.inf, 0.5]

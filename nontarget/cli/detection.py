@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     help="Which videos of a feature folder.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write them here, as .json, .csv or .txt. Default: csv to the standard output.",
 )
-def detect(model: Path, features: Path, fps: float | None, offset_s: float | None, videos: str, device: str, out: Path | None) -> None:
+def detect(
+    model: Path, features: Path, fps: float | None, offset_s: float | None, videos: str, device: str, threads: int, out: Path | None
+) -> None:
     """Detect actions with MODEL, a file that `nontarget train --model` wrote, in FEATURES.
 
     FEATURES is a feature folder, an .npz archive with an array [T, D] for each video, one .npy file, or a folder of .npy files.
@@ -51,11 +54,11 @@ def detect(model: Path, features: Path, fps: float | None, offset_s: float | Non
     if features.is_dir() and (features / "annotations.json").is_file():
         if fps is not None or offset_s is not None:
             raise click.UsageError("a feature folder says the times of its features; leave out --fps and --offset-s")
-        found = _detect_folder(trained, features, videos)
+        found = _detect_folder(trained, features, videos, threads)
     else:
         if fps is None:
             raise click.UsageError(f"{features} does not say its rate; give --fps, feature steps per second")
-        found = _detect_arrays(trained, features, fps, offset_s)
+        found = _detect_arrays(trained, features, fps, offset_s, threads)
     if out is None:
         click.echo(csv_text(found), nl=False)
     else:
@@ -63,17 +66,17 @@ def detect(model: Path, features: Path, fps: float | None, offset_s: float | Non
         click.echo(f"{out}: {len(found)} detections in {found['video_id'].nunique()} videos")
 
 
-def _detect_folder(trained: "TrainedDetector", folder: Path, which: str) -> "pd.DataFrame":
+def _detect_folder(trained: "TrainedDetector", folder: Path, which: str, threads: int) -> "pd.DataFrame":
     from nontarget.data import read_feature_folder
     from nontarget.inference import detect_videos
 
     data = read_feature_folder(folder, protocol=trained.protocol)
     parts = {"train": [v.video for v in data.train], "test": [v.video for v in data.test], "unlabeled": list(data.unlabeled)}
     videos = [v for part in parts.values() for v in part] if which == "all" else parts[which]
-    return detect_videos(trained, videos, data.external_scores)
+    return detect_videos(trained, videos, data.external_scores, threads=threads)
 
 
-def _detect_arrays(trained: "TrainedDetector", path: Path, fps: float, offset_s: float | None) -> "pd.DataFrame":
+def _detect_arrays(trained: "TrainedDetector", path: Path, fps: float, offset_s: float | None, threads: int) -> "pd.DataFrame":
     from nontarget.inference import detect as detect_features
     from nontarget.runtime.readers import open_npz
 
@@ -85,7 +88,7 @@ def _detect_arrays(trained: "TrainedDetector", path: Path, fps: float, offset_s:
         if not files:
             raise click.BadParameter(f"{path}: neither a feature folder nor a folder of .npy files", param_hint="FEATURES")
         features = {f.stem: _array(f) for f in files}
-    return detect_features(trained, features, fps, feature_offset_s=offset_s)
+    return detect_features(trained, features, fps, feature_offset_s=offset_s, threads=threads)
 
 
 def _array(path: Path) -> Any:

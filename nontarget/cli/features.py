@@ -91,7 +91,7 @@ def convert(path: Path, out: Path, **options: Any) -> None:
 
     with _options_by_their_names_here():
         report = convert_release(path, out, **_given(options))
-    click.echo(str(report))
+    click.echo(report.text(out))
     click.echo(f"\nwritten: {out}")
 
 

@@ -1,5 +1,6 @@
 """The text of a report on a feature folder: what it holds, where it comes from, and what has been compared with its digests."""
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from nontarget.data.folder import ARCHIVE, read_feature_folder
 from nontarget.data.shards import INDEX, Shards
+from nontarget.data.splits import TOO_FEW, least_ratio
 from nontarget.data.videos import LABELS_SEEN, Dataset
 from nontarget.protocols import describe
 
@@ -48,7 +50,9 @@ def folder_report(folder: str | Path, verify: bool = False) -> str:
             Shards(folder).verify()
         state = "all features are those that were written" if verify else "each video when it is first used; --verify reads all of them now"
         lines.append(f"  verified   {state}")
-    lines.append(f"  next       nontarget table 1 --features {folder} --ratio 0.1")
+    lists = [dataset.class_lists[v.video.video_id] for v in dataset.train]
+    ratio = least_ratio(lists, dataset.num_classes, bool(dataset.unlabeled))
+    lines.append(f"  next       {TOO_FEW if ratio is None else f'nontarget table 1 --features {shlex.quote(str(folder))} --ratio {ratio}'}")
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from nontarget.data.annotations import raise_problems, read_annotations
 from nontarget.data.feature_checks import checked
 from nontarget.data.folder import ANNOTATIONS, ARCHIVE, CHECKSUMS, EXTERNAL
+from nontarget.data.shard_layout import NewShard, shard_layout
 from nontarget.data.shards import DTYPES, FORMAT, INDEX, SHARD
 from nontarget.runtime.digests import file_digest
 from nontarget.runtime.files import atomic_write
@@ -25,8 +27,8 @@ from nontarget.runtime.readers import DataError, check_inside, check_name
 
 PARTIAL = ".partial"
 """Ending of the folder in which features are written until all are whole."""
-SHARD_BYTES = 2**30
-"""Most bytes of features in a shard, but for a single video that is larger."""
+SHARD_BYTES = 2**28
+"""Most bytes of features in a shard, but for a single video that is larger. While one is written, the one before is read back."""
 CLASSES = "classes.txt"
 _PLAN, _DONE = "plan.txt", "done.txt"
 
@@ -41,17 +43,6 @@ class NewFeatures:
     """At least as many rows as ``shape`` says; further ones are cut off."""
     stamp: str = ""
     """Changes when the files do from which the features come: what an interrupted run has written is kept where it did not."""
-
-
-@dataclass(frozen=True)
-class _Shard:
-    """A shard that is to be written: its header, and where the numbers of each of its videos begin."""
-
-    name: str
-    header: bytes
-    starts: dict[int, int]
-    """By number of the video among all."""
-    size: int
 
 
 def write_folder(
@@ -69,8 +60,8 @@ def write_folder(
     """Write a feature folder, one video after another, so that memory holds no more than one.
 
     Everything goes to ``OUT.partial`` first. A run that was killed goes on there: what it wrote is compared with its digests, and only
-    what is missing, broken or of changed files is written again. Then all shards are read back from the disk and compared, and only now
-    does the folder take its name.
+    what is missing, broken or of changed files is written again. Each shard is read back from the disk and compared while the next one
+    is written, and only then does the folder take its name.
 
     Args:
         out: must not exist, or be empty, unless it is to be replaced.
@@ -97,7 +88,7 @@ def write_folder(
     if replacing:
         files_of(out)
     partial = out.with_name(out.name + PARTIAL)
-    shards = _layout(videos, dtype, shard_bytes)
+    shards = shard_layout([(v.video_id, v.shape) for v in videos], dtype, shard_bytes)
     _begin(partial, shards, resume)
     try:
         digests, wholes = _write(partial, shards, videos, dtype, progress, out)
@@ -107,7 +98,7 @@ def write_folder(
         _write_json(partial / INDEX, {"format": FORMAT, "dtype": dtype, "shards": {s.name: s.size for s in shards}, "videos": entries})
         if external_scores is not None:
             _write_json(partial / EXTERNAL, external_scores)
-        _read_back(partial, shards, videos, digests, wholes)
+        _check_annotations(partial, videos)
         small = [ANNOTATIONS, INDEX, CLASSES, *([EXTERNAL] if external_scores is not None else [])]
         sums = {name: file_digest(partial / name) for name in small} | wholes
         (partial / CHECKSUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()), encoding="utf-8")
@@ -147,37 +138,7 @@ def files_of(folder: Path) -> list[Path]:
     return paths
 
 
-def _layout(videos: Sequence[NewFeatures], dtype: str, shard_bytes: int) -> list[_Shard]:
-    """Which videos go to which shard, in order, and what its header says. Nothing but shapes decides."""
-    item, groups, room = np.dtype(dtype).itemsize, [[]], shard_bytes  # type: int, list[list[int]], int
-    for number, video in enumerate(videos):
-        size = item * video.shape[0] * video.shape[1]
-        if groups[-1] and size > room:
-            groups.append([])
-            room = shard_bytes
-        groups[-1].append(number)
-        room -= size
-    shards = []
-    for index, group in enumerate(groups):
-        described: dict[str, Any] = {"__metadata__": {"format": FORMAT}}
-        offsets, end = {}, 0
-        for number in group:
-            offsets[number] = end
-            end += item * videos[number].shape[0] * videos[number].shape[1]
-            described[videos[number].video_id] = {
-                "dtype": DTYPES[dtype],
-                "shape": list(videos[number].shape),
-                "data_offsets": [offsets[number], end],
-            }
-        text = json.dumps(described, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 8)  # safetensors aligns the numbers to 8 bytes
-        header = len(text).to_bytes(8, "little") + text
-        starts = {number: len(header) + offset for number, offset in offsets.items()}
-        shards.append(_Shard(f"features-{index:05d}-of-{len(groups):05d}.safetensors", header, starts, len(header) + end))
-    return shards
-
-
-def _begin(partial: Path, shards: Sequence[_Shard], resume: bool) -> None:
+def _begin(partial: Path, shards: Sequence[NewShard], resume: bool) -> None:
     """Go on with what is there if it has the same layout; else begin anew."""
     plan, stated = hashlib.sha256(b"".join(s.header for s in shards)).hexdigest(), partial / _PLAN
     if partial.exists() and not (resume and stated.is_file() and stated.read_text() == plan):
@@ -189,17 +150,20 @@ def _begin(partial: Path, shards: Sequence[_Shard], resume: bool) -> None:
 
 
 def _write(
-    partial: Path, shards: Sequence[_Shard], videos: Sequence[NewFeatures], dtype: str, progress: bool, out: Path
+    partial: Path, shards: Sequence[NewShard], videos: Sequence[NewFeatures], dtype: str, progress: bool, out: Path
 ) -> tuple[dict[int, str], dict[str, str]]:
-    """Write what is not there yet. Returns the digest of each video's numbers, and that which each shard must have."""
+    """Write what is not there yet, and read all of it back. Returns the digest of each video's numbers, and that of each shard."""
     done = _done(partial / _DONE)
     digests: dict[int, str] = {}
-    wholes, problems = {}, []
-    with progress_bar(len(videos), f"writing {out.name}", "video", progress) as bar, (partial / _DONE).open("a") as record:
+    problems, checks = [], {}
+    with (
+        ThreadPoolExecutor(1) as reader,
+        progress_bar(len(videos), f"writing {out.name}", "video", progress) as bar,
+        (partial / _DONE).open("a") as record,
+    ):
         for shard in shards:
             with _opened(partial / shard.name) as file:
                 file.write(shard.header)
-                whole = hashlib.sha256(shard.header)
                 for number, start in shard.starts.items():
                     video, stamp = videos[number], hashlib.sha256(videos[number].stamp.encode()).hexdigest()
                     file.seek(start)
@@ -218,15 +182,16 @@ def _write(
                         record.flush()
                     else:
                         digests[number] = done[number][1]
-                    whole.update(numbers)
                     bar.update()
                 file.truncate(shard.size)
-                file.flush()
-                os.fsync(file.fileno())
-                if hasattr(os, "posix_fadvise"):  # so that reading back reads the disk
-                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-            wholes[shard.name] = whole.hexdigest()
-    raise_problems(out, problems, f"nothing was written; features must be finite numbers that fit {dtype}")
+            if not problems:
+                checks[shard.name] = reader.submit(_read_back, partial / shard.name, shard, videos, digests)
+        raise_problems(out, problems, f"nothing was written; features must be finite numbers that fit {dtype}")
+        wholes, wrong = {}, []
+        for name, check in checks.items():
+            wholes[name], differing = check.result()
+            wrong += differing
+    raise_problems(partial, wrong, "the disk may be faulty; nothing was left under the folder's name")
     return digests, wholes
 
 
@@ -260,24 +225,30 @@ def _loaded(video: NewFeatures, dtype: str) -> bytes:
     return numbers.astype(np.dtype(dtype).newbyteorder("<"), order="C", copy=False).tobytes()
 
 
-def _read_back(
-    partial: Path, shards: Sequence[_Shard], videos: Sequence[NewFeatures], digests: Mapping[int, str], wholes: Mapping[str, str]
-) -> None:
-    """Compare what is on the disk with what was to be written."""
+def _read_back(path: Path, shard: NewShard, videos: Sequence[NewFeatures], digests: Mapping[int, str]) -> tuple[str, list[str]]:
+    """Put a shard on the disk, and compare what is there with what was to be written. Returns its digest, and which videos differ."""
+    problems = []
+    with _opened(path) as file:
+        os.fsync(file.fileno())
+        if hasattr(os, "posix_fadvise"):  # so that reading back reads the disk
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        header = file.read(len(shard.header))
+        if header != shard.header:
+            problems.append(f"{shard.name}: its header read back differs from the one that was written")
+        whole = hashlib.sha256(header)
+        ends = [*list(shard.starts.values())[1:], shard.size]
+        for (number, start), end in zip(shard.starts.items(), ends, strict=True):
+            numbers = file.read(end - start)
+            whole.update(numbers)
+            if hashlib.sha256(numbers).hexdigest() != digests[number]:
+                problems.append(f"{videos[number].video_id}: its features read back differ from those that were written")
+    return whole.hexdigest(), problems
+
+
+def _check_annotations(partial: Path, videos: Sequence[NewFeatures]) -> None:
+    """Read the annotations back."""
     annotations = read_annotations(partial / ANNOTATIONS)
-    problems = [f"{v.video_id}: its annotation was lost" for v in videos if v.video_id not in annotations.videos]
-    for shard in shards:
-        if file_digest(partial / shard.name) == wholes[shard.name]:
-            continue
-        with (partial / shard.name).open("rb") as file:
-            ends = [*list(shard.starts.values())[1:], shard.size]
-            wrong = []
-            for (number, start), end in zip(shard.starts.items(), ends, strict=True):
-                file.seek(start)
-                if hashlib.sha256(file.read(end - start)).hexdigest() != digests[number]:
-                    wrong.append(f"{videos[number].video_id}: its features read back differ from those that were written")
-            problems += wrong or [f"{shard.name}: its header read back differs from the one that was written"]
-    raise_problems(partial, problems, "the disk may be faulty; nothing was left under the folder's name")
+    raise_problems(partial, [f"{v.video_id}: its annotation was lost" for v in videos if v.video_id not in annotations.videos])
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

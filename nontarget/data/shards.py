@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nontarget.data.annotations import raise_problems
-from nontarget.data.feature_checks import checked, converted
+from nontarget.data.feature_checks import check_numbers, converted
 from nontarget.data.videos import StoredFeatures, mean_of_steps
 from nontarget.runtime.readers import DataError, MappedTensors, check_name, open_file, quoted, read_json
 
@@ -98,7 +98,7 @@ class Shards:
         if hashlib.sha256(view.data).hexdigest() != self.videos[video].sha256:
             raise DataError(f"{place}: its features are not those of which {INDEX} has the SHA-256: {_CHANGED}")
         try:
-            checked(view)
+            check_numbers(view)
         except DataError as error:
             raise DataError(f"{place}: {error}") from None
         self._checked.add(video)

@@ -11,7 +11,7 @@ The other reading, a split that knows no classes at all, would be no published p
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,13 @@ from numpy.typing import NDArray
 
 from nontarget.config import plain
 from nontarget.data.videos import Annotations, Dataset, LabeledVideo, Video
+
+LABEL_RATIOS = (0.1, 0.2, 0.4, 0.6, 1.0)
+"""Those of the paper, and full supervision."""
+SEEDS = range(3)
+"""The splits that a table has unless told otherwise."""
+TOO_FEW = "Table 1 needs more training videos: every class must have a label, and some videos none"
+"""What is said where :func:`least_ratio` has none."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ def split_dataset(dataset: Dataset, label_ratio: float, seed: int) -> Split:
     reached = present[order].cumsum(axis=0)
     unreached = (reached[-1] > 0) & (reached[count - 1] == 0 if count else True)
     if unreached.any():
-        enough = int((reached[:, reached[-1] > 0] > 0).all(axis=1).argmax()) + 1
+        enough = videos_needed(class_lists, dataset.num_classes, seed)
         missing = [dataset.classes[c] for c in np.flatnonzero(unreached)]
         named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise ValueError(
@@ -67,6 +74,34 @@ def split_dataset(dataset: Dataset, label_ratio: float, seed: int) -> Split:
     unlabeled = np.sort(order[count:])
     hidden = tuple(dataset.train[i].video for i in unlabeled)
     return Split(tuple(dataset.train[i] for i in labeled), hidden + dataset.unlabeled)
+
+
+def videos_needed(class_lists: Sequence[Sequence[int]], num_classes: int, seed: int) -> int:
+    """How many videos a split of this seed must label so that every class that occurs has one, see :func:`split_dataset`."""
+    present = _presence(class_lists, num_classes)
+    missing = present.any(axis=0)
+    order = _drawn(class_lists, num_classes, seed)
+    count = 0
+    while missing.any():
+        missing &= ~present[next(order)]
+        count += 1
+    return count
+
+
+def least_ratio(class_lists: Sequence[Sequence[int]], num_classes: int, unlabeled: bool) -> float | None:
+    """The least of :data:`LABEL_RATIOS` at which every class has a label in each split of a table.
+
+    Args:
+        class_lists: classes of each training video.
+        num_classes: without background.
+        unlabeled: whether there are training videos beside that nobody has labelled.
+
+    Returns:
+        None where no training video would be left without a label, or none shows a class.
+    """
+    needed = max(videos_needed(class_lists, num_classes, seed) for seed in SEEDS)
+    ratio = next(ratio for ratio in LABEL_RATIOS if round(ratio * len(class_lists)) >= needed)
+    return ratio if needed and (unlabeled or round(ratio * len(class_lists)) < len(class_lists)) else None
 
 
 def split_record(dataset: Dataset, hidden: Sequence[LabeledVideo]) -> dict[str, object]:
@@ -106,12 +141,15 @@ def balanced_order(annotations: Sequence[Annotations], num_classes: int, seed: i
 
 
 def _order(class_lists: Sequence[Sequence[int]], num_classes: int, seed: int) -> NDArray[np.int64]:
+    return np.array(list(_drawn(class_lists, num_classes, seed)), dtype=np.int64)
+
+
+def _drawn(class_lists: Sequence[Sequence[int]], num_classes: int, seed: int) -> Iterator[int]:
     rng = np.random.default_rng(seed)
     present = _presence(class_lists, num_classes)
     totals = present.sum(axis=0)
     drawn = np.zeros(num_classes)
     waiting = np.ones(len(class_lists), dtype=bool)
-    order = []
     for _ in class_lists:
         left = present[waiting].any(axis=0)
         if left.any():
@@ -124,8 +162,7 @@ def _order(class_lists: Sequence[Sequence[int]], num_classes: int, seed: int) ->
         video = rng.choice(candidates)
         waiting[video] = False
         drawn += present[video]
-        order.append(video)
-    return np.array(order, dtype=np.int64)
+        yield int(video)
 
 
 def _presence(class_lists: Sequence[Sequence[int]], num_classes: int) -> NDArray[np.bool_]:

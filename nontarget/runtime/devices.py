@@ -25,7 +25,9 @@ def resolve_device(name: str) -> torch.device:
 
 @contextmanager
 def cpu_threads(count: int) -> Iterator[None]:
-    """Use this many CPU threads, and as many as before afterwards."""
+    """Use this many CPU threads, and as many as before afterwards; ValueError if there is none."""
+    if count < 1:
+        raise ValueError(f"threads must be at least 1, got {count!r}")
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -64,7 +64,7 @@ def convert_release(
     content: dict[str, Any] = {"classes": list(release.classes)} | _common_rate(database.values())
     if len(set(subsets.values())) == 2:
         content["subsets"] = subsets
-    content |= {"protocol": {"name": report.protocol}} if report.protocol else {}
+    content |= {"protocol": report.protocol_settings} if report.protocol_settings else {}
     content |= {"distinct_classes": list(distinct)} if distinct else {}
     content |= {"provenance": _provenance(report, screened, dtype), "database": database}
     features = [_features(release, name, video, screened[name]) for name, video in chosen.items()]

@@ -50,6 +50,12 @@ class Files:
         compiled = re.compile(pattern)
         return [p for p in self.annotation_paths if compiled.fullmatch(p.name)]
 
+    def named(self, pattern: str) -> list[Path]:
+        """Files whose name is the pattern: in the release, among its annotations, or beside the one file that was given as these."""
+        compiled = re.compile(pattern)
+        beside = sorted(self.annotation_paths[0].parent.iterdir()) if self.given and len(self.annotation_paths) == 1 else []
+        return [p for p in dict.fromkeys((*self.paths, *self.annotation_paths, *beside)) if compiled.fullmatch(p.name)]
+
     @cached_property
     def jsons(self) -> list[tuple[Path, Any]]:
         """The JSON files among the annotations, with their content."""

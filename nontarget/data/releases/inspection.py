@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nontarget.config import Protocol
-from nontarget.data import DataError
+from nontarget.data import DataError, defaults_of
 from nontarget.data.annotations import raise_problems
 from nontarget.data.folder import is_feature_folder
 from nontarget.data.releases.assemble import match_ids
@@ -21,8 +21,10 @@ from nontarget.data.releases.records import Options, Release
 from nontarget.data.releases.registry import recognise
 from nontarget.data.releases.report import report_lines
 from nontarget.data.releases.roles import apply_split, assign_roles
+from nontarget.data.releases.segments import only_ambiguous, screen
 from nontarget.data.releases.texts import read_durations
-from nontarget.protocols import available, describe, get_protocol
+from nontarget.data.splits import TOO_FEW, least_ratio
+from nontarget.protocols import available, describe, get_protocol, protocol_of, settings_of
 
 PathLike = str | Path
 
@@ -59,8 +61,14 @@ class ReleaseReport:
 
     @property
     def protocol(self) -> str | None:
-        """Name of the protocol that a conversion writes into its folder: the one given, else the one that the release calls for."""
+        """Name of a protocol of the field: the one given, else the one that the release calls for."""
         return self.options.protocol or (self._suggested or (None,))[0]
+
+    @property
+    def protocol_settings(self) -> dict[str, Any]:
+        """What a conversion writes into its folder as ``protocol``: that name, or the settings of the known data set of this layout."""
+        known = defaults_of(self.layout).protocol
+        return {"name": self.protocol} if self.protocol else settings_of(known) if known else {}
 
     @property
     def _suggested(self) -> tuple[str, str] | None:
@@ -75,24 +83,43 @@ class ReleaseReport:
             name, reason = self._suggested
             about = describe(get_protocol(name)).removeprefix("protocol ")
             return f"{about}\n    {reason}; --protocol takes another one: {', '.join(available())}"
-        about = describe(Protocol()).removeprefix("protocol of the data set: ")
-        return f"none of the field's: {about}; --protocol, or the key 'protocol' of annotations.json, changes that"
+        about = describe(protocol_of(self.protocol_settings)).removeprefix("protocol of the data set: ")
+        origin = f"that of the book's data set {self.layout}" if self.protocol_settings else "none of the field's"
+        return f"{origin}: {about}; --protocol, or the key 'protocol' of annotations.json, changes that"
 
-    def next_lines(self) -> tuple[str, str]:
-        """What to type next: the conversion, and Table 1 on the result."""
-        out = f"{self.release.root.resolve().name}_folder"
+    def next_lines(self, out: PathLike | None = None) -> tuple[str, str]:
+        """What to type next: the conversion to ``out``, and Table 1 on the result."""
+        out = str(out or f"{self.release.root.resolve().name}_folder")
         words = ["nontarget", "convert", str(self.release.root), out]
         given = self.options.given() | ({"protocol": self.protocol} if self.protocol else {})
         for name, value in given.items():
             text = ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
             text = ",".join(value) if isinstance(value, tuple) else text
             words += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", text]
-        # With a published split all labelled videos keep their labels: the share was chosen with the split.
-        ratio = "0.1" if self.options.split is None else "1.0"
-        return shlex.join(words), f"papermill notebooks/table1.ipynb out.ipynb -p features {shlex.quote(out)} -p ratio {ratio}"
+        if self.label_ratio is None:
+            return shlex.join(words), TOO_FEW
+        return shlex.join(words), f"papermill notebooks/table1.ipynb out.ipynb -p features {shlex.quote(out)} -p ratio {self.label_ratio}"
+
+    @property
+    def label_ratio(self) -> float | None:
+        """The label ratio to begin with, see :func:`nontarget.data.splits.least_ratio`; None: there are too few training videos.
+
+        With a published split it is 1: all its labelled videos keep their labels, and their share was chosen with the split.
+        """
+        if self.options.split is not None:
+            return 1.0
+        videos = [v for v in self.release.videos.values() if v.source and not only_ambiguous(v.instances)]
+        number = {label: k for k, label in enumerate(self.release.classes)}
+        lists = [sorted({number[i.label] for i in screen(v).instances}) for v in videos if v.role == "train"]
+        return least_ratio(lists, len(number), any(v.role == "unlabeled" for v in videos))
 
     def __str__(self) -> str:
-        return "\n".join(report_lines(self.release, self.protocol_text, self.next_lines(), self.options.distinct_classes))
+        return self.text()
+
+    def text(self, converted_to: PathLike | None = None) -> str:
+        """The report for a terminal; ``converted_to`` is the folder, if the release has been converted."""
+        to_type = self.next_lines(converted_to)[0 if converted_to is None else 1 :]
+        return "\n".join(report_lines(self.release, self.protocol_text, to_type, self.options.distinct_classes))
 
 
 def inspect_release(

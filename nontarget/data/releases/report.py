@@ -16,8 +16,8 @@ LENGTH_OFF = 0.05
 """Share by which T may differ from duration x fps / stride before it is said."""
 
 
-def report_lines(release: Release, protocol: str, next_lines: tuple[str, str], distinct: Sequence[str] = ()) -> list[str]:
-    """The report, a line each; ``protocol`` says which one it calls for."""
+def report_lines(release: Release, protocol: str, next_lines: Sequence[str], distinct: Sequence[str] = ()) -> list[str]:
+    """The report, a line each; ``protocol`` says which one it calls for, and the last of ``next_lines`` is about a converted folder."""
     lines = [f"{release.root}", f"  layout     {release.layout}: {release.reason}"]
     lines += [f"  network    has it seen labels of this data set? {release.seen}"]
     lines += _contents(release) + _arrays(release) + _time(release) + _missing(release) + _segments(release)
@@ -27,7 +27,8 @@ def report_lines(release: Release, protocol: str, next_lines: tuple[str, str], d
         problem = cannot_convert(release, distinct)
         lines += [f"  conversion {problem}"] if problem else []
         lines += [f"  protocol   {protocol}"]
-        lines += ["  next", *(f"    {line}" for line in (next_lines[:1] if problem else next_lines))]
+        to_type = next_lines[:-1] if problem else next_lines
+        lines += ["  next", *(f"    {line}" for line in to_type)] if to_type else []
     else:
         lines += ["  next       give these annotations to the features: nontarget convert FEATURES OUT --annotations " + str(release.root)]
     return lines

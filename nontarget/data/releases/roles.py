@@ -83,7 +83,7 @@ def apply_split(release: Release, files: Files, options: Options) -> None:
     Raises:
         DataError: there is no such file.
     """
-    found = {m["share"]: p for p in files.paths + files.annotation_paths if (m := re.fullmatch(SPLIT_FILE, p.name))}
+    found = {m["share"]: p for p in files.named(SPLIT_FILE) if (m := re.fullmatch(SPLIT_FILE, p.name))}
     shares = sorted(share for share in found if share)
     if options.split is None:
         if shares:

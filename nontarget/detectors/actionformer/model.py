@@ -241,7 +241,8 @@ class ConvTower(nn.Module):
 
     def forward(self, x: Float[Tensor, "clips points dim"], valid: Bool[Tensor, "clips points"]) -> Float[Tensor, "clips points width"]:
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = norm(convolution(self.dropout(x).transpose(1, 2)).transpose(1, 2)).relu().masked_fill(~valid[..., None], 0.0)
+            x = self.dropout(x).transpose(1, 2).contiguous()  # or the convolution makes such a copy, and its gradient another
+            x = norm(convolution(x).transpose(1, 2)).masked_fill_(~valid[..., None], 0.0).relu_()
         return x
 
 
@@ -265,7 +266,7 @@ class Block(nn.Module):
         self, x: Float[Tensor, "clips points width"], valid: Bool[Tensor, "clips points"]
     ) -> tuple[Float[Tensor, "clips fewer width"], Bool[Tensor, "clips fewer"]]:
         left, padding = valid[:, :: self.stride], ~valid[..., None]
-        y = self.norm(x).masked_fill(padding, 0.0).transpose(1, 2)
+        y = self.norm(x).masked_fill_(padding, 0.0).transpose(1, 2).contiguous()
         query, key, value = (
             project(norm(convolution(y).transpose(1, 2))).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for convolution, norm, project in zip(self.depthwise, self.norms, self.projections, strict=True)

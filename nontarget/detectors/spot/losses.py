@@ -15,10 +15,12 @@ def mask_loss(
     valid: Bool[Tensor, "clips snippets"],
 ) -> Float[Tensor, ""]:
     """L_mask = 0.4 weighted binary cross-entropy + 0.6 Dice, averaged over the rows of valid snippets by their weights."""
-    real, target = valid[:, None], masks.to(mask_logits.dtype)
+    # Of the size [clips, snippets, snippets], what is kept for the gradient is logits, target and probabilities.
+    real = valid[:, None]
+    target = masks.masked_fill(~real, 0).to(mask_logits.dtype)
     entropy = F.binary_cross_entropy_with_logits(mask_logits, target, reduction="none")
-    entropy = entropy.masked_fill(~real, 0.0).sum(dim=-1) / real.sum(dim=-1)
-    probs, target = mask_logits.sigmoid().masked_fill(~real, 0.0), target.masked_fill(~real, 0.0)
+    entropy = entropy.masked_fill_(~real, 0.0).sum(dim=-1) / real.sum(dim=-1)
+    probs = mask_logits.masked_fill(~real, -torch.inf).sigmoid_()
     # With squares in the denominator, Dice is least where prediction and target agree, also for targets that are probabilities;
     # the ones make it 0 where both are empty.
     dice = 1 - (2 * (probs * target).sum(dim=-1) + 1) / (probs.square().sum(dim=-1) + target.square().sum(dim=-1) + 1)

@@ -239,8 +239,8 @@ class MaskHead(nn.Module):
         for convolution in self.tower:
             x = convolution(x).relu().masked_fill(~real, 0.0)  # what lies in the padding must not leak back
         kernels, maps = self.kernel_and_map(x).chunk(2, dim=1)  # [clips, mask_dim, snippets]
-        similarity = kernels.transpose(1, 2) @ maps / kernels.shape[1] ** 0.5
-        return similarity + self.offset_bias[offsets(valid.shape[1], self.reach, valid.device)]
+        similarity = (kernels.transpose(1, 2) @ maps).div_(kernels.shape[1] ** 0.5)
+        return similarity.add_(self.offset_bias[offsets(valid.shape[1], self.reach, valid.device)])
 
 
 def spot_candidates(

@@ -62,7 +62,7 @@ def _annotations(files: Files) -> Table:
     merged.paths = tuple(p for t in (*whole, *parts.values()) for p in t.paths)
     if parts:
         merged.notes.append(f"the subset of a video is the file that it is in: {', '.join(sorted(parts))}")
-    for path in files.annotations_matching(r"video_info_new\.csv"):
+    for path in files.named(r"video_info_new\.csv"):
         for row in rows_of(path):
             if row["video"] in merged.entries and merged.entries[row["video"]].subset is None:
                 merged.entries[row["video"]].subset = row["subset"]
