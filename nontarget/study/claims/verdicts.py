@@ -3,14 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-<<<<<<< HEAD
 from nontarget.statistics import TInterval, pairs_to_exclude_zero, t_interval
-=======
-import numpy as np
-import pandas as pd
-from scipy import special
-
->>>>>>> h-speed
 from nontarget.study.claims.quantities import CommittedRuns, MissingRunError, Quantity
 from nontarget.study.claims.stated import Claim, Group
 from nontarget.study.texttable import detectable_text, difference_text
@@ -113,17 +106,6 @@ def judge(group: Group, claim: Claim, dataset: str, runs: CommittedRuns) -> Find
     return Finding(group, claim, dataset, tuple(e for e in evidence if e is not None))
 
 
-<<<<<<< HEAD
-=======
-def seeds_to_part_from_zero(values: pd.Series) -> int | None:
-    """The number of seeds with which a 95 % interval of this mean and spread would exclude 0; None if above ``MOST_SEEDS`` or unknown."""
-    n = np.arange(2, MOST_SEEDS + 1)
-    reach = special.stdtrit(n - 1, 0.975) * values.std() / np.sqrt(n)
-    enough = n[reach < abs(values.mean())]
-    return int(enough[0]) if len(enough) else None
-
-
->>>>>>> h-speed
 def _evidence(quantity: Quantity, runs: CommittedRuns, dataset: str) -> Evidence | None:
     try:
         values = quantity.values(runs, dataset)
