@@ -22,6 +22,7 @@ from nontarget.detectors.base import Candidates, DetectorOutput, forward_batches
 from nontarget.nms import soft_nms
 from nontarget.runtime.devices import cpu_threads
 from nontarget.runtime.progress import progress_bar
+from nontarget.segments import TimeGrid
 from nontarget.trained import TrainedDetector
 
 INFERENCE_VERSION = 2
@@ -89,7 +90,7 @@ def detect(
         raise ValueError(f"feature_fps must be a positive number of feature steps per second, got {feature_fps!r}")
     if feature_offset_s is not None and not is_finite_number(feature_offset_s):
         raise ValueError(f"feature_offset_s must be a number of seconds, got {feature_offset_s!r}")
-    origin_s = 0.0 if feature_offset_s is None else feature_offset_s - 0.5 / feature_fps
+    origin_s = 0.0 if feature_offset_s is None else float(TimeGrid.centred(feature_fps, feature_offset_s).offset_s)
     if not isinstance(model_or_checkpoint, (TrainedDetector, str, Path)):
         raise TypeError(f"expected a TrainedDetector or the path of one, got {type(model_or_checkpoint).__name__} (see its .trained?)")
     if not isinstance(features, Mapping):

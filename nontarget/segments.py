@@ -1,7 +1,7 @@
 """Intervals in time: seconds and snippets, tIoU, runs of snippets, and which snippets belong to an instance."""
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,11 @@ class TimeGrid:
     def __post_init__(self) -> None:
         if not isinstance(self.fps, Tensor) and not 0 < self.fps < float("inf"):
             raise ValueError(f"fps must be a positive number of snippets per second, got {self.fps!r}")
+
+    @classmethod
+    def centred(cls, fps: float, first_centre_s: float) -> Self:
+        """The grid whose first snippet is centred on ``first_centre_s`` seconds."""
+        return cls(fps, first_centre_s - 0.5 / fps)
 
     def to_seconds(self, snippets: T) -> T:
         """Positions on the grid, in snippets, as times of the video in seconds."""

@@ -35,7 +35,7 @@ class FeatureTimes:
         fps = steps / self.feature_duration_s if self.feature_fps is None else self.feature_fps
         if self.feature_offset_s is None or math.isclose(self.feature_offset_s * fps, 0.5, rel_tol=1e-9):
             return TimeGrid(fps)
-        return TimeGrid(fps, self.feature_offset_s - 0.5 / fps)
+        return TimeGrid.centred(fps, self.feature_offset_s)
 
     def expected_steps(self, steps: int) -> float:
         """How many steps there should be: where windows are wider than their stride, as many as fit or as padding gives, what is nearer."""

@@ -18,6 +18,8 @@ ANNOTATIONS_ALONE = "no features in this release"
 class TimeAxis:
     """Centre of snippet i: ``(i * stride + offset) / fps`` seconds, in exact arithmetic.
 
+    It is what a release states, in frames; :class:`nontarget.segments.TimeGrid` is what is made of it, in snippets and in floats.
+
     Frame k lasts from k / fps to (k + 1) / fps, so that a window of w frames that begins at frame 0 is centred on w / 2.
     """
 

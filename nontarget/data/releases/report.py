@@ -184,8 +184,7 @@ def _starved(release: Release) -> str:
             names = sorted({i.label for i in one.instances})
             labels = np.array([names.index(i.label) for i in one.instances], dtype=np.int64)
             segments_s = np.array([(i.start_s, i.end_s) for i in one.instances], dtype=np.float64).reshape(-1, 2)
-            fps, offset_s = float(video.time.feature_fps), float(video.time.feature_offset_s)
-            grid = TimeGrid(fps, offset_s - 0.5 / fps)
+            grid = TimeGrid.centred(float(video.time.feature_fps), float(video.time.feature_offset_s))
             starved.update(names[c] for c in starved_instances(labels, segments_s, grid, one.rows))
             total.update(i.label for i in one.instances)
     return starved_text((name, n, total[name]) for name, n in starved.most_common()) if starved else ""
