@@ -29,7 +29,7 @@ LAYERS = [
     {"teacher"},
     {"training"},
     {"experiment"},
-    {"parallel"},
+    {"parallel", "verification"},
     {"study"},  # the library never imports it
     {"plotting"},  # draws what library and study compute
     {"cli"},  # commands import what they run, when they run
