@@ -1,5 +1,6 @@
 """Many runs by Snakemake: what is planned, what it costs, and a tiny sweep from end to end."""
 
+import json
 import os
 import re
 import signal
@@ -109,6 +110,19 @@ def test_until_trains_what_a_run_then_reads(store):
     assert record["scores"] == run(RUNS[0], ResultStore(store.folder / "other"), device="cpu", progress=False)["scores"]
     with pytest.raises(ValueError, match="unknown until 'selftrain'.*known: 'pretrain'"):
         train(tiny("pre-trained only"), store, device="cpu", until="selftrain")
+
+
+def test_a_run_as_a_process_of_its_own(store, monkeypatch):
+    from nontarget.experiment.__main__ import main as run_one
+
+    monkeypatch.setenv("NONTARGET_RESULTS", str(store.folder))
+    fields = json.dumps(TINY)
+    run_one([fields, "--device", "cpu", "--until", "pretrain"])
+    assert len(list(store.runs_folder.iterdir())) == 1
+    run_one([fields, "--device", "cpu"])
+    assert store.read(key_of(Experiment(**TINY))) is not None
+    with pytest.raises(ValueError, match=r"experiment: unknown setting 'ruel'; did you mean 'rule'"):
+        run_one(['{"ruel": "baseline"}'])
 
 
 # --- workflow/sweep.yml
