@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help book pdf test check chaos fuzz reproduce bench bench-gpu clean
+.PHONY: help book pdf test check chaos fuzz reproduce sweep test-slurm bench bench-gpu clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -12,9 +12,9 @@ help:  ## this list
 $(READY): pyproject.toml constraints.txt
 	@# uv if it is there, else pip. Both honour their own settings, such as find-links.
 	if command -v uv >/dev/null; then \
-		uv venv --allow-existing --quiet --python $(PYTHON) .venv && uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[book,test]'; \
+		uv venv --allow-existing --quiet --python $(PYTHON) .venv && uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[book,test,sweep]'; \
 	else \
-		$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[book,test]'; \
+		$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[book,test,sweep]'; \
 	fi
 	touch $@
 
@@ -43,10 +43,23 @@ fuzz: $(READY)  ## COUNT=10000 mutated inputs for each reader: how many end in t
 	PYTHONPATH=tests python -m fuzzing --count $(COUNT)
 
 # Tensors of a step are given back to the system and asked for anew unless the allocator is told to keep them: 5 to 20 % of the time.
-reproduce: export MALLOC_MMAP_THRESHOLD_ := 2000000000
-reproduce: export MALLOC_TRIM_THRESHOLD_ := 4000000000
+reproduce sweep: export MALLOC_MMAP_THRESHOLD_ := 2000000000
+reproduce sweep: export MALLOC_TRIM_THRESHOLD_ := 4000000000
+PROFILE ?= default
+DEVICE ?= cpu
+PLAN = python -m nontarget.study.sweep plan --device $(DEVICE) $(if $(DATASETS),--datasets $(DATASETS))
+SNAKEMAKE = snakemake --workflow-profile workflow/profiles/$(PROFILE)
+
+sweep: $(READY)  ## the runs of workflow/sweep.yml that are missing, on all cores; DRY=1: only their number and cost; see CONTRIBUTING
+	$(PLAN)
+	$(if $(DRY),,$(SNAKEMAKE) $(TARGET))
+
 reproduce: $(READY)  ## compute every committed result of the twins anew (and of the real sets under NONTARGET_DATA)
-	python -m nontarget.reproduce
+	$(PLAN) --recompute
+	$(if $(DRY),,$(SNAKEMAKE) && python -m nontarget.reproduce --device $(DEVICE) $(DATASETS))
+
+test-slurm: $(READY)  ## a tiny sweep on a Slurm of one node on this machine (as root; Debian: slurm-wlm, munge)
+	python tests/slurm.py
 
 bench: $(READY)  ## speed, against the hardware's limit; speed and memory of features on the disk
 	python benchmarks/bench.py

@@ -53,7 +53,7 @@ def reproduce(folder, process):
 
     seeds = (0, 1) if process == "0" else (1, 2)
     reproduce.part_experiments = lambda *_: [Experiment(**TINY, seed=seed) for seed in seeds]
-    reproduce.main(["thumos14-sim", "--parts", "table1", "--device", "cpu", "--workers", "1"])
+    reproduce.main(["thumos14-sim", "--parts", "table1", "--device", "cpu"])
 
 
 def papermill(folder, process):

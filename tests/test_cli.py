@@ -19,7 +19,7 @@ from nontarget.data import DataError, read_feature_folder, write_feature_folder
 from nontarget.detection_files import read_detections, read_ground_truth, write_detections
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("inspect", "convert", "table", "train", "detect", "evaluate", "reproduce", "audit", "completion")
+COMMANDS = ("inspect", "convert", "table", "train", "detect", "evaluate", "reproduce", "audit", "results", "completion")
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_help_has_examples_and_names_every_command(run):
     output = run("--help")
     for command in COMMANDS:
         assert f"\n  {command} " in output
-        if command not in ("reproduce", "audit"):
+        if command not in ("reproduce", "audit", "results"):
             assert "Examples:" in run(command, "--help")
     assert "no such option" in run("train", "--nonsense", code=2).lower()
 

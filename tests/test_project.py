@@ -29,7 +29,7 @@ LAYERS = [
     {"teacher"},
     {"training"},
     {"experiment"},
-    {"parallel"},
+    {"parallel", "verification"},
     {"study"},  # the library never imports it
     {"plotting"},  # draws what library and study compute
     {"cli"},  # commands import what they run, when they run
@@ -99,7 +99,7 @@ def test_one_list_of_dependencies():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
     extras = re.search(r"\.\[(.*)\]", " ".join(pip)).group(1).split(",")
-    assert set(extras) == {"book", "test"}
+    assert set(extras) == {"book", "test", "sweep"}
     assert set(extras) <= set(project["optional-dependencies"])
     assert "--constraint constraints.txt" in pip
     python = next(d for d in environment["dependencies"] if isinstance(d, str) and d.startswith("python"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nontarget.cli.book import audit, completion, reproduce
+from nontarget.cli.book import audit, completion, reproduce, results
 from nontarget.cli.detection import detect
 from nontarget.cli.features import convert, inspect
 from nontarget.cli.runs import table, train
@@ -83,5 +83,5 @@ def main(traceback: bool) -> None:
         warnings.formatwarning = _plain_warning
 
 
-for _command in (inspect, convert, table, train, detect, evaluate, reproduce, audit, completion):
+for _command in (inspect, convert, table, train, detect, evaluate, reproduce, audit, results, completion):
     main.add_command(_command)

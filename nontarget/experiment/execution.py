@@ -12,7 +12,7 @@ import torch
 
 from nontarget.batches import TrainingData
 from nontarget.calibration import CALIBRATION_VERSION, FOLDS, Calibration, fold_temperature
-from nontarget.config import InferenceConfig, TrainingConfig, from_mapping
+from nontarget.config import InferenceConfig, TrainingConfig, check_choice, from_mapping
 from nontarget.coverage import Coverage, subspace_coverage
 from nontarget.data import (
     Dataset,
@@ -133,6 +133,7 @@ def train(
     progress: bool = True,
     threads: int = 1,
     on_epoch: EpochCallback | None = None,
+    until: StageName | None = None,
 ) -> Training:
     """Train an experiment's detector, or take its weights from the store; arguments as for :func:`run`.
 
@@ -141,6 +142,10 @@ def train(
 
     Args:
         on_epoch: see :func:`nontarget.training.train_stage`; with it every epoch is trained anew, and no weights are kept.
+        until: the last stage to train, such as a pre-training that several experiments share; default: all of the experiment's.
+
+    Raises:
+        ValueError: the experiment has no stage of the name ``until``.
     """
     store = store or ResultStore()
     store.prepare()
@@ -182,15 +187,18 @@ def train(
     def weights_of(depends_on: Mapping[str, Any]) -> Path | None:
         if on_epoch is not None:
             return None
-        weights = store.runs_folder / f"weights-{identity_key(with_threads({**depends_on, 'device': target.type}, threads))}.safetensors"
+        weights = weights_path(store, depends_on, target.type, threads)
         if recompute:
             weights.unlink(missing_ok=True)
             partial_of(weights).unlink(missing_ok=True)
         return weights
 
     detector, stages, calibration = new_detector(), {}, None
-    calibrates = rule.teacher_temperature == "calibrated" and rule.uses_unlabeled
     depends_on = stage_identities(identity, rule)
+    if until is not None:
+        check_choice("until", until, depends_on)
+        depends_on = {name: depends_on[name] for name in list(depends_on)[: list(depends_on).index(until) + 1]}
+    calibrates = rule.teacher_temperature == "calibrated" and rule.uses_unlabeled and "selftrain" in depends_on
     epochs = sum(epochs_of(name, config) for name in depends_on) + FOLDS * calibrates * config.pretrain_epochs
     steps = steps_per_epoch(data, config) * epochs
     with (
@@ -229,6 +237,19 @@ def train(
     )
     counts = {"labeled": len(split.labeled), "unlabeled": len(split.unlabeled)}
     return Training(trained, dataset, rule, stages, counts, hidden, calibration)
+
+
+def weights_path(store: ResultStore, stage_identity: Mapping[str, Any], device_type: str, threads: int = 1) -> Path:
+    """Where the weights after a stage are, or would be.
+
+    Args:
+        store: of the weights.
+        stage_identity: what the weights depend on, one of ``nontarget.experiment.specification.stage_identities``.
+        device_type: ``cpu`` or ``cuda``.
+        threads: CPU threads.
+    """
+    key = identity_key(with_threads({**stage_identity, "device": device_type}, threads))
+    return store.runs_folder / f"weights-{key}.safetensors"
 
 
 def evaluate(training: Training) -> tuple[DetectionScores, pd.DataFrame]:

@@ -1,4 +1,7 @@
-"""Compute every result that the book shows, and put it into the committed table: ``python -m nontarget.reproduce --help``."""
+"""Compute every result that the book shows, and put it into the committed table: ``python -m nontarget.reproduce --help``.
+
+Runs are computed one after another; :mod:`nontarget.study.sweep` spreads them over cores and machines.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -42,14 +45,16 @@ def has_part(part: str, dataset: str) -> bool:
     return part in ("table1", "why", "gates", "decomposition", "map") or defaults_of(dataset).book_tables == "all"
 
 
-def part_experiments(part: str, dataset: str, ratios: Sequence[float] | None = None, seeds: int | None = None) -> list[Experiment]:
+def part_experiments(
+    part: str, dataset: str, ratios: Sequence[float] | None = None, seeds: int | Sequence[int] | None = None
+) -> list[Experiment]:
     """The runs behind one part of the book on one data set; none where the book has no such page.
 
     Args:
         part: one of ``PARTS``.
         dataset: see :func:`nontarget.data.load_dataset`.
         ratios: label ratios; default: :func:`main_ratio`, and those of the gates.
-        seeds: how many; default: 10 for Table 1, else 3.
+        seeds: how many, or which (see :func:`nontarget.study.systems.seeds_of`); default: 10 for Table 1, else 3.
     """
     check_choice("part", part, PARTS)
     if not has_part(part, dataset):
@@ -87,12 +92,11 @@ def book_experiments(datasets: Sequence[str], parts: Sequence[str] = PARTS, rati
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     at_hand = [name for name in DATASETS if name in available()]
-    parser = argparse.ArgumentParser(prog="python -m nontarget.reproduce", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m nontarget.reproduce", description=__doc__.split(":")[0])
     parser.add_argument("datasets", nargs="*", default=at_hand, help=f"default: those that are at hand ({', '.join(at_hand)})")
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS, help="default: all")
     parser.add_argument("--ratios", nargs="+", type=float, help="default: each data set's own, as the book")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--workers", type=int, help="processes; default: one per CPU core")
     parser.add_argument("--recompute", action="store_true", help="also what has been computed on this machine already")
     parser.add_argument("--missing", action="store_true", help="only what the committed table lacks, or has of other code or data")
     chosen = parser.parse_args(arguments)
@@ -116,7 +120,7 @@ def _reproduce(chosen: argparse.Namespace, store: ResultStore) -> None:
                 metrics = store.metrics()
                 experiments = [e for e in experiments if store.committed(e.identity(), metrics).status != "current"]
             if experiments:
-                records = run_all(experiments, store, device=chosen.device, workers=chosen.workers, recompute=chosen.recompute)
+                records = run_all(experiments, store, device=chosen.device, workers=1, recompute=chosen.recompute)
                 print(f"{part}, {dataset}: {len(records)} runs added or renewed, {store.commit(records)} in all", flush=True)
             if part in REPORTS:
                 options: dict[str, Any] = {"device": chosen.device, "recompute": chosen.recompute}
