@@ -117,6 +117,8 @@ def test_the_log_is_shown():
     assert choices.trials(table, "how long?").cells.to_numpy().tolist() == [["50", "40.0 ± 0.5"], ["100", "**41.0 ± 0.5**"]]
     assert choices.trials(table, "how long?").caption.endswith("seeds 0 1. Bold: chosen.")
     assert "2 settings were tried for 1 questions, of which 1" in choices.choices_findings(table)
+    many = pd.concat([table.assign(setting=table["setting"] + added) for added in ("", "0", "00")])
+    assert choices.summary(many).cells["Tried"].tolist() == ["6 settings, listed below"]
     nothing = pd.DataFrame(columns=choices.COLUMNS)
     assert "No trial" in choices.choices_findings(nothing)
     assert choices.summary(nothing).cells.empty

@@ -150,17 +150,21 @@ def choices_path(store: ResultStore | None = None) -> Path:
     return (store.folder if store else default_results_folder()) / "choices.csv"
 
 
+_LISTED = 4
+"""Settings of a question that its summary names; more are only counted."""
+
+
 def summary(table: pd.DataFrame) -> TextTable:
     """A row per question: what was tried, on which data, what was chosen, and why."""
     rows = []
     for question, part in table.groupby("question", sort=False):
-        chosen = part[part["chosen"] == "yes"]
+        chosen, settings = part[part["chosen"] == "yes"], part["setting"].unique()
         cells = part[["dataset", "label_ratio", "system"]].drop_duplicates()
         on = [f"{row.dataset} {percent(float(row.label_ratio))} ({row.system})" for row in cells.itertuples()]
         rows.append(
             {
                 "Question": str(question),
-                "Tried": "; ".join(part["setting"].unique()),
+                "Tried": "; ".join(settings) if len(settings) <= _LISTED else f"{len(settings)} settings, listed below",
                 "On": "; ".join(on),
                 "Chosen": _by_dataset(chosen, "setting") or "none of these",
                 "Why": _by_dataset(chosen if len(chosen) else part, "why"),
