@@ -240,4 +240,5 @@ def map_findings(gain_map: GainMap | None, places: pd.DataFrame | None) -> str:
         return text
     told = places[(places["low"] > 0) | (places["high"] < 0)]
     text += f" Of {len(places)} teachers of this book, the map predicts a difference that is significant at 95 % for {len(told)}"
-    return text + f"; {int((~places['inside'].astype(bool)).sum())} lie outside of what was simulated."
+    outside = int((~places["inside"].astype(bool)).sum())
+    return text + f"; {outside} {'lies' if outside == 1 else 'lie'} outside of what was simulated."
