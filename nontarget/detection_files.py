@@ -109,10 +109,10 @@ def subset_of(truth: Mapping[str, Any], detections: pd.DataFrame, where: str) ->
         return present[0] if present else None
     used = sorted({s for v in detections["video_id"].unique() if isinstance(s := subsets.get(v), str)})
     if len(used) != 1:
-        said = f"are in {used}" if used else "are in none of them"
+        clause = f"are in {used}" if used else "are in none of them"
         cause = "" if used else likely_cause(list(detections["video_id"].unique()), subsets)
         raise DataError(
-            f"{where}: has the subsets {present}, and the videos with detections {said}; name the one to score with --subset{cause}"
+            f"{where}: has the subsets {present}, and the videos with detections {clause}; name the one to score with --subset{cause}"
         )
     return used[0]
 
@@ -217,14 +217,14 @@ def _table(path: Path, rows: Sequence[tuple[int, list[str]]], columns: Sequence[
 
 def _named(path: Path, labels: pd.Series, names: Mapping[str, str] | None) -> pd.Series:
     """Labels with numbers replaced by names; other labels as they are."""
-    given = {str(label) for label in labels.unique()}
-    numbers = {label for label in given if label.isdecimal()}
+    texts = {str(label) for label in labels.unique()}
+    numbers = {label for label in texts if label.isdecimal()}
     if not numbers:
         return labels
     if names is None:
         names = {str(n): name for name, n in THUMOS14_CLASSES.items()}
         values = {int(n) for n in numbers}
-        if len(numbers) < len(given) or not values <= set(range(1, 102)) or (max(values) <= len(names) and not numbers <= set(names)):
+        if len(numbers) < len(texts) or not values <= set(range(1, 102)) or (max(values) <= len(names) and not numbers <= set(names)):
             raise DataError(
                 f"{path}: {len(numbers)} classes are numbers that are not THUMOS14's of 1 to 101 (its 20 are {', '.join(names)}): "
                 f"{', '.join(sorted(numbers, key=int)[:10])}; give the file that names them (--classes)"

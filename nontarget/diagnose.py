@@ -132,9 +132,9 @@ def diagnose_detections(
     if not 0 <= min_tiou <= min(thresholds):
         raise ValueError(f"min_tiou must be at least 0 and at most the lowest tIoU threshold, {min(thresholds):g}; got {min_tiou!r}")
     truth, _, _ = ground_truth_table(ground_truth, subset, blocked)
-    found = detection_table(detections)
-    found = found[found["label"].isin(set(truth["label"])) & ~found["video_id"].isin(list(blocked))]
-    ranked = rank_detections(found)
+    predictions = detection_table(detections)
+    predictions = predictions[predictions["label"].isin(set(truth["label"])) & ~predictions["video_id"].isin(list(blocked))]
+    ranked = rank_detections(predictions)
     matched = match_detections(truth, ranked, thresholds)
     columns = [f"{t:g}" for t in thresholds]
     classes = _Classes(truth, ranked)
@@ -185,17 +185,19 @@ class _Classes:
         normal = float(self.instances.mean())
         out = []
         for c in np.flatnonzero(instances):
-            mine = self.of_detection == c
-            use = np.ones_like(hits[mine]) if kept is None else kept[mine]
-            out.append(_normalized_ap(hits[mine] & use, ~hits[mine] & use, int(instances[c]), normal))
+            of_class = self.of_detection == c
+            use = np.ones_like(hits[of_class]) if kept is None else kept[of_class]
+            out.append(_normalized_ap(hits[of_class] & use, ~hits[of_class] & use, int(instances[c]), normal))
         return np.stack(out)
 
     def sure(self, hits: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Hits at which the normalised precision of their class is above ``MIN_PRECISION``."""
         normal, sure = float(self.instances.mean()), np.zeros_like(hits)
         for c in range(len(self.instances)):
-            mine = self.of_detection == c
-            sure[mine] = hits[mine] & (_normalized_precision(hits[mine], ~hits[mine], int(self.instances[c]), normal) > MIN_PRECISION)
+            of_class = self.of_detection == c
+            sure[of_class] = hits[of_class] & (
+                _normalized_precision(hits[of_class], ~hits[of_class], int(self.instances[c]), normal) > MIN_PRECISION
+            )
         return sure
 
 
@@ -211,12 +213,12 @@ def _normalized_ap(hits: NDArray[np.bool_], misses: NDArray[np.bool_], instances
 
 
 def _kinds(
-    truth: pd.DataFrame, found: pd.DataFrame, matched: NDArray[np.int64], thresholds: Sequence[float], min_tiou: float
+    truth: pd.DataFrame, detections: pd.DataFrame, matched: NDArray[np.int64], thresholds: Sequence[float], min_tiou: float
 ) -> NDArray[np.int64]:
     """[detections, thresholds], index into ``KINDS``."""
-    overlap, same = np.zeros(len(found)), np.zeros(len(found), dtype=bool)
+    overlap, same = np.zeros(len(detections)), np.zeros(len(detections), dtype=bool)
     instances = dict(iter(truth.groupby("video_id", sort=False)))
-    for video, part in found.groupby("video_id", sort=False):
+    for video, part in detections.groupby("video_id", sort=False):
         if video not in instances:
             continue
         there = instances[video]
@@ -241,13 +243,13 @@ def _by_property(
 ) -> pd.DataFrame:
     hits = matched >= 0
     sure = np.where(classes.sure(hits), matched, -1)
-    found = np.stack([np.isin(np.arange(len(truth)), column) for column in sure.T], axis=1)  # [instances, thresholds]
+    is_detected = np.stack([np.isin(np.arange(len(truth)), column) for column in sure.T], axis=1)  # [instances, thresholds]
     rows, index = [], []
     for name, group, members in _groups(truth, durations_s, bins):
         # As DETAD: detections that take another instance leave, all others stay.
         kept = ~hits | np.isin(matched, np.flatnonzero(members))
         counts = np.bincount(classes.of_truth[members], minlength=len(classes.instances))
-        rows.append((int(members.sum()), 1 - found[members].mean(), classes.ap_n(hits, kept, counts).mean()))
+        rows.append((int(members.sum()), 1 - is_detected[members].mean(), classes.ap_n(hits, kept, counts).mean()))
         index.append((name, group))
     names = pd.MultiIndex.from_tuples(index, names=["property", "group"])
     return pd.DataFrame(rows, index=names, columns=["instances", "missed", "map_n"])
@@ -264,8 +266,8 @@ def _groups(truth: pd.DataFrame, durations_s: Mapping[str, float], bins: Bins | 
     for name in ("length", "coverage", "count"):
         if name not in values:
             continue
-        value, given, unit = values[name]
-        borders = np.unique(np.quantile(value, (0.2, 0.4, 0.6, 0.8, 1.0), method="higher")) if given is None else np.asarray(given)
+        value, edges, unit = values[name]
+        borders = np.unique(np.quantile(value, (0.2, 0.4, 0.6, 0.8, 1.0), method="higher")) if edges is None else np.asarray(edges)
         group = np.searchsorted(borders, value, side="left")
         for k in np.unique(group):
             yield name, _text(borders, int(k), unit, whole=name == "count"), group == k

@@ -101,10 +101,10 @@ def detect(
         raise TypeError(f"inference must be an InferenceConfig, or None for that of training, got {type(inference).__name__}")
     trained = model_or_checkpoint if isinstance(model_or_checkpoint, TrainedDetector) else TrainedDetector.load(model_or_checkpoint)
     if trained.feature_fps is not None and abs(feature_fps / trained.feature_fps - 1) > RATE_TOLERANCE:
-        said = f"feature_fps {feature_fps:g}: the detector was trained on {trained.feature_fps:g} feature steps per second"
+        mismatch = f"feature_fps {feature_fps:g}: the detector was trained on {trained.feature_fps:g} feature steps per second"
         if not 0.5 <= feature_fps / trained.feature_fps <= 2:
-            raise ValueError(f"{said}; extract or resample the features at that rate")
-        warnings.warn(f"{said}, and sees these videos at another speed", stacklevel=2)
+            raise ValueError(f"{mismatch}; extract or resample the features at that rate")
+        warnings.warn(f"{mismatch}, and sees these videos at another speed", stacklevel=2)
     if not len(features):
         return pd.DataFrame({name: [] for name in COLUMNS})
     dim = len(trained.normalization.mean)

@@ -194,9 +194,9 @@ def _check_arguments(
         raise ValueError(f"logits must be [..., classes] with at least one class, got shape {tuple(logits.shape)}")
     if labels is not None and pseudo_probs is not None:
         raise ValueError("give labels (labelled snippets) or pseudo_probs (unlabelled snippets), not both")
-    for name, given in (("pseudo_probs", pseudo_probs), ("labels", labels), ("valid", valid)):
-        if given is not None and not isinstance(given, Tensor):
-            raise TypeError(f"{name} must be a tensor, got {type(given).__name__}")
+    for name, value in (("pseudo_probs", pseudo_probs), ("labels", labels), ("valid", valid)):
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
     if pseudo_probs is not None and not pseudo_probs.is_floating_point():
         raise TypeError(f"pseudo_probs must be a floating-point tensor, got {pseudo_probs.dtype}")
     if pseudo_probs is not None and pseudo_probs.shape != logits.shape:

@@ -97,15 +97,15 @@ def evaluate_detections(
     if chosen is not None:
         ground_truth, detections, left_out = as_scored(chosen, ground_truth, detections)
     truth, num_videos, known_videos = ground_truth_table(ground_truth, subset, blocked | left_out)
-    found = detection_table(detections)
-    warn_of_blocked(blocked, known_videos | set(found["video_id"]))
+    predictions = detection_table(detections)
+    warn_of_blocked(blocked, known_videos | set(predictions["video_id"]))
     if not len(truth):
         where = "" if subset is None else f" in subset {subset!r}"
         raise ValueError(f"{sources[0]} has no instance{where}: there is nothing to score")
-    found = found[~found["video_id"].isin(list(blocked | left_out))]
-    check_they_match(truth, found, known_videos, expected, sources)
+    predictions = predictions[~predictions["video_id"].isin(list(blocked | left_out))]
+    check_they_match(truth, predictions, known_videos, expected, sources)
     classes = pd.Index(sorted(truth["label"].unique()), name="label")
-    ranked = rank_detections(found[found["label"].isin(classes)])
+    ranked = rank_detections(predictions[predictions["label"].isin(classes)])
     matched = match_detections(truth, ranked, thresholds) >= 0
 
     label = classes.get_indexer(ranked["label"])
@@ -206,8 +206,8 @@ def match_detections(truth: pd.DataFrame, ranked: pd.DataFrame, tiou_thresholds:
     return matched
 
 
-def _thresholds(given: Sequence[float]) -> tuple[float, ...]:
-    values = np.atleast_1d(np.asarray(given, dtype=object)).ravel().tolist()
+def _thresholds(thresholds: Sequence[float]) -> tuple[float, ...]:
+    values = np.atleast_1d(np.asarray(thresholds, dtype=object)).ravel().tolist()
     if not values or not all(isinstance(t, Real) and not isinstance(t, bool) and 0 <= t <= 1 for t in values):  # type: ignore[operator]
-        raise ValueError(f"tiou_thresholds must be one or more numbers in [0, 1], got {given!r}")
+        raise ValueError(f"tiou_thresholds must be one or more numbers in [0, 1], got {thresholds!r}")
     return tuple(float(t) for t in values)

@@ -151,15 +151,15 @@ def get_protocol(name: str) -> NamedProtocol:
     Raises:
         ValueError: an unknown name or choice, with the nearest known one; or a choice that does not belong to the benchmark.
     """
-    base, *given = str(name).split("+")
+    base, *suffixes = str(name).split("+")
     check_choice("protocol", base, available())
     protocol = _NAMED[base]
     possible = {key: choice for key, choice in CHOICES.items() if choice.benchmark == protocol.benchmark}
-    for key in given:
+    for key in suffixes:
         if not possible:
             raise ValueError(f"protocol {name!r}: {base!r} has no further choices, got {key!r}")
         check_choice(f"choice of the protocol {base!r}", key, possible)
-    for key in (chosen := [key for key in possible if key in given]):
+    for key in (chosen := [key for key in possible if key in suffixes]):
         protocol = replace(protocol, **possible[key].changes)
     return replace(protocol, name="+".join([base, *chosen]))
 
@@ -246,7 +246,7 @@ def counted_once(truth: Truth, label: str = "CliffDiving", other: str = "Diving"
     return kept
 
 
-def outside_ambiguous(found: pd.DataFrame, truth: Truth) -> pd.DataFrame:
+def outside_ambiguous(detections: pd.DataFrame, truth: Truth) -> pd.DataFrame:
     """Without detections that touch an ambiguous span of their video (key ``ambiguous``) and no instance of their class.
 
     Raises:
@@ -260,8 +260,8 @@ def outside_ambiguous(found: pd.DataFrame, truth: Truth) -> pd.DataFrame:
         of_class = [a["segment"] for a in entry["annotations"] if a["label"] == label]
         return _touches(entry.get("ambiguous", ()), start_s, end_s) and not _touches(of_class, start_s, end_s)
 
-    rows = found[["video_id", "label", "start_s", "end_s"]].itertuples(index=False, name=None)
-    return found[[not ignored(*row) for row in rows]]
+    rows = detections[["video_id", "label", "start_s", "end_s"]].itertuples(index=False, name=None)
+    return detections[[not ignored(*row) for row in rows]]
 
 
 def _touches(spans: Iterable[Iterable[float]], start_s: float, end_s: float) -> bool:

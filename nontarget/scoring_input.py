@@ -56,8 +56,8 @@ def ground_truth_table(source: InstanceSource, subset: str | None, blocked: Coll
         videos += 1
         rows += [(video, *_instance(a, f"{name}, {video}")) for a in _entries(entry.get("annotations"), f"{name}, {video}: annotations")]
     if subset is not None and not videos:
-        known = sorted({str(entry.get("subset")) for entry in database.values()})
-        raise ValueError(f"{name} has no video in subset {subset!r}; its subsets are {known}")
+        subsets = sorted({str(entry.get("subset")) for entry in database.values()})
+        raise ValueError(f"{name} has no video in subset {subset!r}; its subsets are {subsets}")
     return _checked(pd.DataFrame(rows, columns=list(TRUTH_COLUMNS), dtype=object), name, TRUTH_COLUMNS), videos, set(database)
 
 
@@ -108,32 +108,32 @@ def durations_of(ground_truth: InstanceSource) -> dict[Any, float]:
     if isinstance(ground_truth, pd.DataFrame):
         return {}
     name, database = _mapping(ground_truth, "ground_truth", "database")
-    found = {}
+    durations = {}
     for video, entry in database.items():
         if not isinstance(entry, Mapping) or entry.get("duration") is None:
             continue
         try:
-            found[video] = float(entry["duration"])
+            durations[video] = float(entry["duration"])
         except (TypeError, ValueError):
-            found[video] = np.nan
-        if not 0 < found[video] < np.inf:
+            durations[video] = np.nan
+        if not 0 < durations[video] < np.inf:
             raise ValueError(f"{name}, {video}: duration must be a positive number of seconds, got {_short(entry['duration'])}")
-    return found
+    return durations
 
 
 def names_of(argument: str, names: Iterable[Any]) -> frozenset[Any]:
     """A list of ids or labels; a bare string, whose letters would be taken for ids, is refused."""
     if isinstance(names, (str, bytes, Mapping)) or not isinstance(names, Iterable):
         raise ValueError(f"{argument} must be a list of names, such as [{str(names)!r}], got {_short(names)}")
-    found = list(names)
-    odd = [n for n in found if not _is_name(n)]
+    name_list = list(names)
+    odd = [n for n in name_list if not _is_name(n)]
     if odd:
         raise ValueError(f"{argument} must hold names or whole numbers, got {_short(odd[0])}")
-    return frozenset(found)
+    return frozenset(name_list)
 
 
 def check_they_match(
-    truth: pd.DataFrame, found: pd.DataFrame, known_videos: set[Any], known_labels: Collection[Any], sources: tuple[str, str]
+    truth: pd.DataFrame, detections: pd.DataFrame, known_videos: set[Any], known_labels: Collection[Any], sources: tuple[str, str]
 ) -> None:
     """Warn about labels and videos of detections that the ground truth does not know: often another spelling, which scores 0.
 
@@ -142,12 +142,12 @@ def check_they_match(
     Raises:
         ValueError: one side has names where the other has numbers.
     """
-    if not len(found):
+    if not len(detections):
         return
     for column in ("video_id", "label"):
-        kinds = [_kind(table[column]) for table in (truth, found)]
+        kinds = [_kind(table[column]) for table in (truth, detections)]
         if kinds[0] != kinds[1]:
-            examples = [table[column].iloc[0] for table in (truth, found)]
+            examples = [table[column].iloc[0] for table in (truth, detections)]
             raise ValueError(
                 f"{column} holds {kinds[0]} in {sources[0]} (such as {examples[0]!r}) and {kinds[1]} in {sources[1]} (such as "
                 f"{examples[1]!r}); they must be of one kind to be the same"
@@ -155,45 +155,45 @@ def check_they_match(
     labels = set(truth["label"])
     if doubtful := doubtful_names(sorted(name for name in labels if isinstance(name, str)), known_labels):
         warnings.warn(f"{sources[0]}: {'; '.join(doubtful[:_EXAMPLES])}; each is scored as a class of its own", stacklevel=4)
-    _warn_unknown(found["label"], labels | set(known_labels), "label", "they are not scored (known_labels names those that are meant)")
-    _warn_unknown(found["video_id"], known_videos, "video", "they count as false positives")
-    scored = found["video_id"].isin(set(truth["video_id"]))
-    if not scored.any() and found["video_id"].isin(known_videos).any():
+    _warn_unknown(detections["label"], labels | set(known_labels), "label", "they are not scored (known_labels names those that are meant)")
+    _warn_unknown(detections["video_id"], known_videos, "video", "they count as false positives")
+    scored = detections["video_id"].isin(set(truth["video_id"]))
+    if not scored.any() and detections["video_id"].isin(known_videos).any():
         warnings.warn(
-            f"none of the {found['video_id'].nunique()} videos of detections has an instance among those of ground_truth that are scored, "
-            f"such as {truth['video_id'].iloc[0]!r}: another subset?",
+            f"none of the {detections['video_id'].nunique()} videos of detections has an instance among those of ground_truth that are "
+            f"scored, such as {truth['video_id'].iloc[0]!r}: another subset?",
             stacklevel=4,
         )
 
 
-def warn_of_blocked(blocked: Collection[Any], known: set[Any]) -> None:
+def warn_of_blocked(blocked: Collection[Any], videos: set[Any]) -> None:
     """Warn if a list of blocked videos blocks nothing, or names videos in another spelling; it may name videos of other subsets."""
-    unknown = [video for video in blocked if video not in known]
+    unknown = [video for video in blocked if video not in videos]
     if blocked and len(unknown) == len(blocked):
         example = unknown[0]
         warnings.warn(
-            f"none of the {len(blocked)} blocked_videos, such as {example!r}, is known{likely_cause([example], known)}", stacklevel=4
+            f"none of the {len(blocked)} blocked_videos, such as {example!r}, is known{likely_cause([example], videos)}", stacklevel=4
         )
-    elif "Likely cause" in (cause := likely_cause(unknown, known)):
+    elif "Likely cause" in (cause := likely_cause(unknown, videos)):
         warnings.warn(f"{len(unknown)} of the {len(blocked)} blocked_videos are not known, such as {unknown[0]!r}{cause}", stacklevel=4)
 
 
-def _warn_unknown(given: pd.Series, known: set[Any], what: str, consequence: str) -> None:
-    counts = given[~given.isin(known)].value_counts(sort=False)
+def _warn_unknown(names: pd.Series, accepted: set[Any], what: str, consequence: str) -> None:
+    counts = names[~names.isin(accepted)].value_counts(sort=False)
     if not len(counts):
         return
     unknown = list(counts.index)
     named = ", ".join(map(repr, unknown[:_EXAMPLES])) + (", ..." if len(unknown) > _EXAMPLES else "")
     warnings.warn(
-        f"{len(unknown)} of the {given.nunique()} {what}s of detections ({int(counts.sum())} of {len(given)} detections) are not in "
-        f"ground_truth, which has such as {sorted(known, key=str)[0]!r}: {named}; {consequence}{likely_cause(unknown, known)}",
+        f"{len(unknown)} of the {names.nunique()} {what}s of detections ({int(counts.sum())} of {len(names)} detections) are not in "
+        f"ground_truth, which has such as {sorted(accepted, key=str)[0]!r}: {named}; {consequence}{likely_cause(unknown, accepted)}",
         stacklevel=5,
     )
 
 
-def likely_cause(unknown: list[Any], known: Collection[Any]) -> str:
+def likely_cause(unknown: list[Any], accepted: Collection[Any]) -> str:
     """What the unknown names differ in from known ones, where that can be told."""
-    texts = {str(name): name for name in known}
+    texts = {str(name): name for name in accepted}
     for cause, plain in _SPELLINGS.items():
         plainer = {plain(text): name for text, name in texts.items()}
         for name in unknown:
@@ -213,12 +213,12 @@ def _instance(entry: Any, where: str) -> tuple[Any, Any, Any]:
         raise ValueError(f"{where}: expected 'label' and 'segment' [start_s, end_s], got {_short(entry)}") from None
 
 
-def _entries(given: Any, where: str) -> list[Mapping[str, Any]]:
+def _entries(value: Any, where: str) -> list[Mapping[str, Any]]:
     """A list of objects; None, as where a video has no annotations, is an empty one."""
-    found = [] if given is None else given
-    if not isinstance(found, (list, tuple)) or not all(isinstance(entry, Mapping) for entry in found):
-        raise ValueError(f"{where}: expected a list of objects, got {_short(given)}")
-    return list(found)
+    entries = [] if value is None else value
+    if not isinstance(entries, (list, tuple)) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise ValueError(f"{where}: expected a list of objects, got {_short(value)}")
+    return list(entries)
 
 
 def _mapping(source: Any, argument: str, key: str) -> tuple[str, Mapping[Any, Any]]:
@@ -252,7 +252,7 @@ def _checked(frame: pd.DataFrame, name: str, columns: tuple[str, ...]) -> pd.Dat
         out[column] = values
     for column in columns[2:]:
         if out[column].dtype == object or not pd.api.types.is_numeric_dtype(out[column]) or pd.api.types.is_bool_dtype(out[column]):
-            wrong = ~out[column].map(_is_number).to_numpy(dtype=bool)
+            wrong = ~out[column].map(_is_real_number).to_numpy(dtype=bool)
             if wrong.any():
                 _refuse(out, name, column, wrong, "a number")
         elif pd.api.types.is_complex_dtype(out[column]):
@@ -282,7 +282,7 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, _NAMES) and not isinstance(value, _TRUTHS)
 
 
-def _is_number(value: Any) -> bool:
+def _is_real_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, _TRUTHS)
 
 

@@ -78,14 +78,14 @@ def differences(committed: CommittedRun, tolerance: float = 0.0) -> list[str]:
     computed = pd.DataFrame(metric_rows(record), columns=METRIC_COLUMNS).set_index("tiou")
     expected = committed.rows.set_index("tiou").reindex(columns=computed.columns)
     columns = [c for c in computed if c not in _OF_THE_MACHINE] if tolerance == 0 else ["mean_ap"]
-    found = []
+    deviations = []
     for tiou in computed.index.union(expected.index, sort=False):
         for column in columns:
             was, now = (_cell(frame, tiou, column) for frame in (expected, computed))
             same = was == now if tolerance == 0 or was is None or now is None else abs(was - now) <= tolerance
             if not same:
-                found.append(f"{column} at tIoU {tiou}: committed {was!r}, computed {now!r}")
-    return found
+                deviations.append(f"{column} at tIoU {tiou}: committed {was!r}, computed {now!r}")
+    return deviations
 
 
 def _cell(frame: pd.DataFrame, tiou: str, column: str) -> Any:

@@ -60,10 +60,10 @@ def verify(ctx: click.Context, sample: int, cheapest: bool, seed: int | None, to
     order = None if cheapest else random.randrange(2**32) if seed is None else seed
     same = []
     for committed in islice(repeatable_runs(store, order), sample):
-        found = differences(committed, tolerance)
-        same.append(not found)
-        click.echo(f"{'DIFFERS' if found else 'same'}: {committed.title}")
-        for difference in found:
+        deviations = differences(committed, tolerance)
+        same.append(not deviations)
+        click.echo(f"{'DIFFERS' if deviations else 'same'}: {committed.title}")
+        for difference in deviations:
             click.echo(f"  {difference}")
     if not same:
         raise ValueError(f"{store.metrics_path}: no committed run is of this code and this version of torch, on data that are at hand")
@@ -86,6 +86,6 @@ def completion(ctx: click.Context, shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    found = get_completion_class(shell)
-    assert found is not None  # the three are click's own
-    click.echo(found(ctx.find_root().command, {}, "nontarget", "_NONTARGET_COMPLETE").source())
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None  # the three are click's own
+    click.echo(completion_class(ctx.find_root().command, {}, "nontarget", "_NONTARGET_COMPLETE").source())

@@ -54,16 +54,16 @@ def detect(
     if features.is_dir() and (features / "annotations.json").is_file():
         if fps is not None or offset_s is not None:
             raise click.UsageError("a feature folder says the times of its features; leave out --fps and --offset-s")
-        found = _detect_folder(trained, features, videos, threads)
+        detections = _detect_folder(trained, features, videos, threads)
     else:
         if fps is None:
             raise click.UsageError(f"{features} does not say its rate; give --fps, feature steps per second")
-        found = _detect_arrays(trained, features, fps, offset_s, threads)
+        detections = _detect_arrays(trained, features, fps, offset_s, threads)
     if out is None:
-        click.echo(csv_text(found), nl=False)
+        click.echo(csv_text(detections), nl=False)
     else:
-        write_detections(out, found)
-        click.echo(f"{out}: {len(found)} detections in {found['video_id'].nunique()} videos")
+        write_detections(out, detections)
+        click.echo(f"{out}: {len(detections)} detections in {detections['video_id'].nunique()} videos")
 
 
 def _detect_folder(trained: "TrainedDetector", folder: Path, which: str, threads: int) -> "pd.DataFrame":

@@ -62,13 +62,13 @@ def inspect(path: Path, verify: bool, **options: Any) -> None:
     from nontarget.data.folder_report import folder_report
     from nontarget.data.releases import inspect_release
 
-    if is_feature_folder(path) and not _given(options):
+    if is_feature_folder(path) and not _settings(options):
         click.echo(folder_report(path, verify))
         return
     if verify:
         raise click.UsageError(f"{path} is no feature folder, and has no digests to compare with; leave out --verify")
     with _options_by_their_names_here():
-        click.echo(str(inspect_release(path, **_given(options))))
+        click.echo(str(inspect_release(path, **_settings(options))))
 
 
 @click.command(short_help="Convert a feature release to a feature folder.")
@@ -90,7 +90,7 @@ def convert(path: Path, out: Path, **options: Any) -> None:
     from nontarget.data.releases import convert_release
 
     with _options_by_their_names_here():
-        report = convert_release(path, out, **_given(options))
+        report = convert_release(path, out, **_settings(options))
     click.echo(report.text(out))
     click.echo(f"\nwritten: {out}")
 
@@ -108,17 +108,17 @@ def _options_by_their_names_here() -> Iterator[None]:
         raise DataError(re.sub(rf"(?<![\w-])({names})= ?", r"--\1 ", text)) from None
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
+def _settings(options: dict[str, Any]) -> dict[str, Any]:
     """The options that were given; a rate as a number, subsets as a mapping."""
-    given = {name: value for name, value in options.items() if value is not None and value is not False}
-    if "fps" in given and given["fps"] != "annotations":
+    settings = {name: value for name, value in options.items() if value is not None and value is not False}
+    if "fps" in settings and settings["fps"] != "annotations":
         try:
-            given["fps"] = float(given["fps"])
+            settings["fps"] = float(settings["fps"])
         except ValueError:
-            raise click.BadParameter(f"expected a number or 'annotations', got {given['fps']!r}", param_hint="--fps") from None
-    if "subsets" in given and "=" in given["subsets"]:
-        parts = dict(part.partition("=")[::2] for part in given["subsets"].split(","))
+            raise click.BadParameter(f"expected a number or 'annotations', got {settings['fps']!r}", param_hint="--fps") from None
+    if "subsets" in settings and "=" in settings["subsets"]:
+        parts = dict(part.partition("=")[::2] for part in settings["subsets"].split(","))
         if parts.keys() != {"train", "test"}:
-            raise click.BadParameter(f"expected train=NAME,test=NAME, got {given['subsets']!r}", param_hint="--subsets")
-        given["subsets"] = parts
-    return given
+            raise click.BadParameter(f"expected train=NAME,test=NAME, got {settings['subsets']!r}", param_hint="--subsets")
+        settings["subsets"] = parts
+    return settings

@@ -150,11 +150,11 @@ def train(
     settings = named_settings(protocol)
     experiment = Experiment(name, rule, ratio, seed, preset, detector, _text(features), protocol_settings=settings)
     training = run_training(experiment, device=device, threads=threads)
-    scores, found = evaluate(training)
+    scores, predictions = evaluate(training)
     if model is not None:
         training.trained.save(model)
     if detections is not None:
-        write_detections(detections, found)
+        write_detections(detections, predictions)
     data = training.dataset
     click.echo(
         f"{data.name} ({'simulated' if data.simulated else 'real'} data): {training.counts['labeled']} labelled and "

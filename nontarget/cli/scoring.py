@@ -65,8 +65,8 @@ def evaluate(
     from nontarget.metrics import evaluate_detections
     from nontarget.protocols import describe, get_protocol
 
-    content, found = read_ground_truth(truth), read_detections(detections, classes)
-    subset = subset or subset_of(content, found, str(truth))
+    content, predictions = read_ground_truth(truth), read_detections(detections, classes)
+    subset = subset or subset_of(content, predictions, str(truth))
     left_out = _listed(blocked) if blocked else []
     chosen = get_protocol(protocol) if protocol else _stated(truth)
     thresholds = _thresholds(tiou) if tiou else chosen.tiou_thresholds
@@ -74,10 +74,10 @@ def evaluate(
     diagnosis = None
     if diagnose:
         groups = {"fifths": None, "thumos14": THUMOS14_BINS, "activitynet": ACTIVITYNET_BINS}[bins]
-        diagnosis = diagnose_detections(scored, found, thresholds, subset, protocol=chosen, bins=groups, blocked_videos=left_out)
+        diagnosis = diagnose_detections(scored, predictions, thresholds, subset, protocol=chosen, bins=groups, blocked_videos=left_out)
         scores = diagnosis.scores
     else:
-        scores = evaluate_detections(scored, found, thresholds, subset, protocol=chosen, blocked_videos=left_out)
+        scores = evaluate_detections(scored, predictions, thresholds, subset, protocol=chosen, blocked_videos=left_out)
 
     click.echo(f"{scores.num_detections} detections, {scores.num_instances} instances in {scores.num_videos} videos")
     further = [f"subset {subset}"] * bool(subset) + [f"{len(left_out)} blocked videos"] * bool(left_out)

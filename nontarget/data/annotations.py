@@ -71,23 +71,23 @@ class AnnotationFile:
             )
         present = {entry.subset for entry in self.videos.values()}
         pairs = [(named["train"], named["test"])] if named else [("training", "validation"), ("training", "test"), ("validation", "test")]
-        found = [pair for pair in pairs if set(pair) <= present]
-        if not found:
+        candidates = [pair for pair in pairs if set(pair) <= present]
+        if not candidates:
             raise DataError(
                 f"{self.path}: needs a training and a test subset, as one of {pairs}, or as the key 'subsets' says; "
                 f"its subsets are {sorted(present)}"
             )
-        if len(found) > 1:
-            choices = " or ".join(json.dumps({"subsets": {"train": train, "test": test}})[1:-1] for train, test in found)
+        if len(candidates) > 1:
+            choices = " or ".join(json.dumps({"subsets": {"train": train, "test": test}})[1:-1] for train, test in candidates)
             raise DataError(f"{self.path}: has the subsets 'training', 'validation' and 'test'; say which to use: {choices}")
         problems = [
             f"{video}: {problem}"
             for video, entry in self.videos.items()
-            if (problem := _misnamed(entry.subset, found[0]) if named else _unknown(entry))
+            if (problem := _misnamed(entry.subset, candidates[0]) if named else _unknown(entry))
         ]
         advice = "" if named else 'to leave videos out on purpose, say which to use: "subsets": {"train": name, "test": name}'
         raise_problems(self.path, problems, advice)
-        return found[0]
+        return candidates[0]
 
 
 def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = "error", inside: Path | None = None) -> AnnotationFile:
@@ -117,7 +117,7 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
     if not isinstance(database, dict) or not database:
         raise DataError(f"{path}: expected a JSON object with a non-empty 'database' (ActivityNet style)")
     fps = raw.get("feature_fps")
-    if fps is not None and not (_is_number(fps) and 0 < fps < math.inf):
+    if fps is not None and not (_is_json_number(fps) and 0 < fps < math.inf):
         raise DataError(f"{path}: feature_fps must be a positive number of feature steps per second, got {quoted(fps)}")
     tolerance_of_all_s = 0.5 / fps if fps else 1e-3
     classes = raw.get("classes")
@@ -146,15 +146,15 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
         if not (isinstance(subset, str) and subset):
             problems.append(f"{video}: subset must be one of {', '.join(map(repr, SUBSETS))}, or a name in 'subsets', got {quoted(subset)}")
         duration = entry.get("duration")
-        if not _is_number(duration) or not 0 < duration < math.inf:
+        if not _is_json_number(duration) or not 0 < duration < math.inf:
             problems.append(f"{video}: duration must be a positive number of seconds, got {quoted(duration)}")
             continue
         rate = entry.get("feature_fps")
-        tolerance_s = 0.5 / rate if _is_number(rate) and rate > 0 else tolerance_of_all_s
+        tolerance_s = 0.5 / rate if _is_json_number(rate) and rate > 0 else tolerance_of_all_s
         labels, segments = [], []
         for a in instances:
             try:
-                if not (isinstance(a["segment"], list) and len(a["segment"]) == 2 and all(map(_is_number, a["segment"]))):
+                if not (isinstance(a["segment"], list) and len(a["segment"]) == 2 and all(map(_is_json_number, a["segment"]))):
                     raise ValueError(f"segment must be [start_s, end_s], got {quoted(a['segment'])}")
                 start, end = (float(x) for x in a["segment"])
                 check_choice("label", a["label"], index)
@@ -170,8 +170,8 @@ def read_annotations(path: str | Path, *, invalid: Literal["error", "repair"] = 
             if start < min(end, duration):
                 labels.append(index[a["label"]])
                 segments.append((start, min(end, duration)))
-        found = Annotations(np.array(labels, dtype=np.int64), np.array(segments, dtype=np.float64).reshape(-1, 2))
-        videos[video] = AnnotatedEntry(str(subset), float(duration), found)
+        video_annotations = Annotations(np.array(labels, dtype=np.int64), np.array(segments, dtype=np.float64).reshape(-1, 2))
+        videos[video] = AnnotatedEntry(str(subset), float(duration), video_annotations)
     raise_problems(path, problems)
     return AnnotationFile(path, tuple(classes), videos, fps, tuple(repaired), raw)
 
@@ -245,9 +245,9 @@ def raise_problems(path: Path, problems: Sequence[str], advice: str = "") -> Non
 
 
 @lru_cache(maxsize=256)  # the videos of a file have the same keys as a rule
-def _mistyped(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+def _mistyped(keys: tuple[str, ...], accepted: tuple[str, ...]) -> tuple[str, ...]:
     """One problem for every key that is nearly a known one; other keys are the file's own business."""
-    close = {key: difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.82) for key in given if key not in known}
+    close = {key: difflib.get_close_matches(key.lower(), accepted, n=1, cutoff=0.82) for key in keys if key not in accepted}
     return tuple(f"unknown key {key!r}; did you mean {near[0]!r}?" for key, near in close.items() if near)
 
 
@@ -284,11 +284,11 @@ def _instances(entry: Any) -> list[dict[str, Any]] | None:
     """The annotations of a video's entry, none of an unlabelled one; None if it is not made as it should be."""
     if isinstance(entry, dict) and entry.get("subset") == UNLABELED:
         return []
-    found = entry.get("annotations", []) if isinstance(entry, dict) else None
-    return found if isinstance(found, list) and all(isinstance(a, dict) for a in found) else None
+    instances = entry.get("annotations", []) if isinstance(entry, dict) else None
+    return instances if isinstance(instances, list) and all(isinstance(a, dict) for a in instances) else None
 
 
-def _is_number(value: object) -> bool:
+def _is_json_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

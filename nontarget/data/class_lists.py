@@ -25,7 +25,7 @@ def stated_class_lists(path: Path, content: Mapping[str, Any], classes: Sequence
     stated = content.get(KEY, {})
     if not isinstance(stated, dict):
         raise DataError(f"{path}: {KEY!r} must be an object {{video: [class, ...]}}, got {quoted(stated)}")
-    problems, found, index = [], {}, {name: i for i, name in enumerate(classes)}
+    problems, class_lists, index = [], {}, {name: i for i, name in enumerate(classes)}
     for video, names in stated.items():
         if video not in content["database"]:
             problems.append(f"{KEY}: no video {video!r} in the database")
@@ -35,11 +35,11 @@ def stated_class_lists(path: Path, content: Mapping[str, Any], classes: Sequence
             try:
                 for name in names:
                     check_choice(f"class in {KEY}", name, index)
-                found[video] = tuple(sorted({index[name] for name in names}))
+                class_lists[video] = tuple(sorted({index[name] for name in names}))
             except (ValueError, TypeError) as error:
                 problems.append(f"{video}: {error}")
     raise_problems(path, problems)
-    return found
+    return class_lists
 
 
 def stated_ambiguous(path: Path, content: Mapping[str, Any], videos: Iterable[str]) -> dict[str, tuple[tuple[float, float], ...]]:
@@ -48,12 +48,12 @@ def stated_ambiguous(path: Path, content: Mapping[str, Any], videos: Iterable[st
     Raises:
         DataError: it is no such list.
     """
-    problems, found = [], {}
+    problems, ambiguous = [], {}
     for video in videos:
         spans = content["database"][video].get("ambiguous", [])
         try:
-            found[video] = tuple((float(start), float(end)) for start, end in spans)
+            ambiguous[video] = tuple((float(start), float(end)) for start, end in spans)
         except (TypeError, ValueError):
             problems.append(f"{video}: 'ambiguous' must be a list of [start_s, end_s], got {quoted(spans)}")
     raise_problems(path, problems)
-    return {video: spans for video, spans in found.items() if spans}
+    return {video: spans for video, spans in ambiguous.items() if spans}

@@ -164,8 +164,8 @@ def _check_size(videos: Sequence[Video], protocol: Protocol) -> None:
     """Refuse clips that are mostly padding or copies, before any of them takes memory."""
     windows = len(videos) if protocol.windowing == "rescale" else sum(_num_windows(v.num_snippets, protocol) for v in videos)
     size = windows * protocol.num_snippets * videos[0].dim * 4  # float32
-    given = sum(v.num_snippets * v.dim * 4 for v in videos)
-    if size > max(LARGEST_FREE, LARGEST_GROWTH * given):
+    source_size = sum(v.num_snippets * v.dim * 4 for v in videos)
+    if size > max(LARGEST_FREE, LARGEST_GROWTH * source_size):
         raise ValueError(
             f"{windows} clips of num_snippets={protocol.num_snippets} (stride {protocol.stride}) would take {size / 2**30:.1f} GiB, more "
             f"than {LARGEST_GROWTH} times the features of the {len(videos)} videos: fewer snippets, or a longer stride, would do"

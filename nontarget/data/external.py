@@ -32,25 +32,25 @@ def read_external_scores(path: str | Path, videos: Sequence[str], classes: Seque
         if names is None or len(set(names)) < len(names):
             raise DataError(f"{path}: 'class' must list class names, each once, got {quoted(listed)}")
         content = {v: dict(zip(names, s, strict=True)) if _scores_of(s, names) else s for v, s in content["results"].items()}
-    problems, found = [], {}
+    problems, scores = [], {}
     for video in videos:
-        given = content.get(video)
-        if isinstance(given, dict) and given.keys() == {"class", "score"} and isinstance(given["class"], str):
-            given = {given["class"]: given["score"]}
-        if not isinstance(given, dict):
-            problems.append(f"{video}: expected scores by class, got {quoted(given)}")
+        entry = content.get(video)
+        if isinstance(entry, dict) and entry.keys() == {"class", "score"} and isinstance(entry["class"], str):
+            entry = {entry["class"]: entry["score"]}
+        if not isinstance(entry, dict):
+            problems.append(f"{video}: expected scores by class, got {quoted(entry)}")
             continue
         row = np.zeros(len(classes))
-        for name, score in given.items():
+        for name, score in entry.items():
             if name not in index:
                 problems.append(f"{video}: unknown class {name!r}")
             elif isinstance(score, bool) or not isinstance(score, (int, float)) or not 0 <= score <= 1:
                 problems.append(f"{video}: the score of {name!r} must be in [0, 1], got {score!r}")
             else:
                 row[index[name]] = score
-        found[video] = row
+        scores[video] = row
     raise_problems(Path(path), problems)
-    return found
+    return scores
 
 
 def _scores_of(scores: Any, classes: Sequence[str]) -> bool:

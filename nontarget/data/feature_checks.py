@@ -47,8 +47,8 @@ def check_numbers(array: NDArray[Any], dtype: DTypeLike = np.float32) -> None:
     beyond = largest * (1 + eps / 2 / (2 - eps))  # from half a unit in the last place above the largest, rounding gives infinity
     if magnitude >= beyond:
         step, dim = np.argwhere(np.abs(array) >= beyond)[0]
-        shown = f"{array[step, dim]:g} at step {step}, dimension {dim}"
-        raise DataError(f"features must fit {np.dtype(dtype).name}, at most {largest:.2g}, got {shown}")
+        example = f"{array[step, dim]:g} at step {step}, dimension {dim}"
+        raise DataError(f"features must fit {np.dtype(dtype).name}, at most {largest:.2g}, got {example}")
 
 
 def _magnitude(array: NDArray[Any]) -> float:

@@ -33,13 +33,13 @@ def folder_report(folder: str | Path, verify: bool = False) -> str:
     counts = ", ".join(f"{len(members)} {name}" for name, members in parts.items() if members)
     kind = "simulated" if dataset.simulated else "real"
     rates = Counter(round(v.fps, 6) for v in videos)
-    shown = ", ".join(f"{fps:g} ({count})" if len(rates) > 1 else f"{fps:g}" for fps, count in rates.most_common(4))
+    rates_text = ", ".join(f"{fps:g} ({count})" if len(rates) > 1 else f"{fps:g}" for fps, count in rates.most_common(4))
     lines = [
         f"{folder}",
         f"  layout     feature folder of this project: {_kept(folder)}",
         f"  contents   {len(videos)} videos ({counts}), {dataset.num_classes} classes, {sum(instances)} instances; {kind} data",
         f"  features   [T, D]: T {min(lengths)} to {max(lengths)}, median {np.median(lengths):g}; D {dataset.feature_dim}",
-        f"  time       snippets per second: {shown}{'' if len(rates) <= 4 else ', ...'}",
+        f"  time       snippets per second: {rates_text}{'' if len(rates) <= 4 else ', ...'}",
         f"  protocol   {describe(dataset.protocol).removeprefix('protocol ')}",
         f"  network    {_network(dataset)}",
         *_changed(dataset.provenance),

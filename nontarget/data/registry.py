@@ -58,8 +58,8 @@ def load_dataset(
         return twin.with_protocol(**(protocol_settings or {}))
     folder = folder or _folder_of(name, root)
     _refuse_twin_settings(folder, twin_settings)
-    known = _name_of(folder, folder_checksum(folder))
-    dataset = read_feature_folder(folder, known, default=defaults_of(known).protocol, protocol_settings=protocol_settings)
+    dataset_name = _name_of(folder, folder_checksum(folder))
+    dataset = read_feature_folder(folder, dataset_name, default=defaults_of(dataset_name).protocol, protocol_settings=protocol_settings)
     return held_out_part(dataset) if held_out else dataset
 
 
@@ -100,9 +100,9 @@ def dataset_identity(
         return {"name": str(name), "checksum": None, "simulated": False}, protocol
     _refuse_twin_settings(folder, twin_settings)
     checksum = folder_checksum(folder)
-    known = _name_of(folder, checksum)
-    protocol, simulated = folder_settings(folder, defaults_of(known).protocol)
-    identity: dict[str, object] = {"name": known, "checksum": checksum, "simulated": simulated}
+    dataset_name = _name_of(folder, checksum)
+    protocol, simulated = folder_settings(folder, defaults_of(dataset_name).protocol)
+    identity: dict[str, object] = {"name": dataset_name, "checksum": checksum, "simulated": simulated}
     return identity if recognised(checksum) else identity | {NAMELESS: True}, protocol
 
 
@@ -115,8 +115,8 @@ def _name_of(folder: Path, checksum: str) -> str:
     """The name of the data set in a folder: it is told by its content, and by the folder's name where nothing is known of that."""
     name = recognised(checksum)
     if name is None:
-        given, own = folder.absolute().name, folder.resolve().name
-        name = given if is_registered(given) else own
+        path_name, own = folder.absolute().name, folder.resolve().name
+        name = path_name if is_registered(path_name) else own
         if defaults_of(name).checksum is not None:
             name = f"{name}-{checksum[:8]}"
             warnings.warn(

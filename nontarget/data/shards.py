@@ -111,9 +111,9 @@ class Shards:
             for video, entry in self.videos.items():
                 if entry.shard == shard:
                     header = tensors.headers.get(video)
-                    found = header and (header.dtype, header.shape)
+                    actual = header and (header.dtype, header.shape)
                     expected = (DTYPES[self.dtype], entry.shape)
-                    problems += [] if found == expected else [f"{video}: {INDEX} says {expected}, the shard has {found}"]
+                    problems += [] if actual == expected else [f"{video}: {INDEX} says {expected}, the shard has {actual}"]
             raise_problems(self.folder / shard, problems, _CHANGED)
             self._opened[shard] = tensors
         return self._opened[shard]
@@ -150,12 +150,12 @@ def _shard_problems(folder: Path, sizes: dict[str, Any]) -> list[str]:
             continue
         try:
             with open_file(folder / name, inside=folder) as file:
-                found = file.seek(0, 2)
+                num_bytes = file.seek(0, 2)
         except FileNotFoundError:
             problems.append(f"{name}: is missing")
             continue
-        if found != size:
-            problems.append(f"{name}: has {found} bytes, {INDEX} says {quoted(size)}: {_CHANGED}")
+        if num_bytes != size:
+            problems.append(f"{name}: has {num_bytes} bytes, {INDEX} says {quoted(size)}: {_CHANGED}")
     return problems
 
 

@@ -25,11 +25,11 @@ def map_by_protocol(rows: pd.DataFrame, detectors: Sequence[str], tiou: str = "a
     """
     if not 0 < len(detectors) <= len(_MARKERS):
         raise ValueError(f"detectors must be one to {len(_MARKERS)} names, got {list(detectors)!r}")
-    shown = rows[(rows["tiou"] == tiou) & rows["detector"].isin(detectors)]
-    if missing := set(detectors) - set(shown["detector"]):
+    selected = rows[(rows["tiou"] == tiou) & rows["detector"].isin(detectors)]
+    if missing := set(detectors) - set(selected["detector"]):
         raise ValueError(f"detectors: no rows of {sorted(missing)}; there are {sorted(set(rows['detector']))}")
-    names = shown["protocol"] + shown["setting"].map(lambda setting: f" ({setting})" if setting else "")
-    means = shown["mean_ap"].mul(100).groupby([names.rename("protocol"), shown["detector"]], sort=False).mean().unstack(sort=False)
+    names = selected["protocol"] + selected["setting"].map(lambda setting: f" ({setting})" if setting else "")
+    means = selected["mean_ap"].mul(100).groupby([names.rename("protocol"), selected["detector"]], sort=False).mean().unstack(sort=False)
     with one_panel(7.4, 1.3 + 0.22 * len(means)) as (figure, axes):
         y = np.arange(len(means))
         for detector, colour, marker in zip(detectors, _COLOURS, _MARKERS, strict=False):

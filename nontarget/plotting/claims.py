@@ -32,11 +32,11 @@ def differences(frame: pd.DataFrame, axis: str = "difference in average mAP (poi
             axes.set_axis_off()
         for axes, name in zip(grid, panels, strict=False):
             part = frame[frame["panel"] == name]
-            part = part.assign(y=[rows.index(row) for row in part["row"]], shown=part["low"] * part["high"] > 0)
+            part = part.assign(y=[rows.index(row) for row in part["row"]], excludes_zero=part["low"] * part["high"] > 0)
             axes.axvline(0, color="0.4", linewidth=0.8)
             axes.hlines(part["y"], part["low"], part["high"], color="black", linewidth=1.2)
-            for shown, face in ((True, "black"), (False, "white")):
-                dots = part[part["shown"] == shown]
+            for excludes_zero, face in ((True, "black"), (False, "white")):
+                dots = part[part["excludes_zero"] == excludes_zero]
                 axes.plot(dots["mean"], dots["y"], "o", color="black", markerfacecolor=face)
             for y in part.loc[part["mean"].isna(), "y"]:
                 axes.text(0, y, "no result", color="0.4", fontsize=7, ha="center", va="center", backgroundcolor="white")

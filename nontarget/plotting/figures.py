@@ -35,29 +35,29 @@ def distribution_of_snippet(probs: ArrayLike, classes: Sequence[str], subspaces:
     """
     p = np.asarray(probs, dtype=np.float64)
     order = np.argsort(-p, kind="stable")
-    shown = order if len(p) <= most + 1 else order[: max(most, int(np.flatnonzero(order == truth)[0]) + 1)]
-    rest = order[len(shown) :]
-    with one_panel(6.4, 0.9 + 0.23 * (len(shown) + (len(rest) > 0))) as (figure, axes):
-        for y, c in enumerate(shown):
+    displayed = order if len(p) <= most + 1 else order[: max(most, int(np.flatnonzero(order == truth)[0]) + 1)]
+    rest = order[len(displayed) :]
+    with one_panel(6.4, 0.9 + 0.23 * (len(displayed) + (len(rest) > 0))) as (figure, axes):
+        for y, c in enumerate(displayed):
             kind = subspaces[c]
             axes.barh(y, p[c], color=SUBSPACES[kind], hatch=HATCHES[kind], edgecolor="white", linewidth=0.5)
             marked = f"{p[c]:.3f} {kind}" + ("   \N{BLACK LEFT-POINTING TRIANGLE} truth" if c == truth else "")
             axes.annotate(
                 marked, (p[c], y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8, weight="bold" if c == truth else None
             )
-        names = [figure_text(classes[c]) for c in shown]
+        names = [figure_text(classes[c]) for c in displayed]
         if len(rest):
-            axes.barh(len(shown), p[rest].sum(), color="white", edgecolor="0.5", linewidth=0.8)
+            axes.barh(len(displayed), p[rest].sum(), color="white", edgecolor="0.5", linewidth=0.8)
             axes.annotate(
                 f"{p[rest].sum():.3f} together, {' and '.join(dict.fromkeys(subspaces[c] for c in rest))}",
-                (p[rest].sum(), len(shown)), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8,
+                (p[rest].sum(), len(displayed)), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8,
             )  # fmt: skip
             names.append(f"{len(rest)} more classes")
         axes.set(yticks=range(len(names)), xlabel="probability", xlim=(0, p.max() * 1.35))
         axes.set_yticklabels(names, fontsize=8)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
-        for label, c in zip(axes.get_yticklabels(), shown, strict=False):
+        for label, c in zip(axes.get_yticklabels(), displayed, strict=False):
             label.set_fontweight("bold" if c == truth else "normal")
     return figure
 

@@ -23,7 +23,7 @@ class Box:
     """Anchor on the page of the method."""
     code: str
     """Object in the reference, without the package."""
-    shown: str | None = None
+    caption: str | None = None
     """How the second line names it; default: the object's own name."""
     colour: str | None = None
     height: int = 52
@@ -37,7 +37,7 @@ class Box:
             f'<rect x="{self.x}" y="{self.y}" width="{self.width}" height="{self.height}" rx="6"{style}/>'
             f'<a href="{METHOD}#{self.section}"><text x="{middle:g}" y="{low}">{title}</text></a>'
             f'<a href="{REFERENCE}#nontarget.{self.code}">'
-            f'<text class="code" x="{middle:g}" y="{low + 18}">{escape(self.shown or self.code.split(".")[-1])}</text></a>'
+            f'<text class="code" x="{middle:g}" y="{low + 18}">{escape(self.caption or self.code.split(".")[-1])}</text></a>'
         )
 
 

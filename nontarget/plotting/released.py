@@ -27,8 +27,8 @@ def errors_by_rank(rows: pd.DataFrame, detectors: Sequence[str]) -> Figure:
         figure = Figure(figsize=(3.7 * len(detectors), 3.4), layout="constrained")
         panels = figure.subplots(1, len(detectors), sharey=True, squeeze=False)[0]
         for axes, name in zip(panels, detectors, strict=True):
-            mine = rows[(rows["detector"] == name) & (rows["part"] == "detections") & (rows["group"] != "")]
-            shares = mine.pivot_table(index="group", columns="name", values="value", sort=False).mul(100)
+            errors = rows[(rows["detector"] == name) & (rows["part"] == "detections") & (rows["group"] != "")]
+            shares = errors.pivot_table(index="group", columns="name", values="value", sort=False).mul(100)
             bottom = np.zeros(len(shares))
             for kind in KINDS:
                 options = {"color": _COLOURS[kind], "hatch": _HATCHES[kind], "edgecolor": "white", "linewidth": 0.3}
@@ -47,11 +47,11 @@ def misses_by_property(rows: pd.DataFrame, detectors: Sequence[str]) -> Figure:
     colours, hatches = ("#0072B2", "#E69F00", "#009E73", "#CC79A7"), ("", "//", "..", "xx")
     with rc_context(STYLE):
         figure = Figure(figsize=(7.4, 3.2), layout="constrained")
-        shown = rows[(rows["part"] == "missed") & rows["detector"].isin(list(detectors))]
-        names = list(dict.fromkeys(shown["name"]))
+        missed = rows[(rows["part"] == "missed") & rows["detector"].isin(list(detectors))]
+        names = list(dict.fromkeys(missed["name"]))
         panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for axes, name in zip(panels, names, strict=True):
-            table = shown[shown["name"] == name].pivot_table(index="group", columns="detector", values="value", sort=False).mul(100)
+            table = missed[missed["name"] == name].pivot_table(index="group", columns="detector", values="value", sort=False).mul(100)
             width = 0.8 / len(detectors)
             for k, detector in enumerate(detectors):
                 x = np.arange(len(table)) + (k - (len(detectors) - 1) / 2) * width

@@ -96,10 +96,10 @@ def maps_by_ratio(comparisons: Sequence[Comparison]) -> Figure:
         for axes, (dataset, group) in zip(panels, datasets.items(), strict=False):
             systems = list(dict.fromkeys(s for c in group for s in c.mean.index))
             for place, system in enumerate(systems):
-                here = [c for c in group if system in c.mean.index]
-                mean, std = (pd.Series([getattr(c, kind).loc[system, "avg"] for c in here]) for kind in ("mean", "std"))
+                with_system = [c for c in group if system in c.mean.index]
+                mean, std = (pd.Series([getattr(c, kind).loc[system, "avg"] for c in with_system]) for kind in ("mean", "std"))
                 aside = _APART * (place - (len(systems) - 1) / 2)
-                errorbar(axes, [100 * c.label_ratio + aside for c in here], mean, std, system, colours.get(system))
+                errorbar(axes, [100 * c.label_ratio + aside for c in with_system], mean, std, system, colours.get(system))
             ratios = [100 * c.label_ratio for c in group]
             kind = "simulated" if group[0].simulated else "real"
             axes.set(

@@ -137,8 +137,8 @@ def gain_map(fitted: GainMap, places: pd.DataFrame | None = None, steps: int = 6
     cells = fitted.cells
     x, y = np.meshgrid(np.linspace(0, 1, steps), np.linspace(0, 1, steps))
     predicted = fitted.predict(x.ravel(), y.ravel())
-    shown = predicted["inside"] & (predicted["positive"] + predicted["negative"] <= 1)
-    surface = predicted["mean"].where(shown).to_numpy().reshape(x.shape)
+    visible = predicted["inside"] & (predicted["positive"] + predicted["negative"] <= 1)
+    surface = predicted["mean"].where(visible).to_numpy().reshape(x.shape)
     drawn = [values[np.isfinite(values)] for values in (surface.ravel(), cells["gain"].to_numpy())]
     limit = max((float(np.abs(values).max()) for values in drawn if len(values)), default=1.0) or 1.0
     with one_panel(6.0, 4.6) as (figure, axes):

@@ -57,12 +57,12 @@ def register(rule: type[LearningRule]) -> type[LearningRule]:
         ValueError: the name is that of a rule of this library.
     """
     _check_rule(rule)
-    for known in _RULES:
-        if known.name == rule.name and known.__module__.startswith(f"{__name__}."):
+    for existing in _RULES:
+        if existing.name == rule.name and existing.__module__.startswith(f"{__name__}."):
             raise ValueError(
-                f"there is a learning rule {rule.name!r} already, {known.__module__}.{known.__qualname__}; choose another name"
+                f"there is a learning rule {rule.name!r} already, {existing.__module__}.{existing.__qualname__}; choose another name"
             )
-    _RULES[:] = [known for known in _RULES if known.name != rule.name] + [rule]
+    _RULES[:] = [existing for existing in _RULES if existing.name != rule.name] + [rule]
     return rule
 
 

@@ -48,8 +48,8 @@ class Ssp(Consistency):
 
     def view(self, detector: Detector, features: Tensor, valid: Tensor) -> View:
         source = warped_time(valid, self.warp)
-        shown = hide_span(taken_from(features, source), valid, self.hidden_share)
-        return View(shown, lambda output: detector.resample(output, source))
+        augmented = hide_span(taken_from(features, source), valid, self.hidden_share)
+        return View(augmented, lambda output: detector.resample(output, source))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +69,8 @@ class Sstap(Consistency):
 
     def view(self, detector: Detector, features: Tensor, valid: Tensor) -> View:
         source = reversed_time(valid, coin(len(valid), features))
-        shown = taken_from(shift_channels(features, valid, self.shifted_share), source)
-        return View(shown, lambda output: detector.resample(output, source))
+        augmented = taken_from(shift_channels(features, valid, self.shifted_share), source)
+        return View(augmented, lambda output: detector.resample(output, source))
 
     def pretext_head(self, width: int) -> nn.Module:
         return nn.Linear(2 * width, 1)

@@ -89,8 +89,8 @@ class NoisyPseudoLabels(SelectedTargets):
         order = order[predicted[order].argsort(stable=True)]  # by class, best first
         counts = predicted.bincount(minlength=num_classes)
         last = counts.cumsum(0) - counts + (self.kept_share * counts).ceil().long() - 1
-        found = scores[order[last.clamp(min=0)]]
-        return torch.where(counts > 0, found, torch.inf)
+        cutoffs = scores[order[last.clamp(min=0)]]
+        return torch.where(counts > 0, cutoffs, torch.inf)
 
 
 @dataclass(frozen=True, kw_only=True)

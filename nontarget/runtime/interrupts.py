@@ -37,10 +37,10 @@ def interruptible(kept: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        said = f"interrupted: {kept}"
-        if handled or (interactive and non_target and not getattr(error, "said", False)):
-            error.said = True  # type: ignore[attr-defined]  # an outer one need not say it again
-            print(said, file=sys.stderr, flush=True)
+        message = f"interrupted: {kept}"
+        if handled or (interactive and non_target and not getattr(error, "reported", False)):
+            error.reported = True  # type: ignore[attr-defined]  # an outer one need not report it again
+            print(message, file=sys.stderr, flush=True)
         raise
     finally:
         for s in handled:

@@ -35,10 +35,10 @@ def bootstrap_interval(differences: Iterable[float], level: float = LEVEL, resam
     if not np.ptp(values):
         return Interval(mean, mean, mean)
     rng = np.random.default_rng(seed)
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         (values,), np.mean, n_resamples=resamples, confidence_level=level, method="BCa", random_state=rng
     ).confidence_interval
-    return Interval(mean, float(found.low), float(found.high))
+    return Interval(mean, float(interval.low), float(interval.high))
 
 
 def hierarchical_bootstrap(values: ArrayLike, level: float = LEVEL, resamples: int = 10_000, seed: int = 0) -> Interval:
@@ -103,7 +103,7 @@ def map_difference(
     mean_map, other_map = (np.mean([scores.average_mean_ap for scores in system]) for system in scored)
     tables = [[_tables(ground_truth, run, subset, protocol) for run in system] for system in systems]
     truth, num_videos, _ = tables[0][0]
-    ranked = [[found for _, _, found in system] for system in tables]
+    ranked = [[detections for _, _, detections in system] for system in tables]
     names = dict.fromkeys(name for table in (truth, *ranked[0], *ranked[1]) for name in table["video_id"])
     number = {name: i for i, name in enumerate(names)}
     num_videos = max(num_videos, len(names))  # a video without instances and detections is drawn like any other
@@ -151,8 +151,8 @@ def _tables(
     if protocol is not None:
         ground_truth, run, left_out = as_scored(protocol, ground_truth, run)
     truth, num_videos, _ = ground_truth_table(ground_truth, subset, left_out)
-    found = detection_table(run)
-    return truth, num_videos, rank_detections(found[~found["video_id"].isin(list(left_out))])
+    predictions = detection_table(run)
+    return truth, num_videos, rank_detections(predictions[~predictions["video_id"].isin(list(left_out))])
 
 
 def _hits_by_class(

@@ -48,18 +48,18 @@ def oriented(
         raise DataError(f"{root}: expected arrays [T, D] or [D, T], got the shape {example.shape} (crops, or one number a snippet?)")
     sizes = [{s.shape[k] for s in sources.values()} for k in kept]
     constant = [len(size) == 1 for size in sizes]
-    told = {(False, True): "TD", (True, False): "DT"}.get((constant[0], constant[1]))
-    if told is None and constant == [False, False]:
+    inferred_axes = {(False, True): "TD", (True, False): "DT"}.get((constant[0], constant[1]))
+    if inferred_axes is None and constant == [False, False]:
         wrong = _odd_ones(sources, kept, axes or published)
         raise_problems(root, wrong, "one axis, the feature dimension, must have one size in all files of a release")
-    order = axes or told or published
+    order = axes or inferred_axes or published
     if order is None:
         shapes = f"{len(sources)} array(s) of shape {example.shape}"
         raise DataError(f"{root}: {shapes} do not tell which axis is time; give {option}='TD' (time first) or {option}='DT' (time last)")
     notes = []
-    if told and order != told:
+    if inferred_axes and order != inferred_axes:
         raise DataError(
-            f"{root}: {option}={order!r} contradicts the files: it is axis {kept['TD'.index(told[1])]} that has one size in all"
+            f"{root}: {option}={order!r} contradicts the files: it is axis {kept['TD'.index(inferred_axes[1])]} that has one size in all"
         )
     if order == "DT":
         dim = min(sizes[0])

@@ -88,8 +88,8 @@ def _classes(table: AnnotationTable | None, videos: Mapping[str, ReleaseVideo]) 
 
 
 def _by_number(name: str) -> tuple[str, int, str]:
-    found = re.fullmatch(r"(.*?)(\d+)", name)
-    return (found[1], int(found[2]), name) if found else (name, -1, name)
+    match = re.fullmatch(r"(.*?)(\d+)", name)
+    return (match[1], int(match[2]), name) if match else (name, -1, name)
 
 
 def match_ids(root: Path, annotated: Sequence[str], stored: Sequence[str]) -> dict[str, str]:
@@ -98,13 +98,13 @@ def match_ids(root: Path, annotated: Sequence[str], stored: Sequence[str]) -> di
     Raises:
         DataError: a video's id fits two feature files.
     """
-    there, known = set(stored), set(annotated)
+    stored_ids, annotated_ids = set(stored), set(annotated)
     matched, problems = {}, []
     for video in annotated:
         other = video.removeprefix("v_") if video.startswith("v_") else f"v_{video}"
-        if video in there or (other in there and other not in known):
-            matched[video] = video if video in there else other
-        if video in there and other in there and other not in known:
+        if video in stored_ids or (other in stored_ids and other not in annotated_ids):
+            matched[video] = video if video in stored_ids else other
+        if video in stored_ids and other in stored_ids and other not in annotated_ids:
             problems.append(f"{video}: has features under {video!r} and under {other!r}")
     raise_problems(root, problems, "keep one of the two")
     return matched
@@ -136,36 +136,38 @@ def the_table(files: Files, options: Options, kinds: Sequence[str] = DATABASES) 
     Raises:
         DataError: there are several, and neither ``task`` nor ``fold`` nor ``annotations`` says which; or none has that name.
     """
-    found = [p for p, content in files.jsons if kind_of(content) in kinds]
-    if not found:
-        return other_table(files, options) if files.given or not files.jsons else None
-    path = choose_file(files, found, options)
+    databases = [p for p, content in files.jsons if kind_of(content) in kinds]
+    if not databases:
+        return other_table(files, options) if files.separate_annotations or not files.jsons else None
+    path = choose_file(files, databases, options)
     table = read_annotation_table(path, files.json(path))
-    if len(found) > 1:
-        table.notes.append(f"{len(found)} annotation files for one set of features; {path.name} is the one used")
+    if len(databases) > 1:
+        table.notes.append(f"{len(databases)} annotation files for one set of features; {path.name} is the one used")
     return table
 
 
-def choose_file(files: Files, found: Sequence[Path], options: Options, option: str | None = None) -> Path:
+def choose_file(files: Files, candidates: Sequence[Path], options: Options, option: str | None = None) -> Path:
     """One of several annotation files, by the part of their names in which they differ.
 
     Raises:
         DataError: none was named, or the name does not fit exactly one.
     """
-    if len(found) == 1 and options.fold is None and options.task is None:
-        return found[0]
-    parts = _differing([p.stem for p in found]) if len(found) > 1 else [found[0].stem]
+    if len(candidates) == 1 and options.fold is None and options.task is None:
+        return candidates[0]
+    parts = _differing([p.stem for p in candidates]) if len(candidates) > 1 else [candidates[0].stem]
     option = option or ("fold" if all(re.search(r"\d+$", p) for p in parts) else "task")
     wanted = options.fold if option == "fold" or options.task is None else options.task
     if wanted is not None:
-        hits = [p for p, part in zip(found, parts, strict=True) if str(wanted) in (part, p.stem, p.name) or _ends_with(p.stem, str(wanted))]
+        hits = [
+            p for p, part in zip(candidates, parts, strict=True) if str(wanted) in (part, p.stem, p.name) or _ends_with(p.stem, str(wanted))
+        ]
         if len(hits) == 1:
             return hits[0]
-        if len(found) == 1:
-            return found[0]
-    names = ", ".join(p.name for p in found[:20])
+        if len(candidates) == 1:
+            return candidates[0]
+    names = ", ".join(p.name for p in candidates[:20])
     raise DataError(
-        f"{files.root}: {len(found)} annotation files for one set of features ({names}); give {option}= one of "
+        f"{files.root}: {len(candidates)} annotation files for one set of features ({names}); give {option}= one of "
         f"{', '.join(map(repr, parts[:20]))}, or annotations=FILE" + (f"; got {option}={wanted!r}" if wanted is not None else "")
     )
 
@@ -204,7 +206,7 @@ def label_tables(files: Files, options: Options) -> AnnotationTable | None:
     if not kinds:
         return None
     if len(kinds) > 1:
-        names = "; ".join(f"{kind}: {listed([files.shown(p) for p in paths], 3)}" for kind, paths in kinds.items())
+        names = "; ".join(f"{kind}: {listed([files.relative(p) for p in paths], 3)}" for kind, paths in kinds.items())
         raise DataError(f"{files.root}: annotations of several tools ({names}); give annotations=FILE to say which to use")
     kind, paths = next(iter(kinds.items()))
     entries: dict[str, Entry] = {}
@@ -213,12 +215,12 @@ def label_tables(files: Files, options: Options) -> AnnotationTable | None:
         table = read_label_file(path, options.task)
         notes += table.notes
         for video, entry in table.entries.items():
-            known = entries.setdefault(video, Entry(entry.subset, entry.duration_s))
-            known.instances += entry.instances
+            merged = entries.setdefault(video, Entry(entry.subset, entry.duration_s))
+            merged.instances += entry.instances
     return AnnotationTable(kind, tuple(paths), entries, notes=notes)
 
 
-def by_stem(found: Sequence[tuple[Path, "re.Match[str]"]], root: Path, read: Callable[[Path], FeatureSource]) -> dict[str, FeatureSource]:
+def by_stem(matches: Sequence[tuple[Path, "re.Match[str]"]], root: Path, read: Callable[[Path], FeatureSource]) -> dict[str, FeatureSource]:
     """Sources by the id that a path's match has in its group ``id``.
 
     Raises:
@@ -226,7 +228,7 @@ def by_stem(found: Sequence[tuple[Path, "re.Match[str]"]], root: Path, read: Cal
     """
     sources: dict[str, FeatureSource] = {}
     problems = []
-    for path, match in found:
+    for path, match in matches:
         if match["id"] in sources:
             problems.append(f"{match['id']}: has features in {sources[match['id']].files[0]} and in {path}")
             continue

@@ -96,8 +96,8 @@ def read_boris_table(path: Path) -> AnnotationTable:
         else:
             events.setdefault(video, []).append((float(row["Time"]), row["Subject"], row["Behavior"]))
     problems = []
-    for video, found in events.items():
-        entries[video].instances, odd = _pairs(found)
+    for video, video_events in events.items():
+        entries[video].instances, odd = _pairs(video_events)
         problems += [f"{video}: {line}" for line in odd]
     raise_problems(path, problems)
     return AnnotationTable("BORIS table", (path,), entries, notes=[f"{path.name}: {points} point event(s) left out"] if points else [])

@@ -125,10 +125,10 @@ def _provenance(report: ReleaseReport, screened: Mapping[str, Screened], dtype: 
     counts: Counter[str] = Counter()
     changed: dict[str, list[str]] = {}
     for name, one in screened.items():
-        for reason, shown in one.changed:
+        for reason, segment in one.changed:
             counts[reason] += 1
             if counts[reason] <= LISTED:
-                changed.setdefault(reason, []).append(f"{name}: {shown}")
+                changed.setdefault(reason, []).append(f"{name}: {segment}")
     left_out = {}
     for name, video in release.videos.items():
         if name not in screened:
@@ -138,7 +138,7 @@ def _provenance(report: ReleaseReport, screened: Mapping[str, Screened], dtype: 
         "recognised": release.reason,
         "folder": release.root.resolve().name,
         "annotations": [p.name for p in release.annotations],
-        "options": {k: v for k, v in report.options.given().items() if k not in ("annotations", "durations", "protocol")},
+        "options": {k: v for k, v in report.options.non_default().items() if k not in ("annotations", "durations", "protocol")},
         "network": release.seen.network,
         "labels_seen": release.seen.labels,
         "labels_seen_note": release.seen.note,

@@ -29,14 +29,14 @@ class Files:
         self.root = root
         self.paths = _walk(root)
         self.annotation_paths = self.paths if annotations is None else _walk(annotations)
-        self.given = annotations is not None
+        self.separate_annotations = annotations is not None
         self._json: dict[Path, Any] = {}
 
     def matching(self, pattern: str) -> list[tuple[Path, re.Match[str]]]:
         """Files of the release whose path below its parent (with ``/``) ends in the pattern."""
         compiled = re.compile(rf"(?:^|/)(?:{pattern})$")
-        found = ((p, compiled.search(name)) for p, name in self._names)
-        return [(p, m) for p, m in found if m]
+        matches = ((p, compiled.search(name)) for p, name in self._names)
+        return [(p, m) for p, m in matches if m]
 
     @cached_property
     def _names(self) -> list[tuple[Path, str]]:
@@ -53,7 +53,7 @@ class Files:
     def named(self, pattern: str) -> list[Path]:
         """Files whose name is the pattern: in the release, among its annotations, or beside the one file that was given as these."""
         compiled = re.compile(pattern)
-        beside = sorted(self.annotation_paths[0].parent.iterdir()) if self.given and len(self.annotation_paths) == 1 else []
+        beside = sorted(self.annotation_paths[0].parent.iterdir()) if self.separate_annotations and len(self.annotation_paths) == 1 else []
         return [p for p in dict.fromkeys((*self.paths, *self.annotation_paths, *beside)) if compiled.fullmatch(p.name)]
 
     @cached_property
@@ -66,7 +66,7 @@ class Files:
             self._json[path] = read_json(path)
         return self._json[path]
 
-    def shown(self, path: Path) -> str:
+    def relative(self, path: Path) -> str:
         """A path as the user would write it from the release's folder."""
         base = self.root if self.root.is_dir() else self.root.parent
         return path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
@@ -75,11 +75,11 @@ class Files:
 def _walk(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
-    found = []
+    paths = []
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(f for f in folders if not f.startswith((".", "__")))
-        found += [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
-    return found
+        paths += [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
+    return paths
 
 
 def rows_of(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
@@ -179,15 +179,15 @@ def h5_sources(path: Path) -> dict[str, FeatureSource]:
         with h5py.File(path, "r") as file:
             return np.asarray(file[name][()])
 
-    found = {}
+    sources = {}
     try:
         with h5py.File(path, "r") as file:
             for name, item in file.items():
                 if isinstance(item, h5py.Dataset):
-                    found[name] = FeatureSource(tuple(item.shape), str(item.dtype), partial(loader, name), (path,))
+                    sources[name] = FeatureSource(tuple(item.shape), str(item.dtype), partial(loader, name), (path,))
     except OSError as error:
         raise DataError(f"{path}: not a readable HDF5 file, perhaps an interrupted download ({error})") from None
-    return found
+    return sources
 
 
 def pickled(path: Path, allow_pickle: bool) -> FeatureSource:

@@ -67,8 +67,8 @@ class ReleaseReport:
     @property
     def protocol_settings(self) -> dict[str, Any]:
         """What a conversion writes into its folder as ``protocol``: that name, or the settings of the known data set of this layout."""
-        known = defaults_of(self.layout).protocol
-        return {"name": self.protocol} if self.protocol else settings_of(known) if known else {}
+        default = defaults_of(self.layout).protocol
+        return {"name": self.protocol} if self.protocol else settings_of(default) if default else {}
 
     @property
     def _suggested(self) -> tuple[str, str] | None:
@@ -91,8 +91,8 @@ class ReleaseReport:
         """What to type next: the conversion to ``out``, and Table 1 on the result."""
         out = str(out or f"{self.release.root.resolve().name}_folder")
         words = ["nontarget", "convert", str(self.release.root), out]
-        given = self.options.given() | ({"protocol": self.protocol} if self.protocol else {})
-        for name, value in given.items():
+        options = self.options.non_default() | ({"protocol": self.protocol} if self.protocol else {})
+        for name, value in options.items():
             text = ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
             text = ",".join(value) if isinstance(value, tuple) else text
             words += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", text]
@@ -202,8 +202,8 @@ def read_release(path: Path, options: Options, layout: str | None = None) -> Rel
     files = Files(path, options.annotations)
     if is_feature_folder(path):
         raise DataError(f"{path}: is a feature folder of this project already; use it as it is, features={str(path)!r}")
-    found, reason = recognise(files, layout)
-    release = found.read(files, options)
+    chosen_layout, reason = recognise(files, layout)
+    release = chosen_layout.read(files, options)
     release.reason = reason
     _fill_durations(release, files, options)
     apply_split(release, files, options)

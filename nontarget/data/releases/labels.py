@@ -138,10 +138,10 @@ def clock(text: str) -> float:
     Raises:
         ValueError: it is no such time.
     """
-    found = re.match(r"\s*(\d+):(\d\d):(\d\d(?:[.,]\d+)?)", text)
-    if not found:
+    match = re.match(r"\s*(\d+):(\d\d):(\d\d(?:[.,]\d+)?)", text)
+    if not match:
         raise ValueError(f"time must be HH:MM:SS.ss, got {text!r}")
-    hours, minutes, rest = found.groups()
+    hours, minutes, rest = match.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(rest.replace(",", "."))
 
 
@@ -176,11 +176,11 @@ def _elan(path: Path, task: str | None, notes: list[str]) -> Rows:
 def _elan_slots(root: ElementTree.Element) -> dict[str, float]:
     """Time of each slot in ms; those without a time lie evenly between their neighbours, as ELAN shows them."""
     slots = [(s.attrib["TIME_SLOT_ID"], s.get("TIME_VALUE")) for s in root.iter("TIME_SLOT")]
-    known = [k for k, (_, value) in enumerate(slots) if value is not None]
+    timed = [k for k, (_, value) in enumerate(slots) if value is not None]
     times = {}
     for k, (name, value) in enumerate(slots):
-        before = max((j for j in known if j <= k), default=None)
-        after = min((j for j in known if j >= k), default=before)
+        before = max((j for j in timed if j <= k), default=None)
+        after = min((j for j in timed if j >= k), default=before)
         before = after if before is None else before
         if before is None or after is None:
             continue  # no slot has a time
@@ -194,17 +194,17 @@ def _elan_reference_tier(
 ) -> dict[str, tuple[float, float, str]]:
     """A tier whose annotations have the times of those that they refer to."""
     times = {name: (start, end) for members in tiers.values() for name, (start, end, _) in members.items()}
-    found = {}
+    annotations = {}
     for tier in root.iter("TIER"):
         for a in tier.iter("REF_ANNOTATION"):
             reference = times.get(a.attrib["ANNOTATION_REF"])
             if reference:
                 times[a.attrib["ANNOTATION_ID"]] = reference
                 if tier.attrib["TIER_ID"] == task:
-                    found[a.attrib["ANNOTATION_ID"]] = (*reference, a.findtext("ANNOTATION_VALUE") or "")
-    if not found:
+                    annotations[a.attrib["ANNOTATION_ID"]] = (*reference, a.findtext("ANNOTATION_VALUE") or "")
+    if not annotations:
         raise DataError(f"task={task!r}: no such tier; the tiers are {sorted({t.attrib['TIER_ID'] for t in root.iter('TIER')})}")
-    return found
+    return annotations
 
 
 def choose_task(path: Path, what: str, choices: Any, task: str | None) -> str:

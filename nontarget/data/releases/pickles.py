@@ -75,10 +75,10 @@ class _Refused(Exception):
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        found = _admitted().get((module.replace("numpy._core", "numpy.core"), name))
-        if found is None:
+        constructor = _admitted().get((module.replace("numpy._core", "numpy.core"), name))
+        if constructor is None:
             raise _Refused(f"{module}.{name}")
-        return found
+        return constructor
 
 
 def _admitted() -> dict[tuple[str, str], Callable[..., Any]]:

@@ -201,7 +201,7 @@ class Options:
     """Names of classes that are meant although they are nearly equal."""
     protocol: str | None = None
 
-    def given(self) -> dict[str, object]:
+    def non_default(self) -> dict[str, object]:
         """Those that were given, as they are written into a command or a record."""
-        shown = {k: v for k, v in vars(self).items() if v is not None and v is not False and v != ()}
-        return {k: (str(v) if isinstance(v, Path) else dict(v) if isinstance(v, Mapping) else v) for k, v in shown.items()}
+        options = {k: v for k, v in vars(self).items() if v is not None and v is not False and v != ()}
+        return {k: (str(v) if isinstance(v, Path) else dict(v) if isinstance(v, Mapping) else v) for k, v in options.items()}

@@ -1,9 +1,9 @@
 """The one registry of layouts, and how a release is recognised as one of them."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nontarget.config import check_choice
 from nontarget.data import DataError
 from nontarget.data.releases.files import Files
 from nontarget.data.releases.records import Options, Release
@@ -50,10 +50,7 @@ def get_layout(name: str) -> Layout:
     Raises:
         ValueError: there is none; the message names the nearest.
     """
-    if name not in _LAYOUTS:
-        near = difflib.get_close_matches(name, _LAYOUTS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown layout {name!r}{hint} Known are {', '.join(_LAYOUTS)}")
+    check_choice("layout", name, _LAYOUTS)
     return _LAYOUTS[name]
 
 
@@ -74,6 +71,6 @@ def recognise(files: Files, name: str | None = None) -> tuple[Layout, str]:
         reason = layout.recognise(files)
         if reason:
             return layout, reason
-    some = ", ".join(files.shown(p) for p in files.paths[:5]) or "none"
-    known = "\n  ".join(f"{x.name}: {x.describes}" for x in _LAYOUTS.values())
-    raise DataError(f"{files.root}: of no known layout; its {len(files.paths)} file(s) begin with {some}. Known layouts:\n  {known}")
+    some = ", ".join(files.relative(p) for p in files.paths[:5]) or "none"
+    layouts = "\n  ".join(f"{x.name}: {x.describes}" for x in _LAYOUTS.values())
+    raise DataError(f"{files.root}: of no known layout; its {len(files.paths)} file(s) begin with {some}. Known layouts:\n  {layouts}")

@@ -152,9 +152,9 @@ def _segments(release: Release) -> list[str]:
     for name, video in release.videos.items():
         changed = screen(video).changed if video.source and video.time else _flagged(video)
         notes += [f"{name}: {note}" for note in screen(video).notes] if video.source and video.time else []
-        for reason, shown in changed:
+        for reason, segment in changed:
             reasons.append(reason)
-            first.setdefault(reason, f"{name} {shown}" + (f" of {video.duration_s:g} s" if video.duration_s else ""))
+            first.setdefault(reason, f"{name} {segment}" + (f" of {video.duration_s:g} s" if video.duration_s else ""))
         shared.update(shared_segments(video.instances))
         if only_ambiguous(video.instances):
             without_class.append(name)
@@ -191,8 +191,8 @@ def _starved(release: Release) -> str:
 
 
 def _flagged(video: ReleaseVideo) -> list[tuple[str, str]]:
-    found = []
+    flagged_segments = []
     for instance, flags in zip(video.instances, flags_of(video.instances, video.duration_s), strict=True):
         dropped = [f for f in flags if f in DROPPED]
-        found += [(f, f"{instance.label} [{instance.start_s:g}, {instance.end_s:g}]") for f in dropped[:1] or flags]
-    return found
+        flagged_segments += [(f, f"{instance.label} [{instance.start_s:g}, {instance.end_s:g}]") for f in dropped[:1] or flags]
+    return flagged_segments

@@ -83,15 +83,15 @@ def apply_split(release: Release, files: Files, options: Options) -> None:
     Raises:
         DataError: there is no such file.
     """
-    found = {m["share"]: p for p in files.named(SPLIT_FILE) if (m := re.fullmatch(SPLIT_FILE, p.name))}
-    shares = sorted(share for share in found if share)
+    paths = {m["share"]: p for p in files.named(SPLIT_FILE) if (m := re.fullmatch(SPLIT_FILE, p.name))}
+    shares = sorted(share for share in paths if share)
     if options.split is None:
         if shares:
             release.notes.append(
                 f"published splits are there, split={' or '.join(shares)}: the number in the file's name is the share WITHOUT labels"
             )
         return
-    path = _split_path(options.split, found)
+    path = _split_path(options.split, paths)
     rows = rows_of(path)
     if not rows or not {"video", "subset"} <= rows[0].keys():
         raise DataError(f"{path}: expected a table with the columns video and subset, as SSTAP publishes it")
@@ -113,23 +113,23 @@ def apply_split(release: Release, files: Files, options: Options) -> None:
     release.splits = {}
 
 
-def _split_path(split: str | float | Path, found: Mapping[str | None, Path]) -> Path:
+def _split_path(split: str | float | Path, paths: Mapping[str | None, Path]) -> Path:
     if isinstance(split, Path) or str(split).endswith(".csv"):
-        path = next((p for p in found.values() if p.name == str(split)), Path(str(split)))
+        path = next((p for p in paths.values() if p.name == str(split)), Path(str(split)))
         if path.is_file():
             return path
     else:
-        same = [p for share, p in found.items() if share and float(share) == float(split)] if _is_number(split) else []
+        same = [p for share, p in paths.items() if share and float(share) == float(split)] if _reads_as_number(split) else []
         if same:
             return same[0]
-    choices = ", ".join(sorted(share for share in found if share)) or "none in these folders"
+    choices = ", ".join(sorted(share for share in paths if share)) or "none in these folders"
     raise DataError(
         f"split={split!r}: no such published split; give the share WITHOUT labels of a file video_info_new_<share>.csv "
         f"(there are: {choices}), or the path of one"
     )
 
 
-def _is_number(text: object) -> bool:
+def _reads_as_number(text: object) -> bool:
     try:
         float(str(text))
     except ValueError:

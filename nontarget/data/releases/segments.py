@@ -28,7 +28,7 @@ CLIPPED = {
 
 def flags_of(instances: Sequence[Instance], duration_s: float | None) -> list[tuple[str, ...]]:
     """What is wrong with each instance of one video: names of ``DROPPED`` and ``CLIPPED``."""
-    found = []
+    all_flags = []
     for number, instance in enumerate(instances):
         flags = []
         if instance.end_s <= instance.start_s:
@@ -43,8 +43,8 @@ def flags_of(instances: Sequence[Instance], duration_s: float | None) -> list[tu
             flags.append("ambiguous")
         if any(_same(instance, other) for other in instances[:number]):
             flags.append("duplicate")
-        found.append(tuple(flags))
-    return found
+        all_flags.append(tuple(flags))
+    return all_flags
 
 
 def _same(one: Instance, other: Instance) -> bool:
@@ -92,17 +92,17 @@ def screen(video: ReleaseVideo) -> Screened:
     screened = Screened(end, rows, notes=notes)
     for instance, flags in zip(video.instances, flags_of(video.instances, duration), strict=True):
         start, stop = max(instance.start_s, 0.0), min(instance.end_s, end)
-        shown = f"{instance.label} [{instance.start_s:g}, {instance.end_s:g}]"
+        description = f"{instance.label} [{instance.start_s:g}, {instance.end_s:g}]"
         reason = next((f for f in flags if f in DROPPED), None)
         if reason is None and start >= stop:
             reason = "without_features"
         if reason:
-            screened.changed.append((reason, shown))
+            screened.changed.append((reason, description))
             continue
         clips = [f for f in flags if f in CLIPPED]
         if stop < instance.end_s and "beyond_end" not in clips:
             clips.append("beyond_features")
-        screened.changed += [(c, shown) for c in clips]
+        screened.changed += [(c, description) for c in clips]
         screened.instances.append(Instance(instance.label, start, stop))
     return screened
 

@@ -72,14 +72,14 @@ def read_annotation_table(path: Path, content: Any) -> AnnotationTable:
 
 def _read(path: Path, kind: str, entries: dict[str, Any], read: Callable[[dict[str, Any]], Entry]) -> AnnotationTable:
     problems: list[str] = []
-    found = {}
+    parsed_entries = {}
     for video, raw in entries.items():
         try:
-            found[video] = read(raw)
+            parsed_entries[video] = read(raw)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             problems.append(f"{video}: {f'lacks {error}' if isinstance(error, KeyError) else error}")
     raise_problems(path, problems, f"expected entries as in the layout {kind!r}")
-    return AnnotationTable(kind, (path,), found)
+    return AnnotationTable(kind, (path,), parsed_entries)
 
 
 def _read_database(path: Path, kind: str, content: dict[str, Any]) -> AnnotationTable:

@@ -48,14 +48,14 @@ def read_thumos_text(paths: Sequence[Path]) -> AnnotationTable:
     problems: list[str] = []
     classes, empty = set(), 0
     for path in paths:
-        found = re.fullmatch(THUMOS_FILE, path.name)
-        assert found
-        classes.add(found["label"])
+        match = re.fullmatch(THUMOS_FILE, path.name)
+        assert match
+        classes.add(match["label"])
         rows, wrong = _class_file(path)
         problems += wrong
         empty += not rows
         for video, start, end in rows:
-            entries.setdefault(video, Entry(subset=found["subset"])).instances.append(Instance(found["label"], start, end))
+            entries.setdefault(video, Entry(subset=match["subset"])).instances.append(Instance(match["label"], start, end))
     raise_problems(paths[0].parent, problems)
     notes = ["durations are not in these files: they come from the features, or from durations="]
     notes += [f"{empty} class file(s) are empty, which is normal"] if empty else []
@@ -169,20 +169,20 @@ def read_column(path: Path, column: str) -> dict[str, str]:
     return {row[where[0]]: row[where[1]] for row in rows_of(path)}
 
 
-def read_durations(given: Mapping[str, float] | str | Path) -> dict[str, float]:
+def read_durations(source: Mapping[str, float] | str | Path) -> dict[str, float]:
     """Durations in seconds by video: a mapping, or a table with the columns ``video,duration``.
 
     Raises:
         DataError: it is no such table, or a duration is no positive number.
     """
-    raw = dict(given) if isinstance(given, Mapping) else read_column(Path(given), "duration")
-    problems, found = [], {}
+    raw = dict(source) if isinstance(source, Mapping) else read_column(Path(source), "duration")
+    problems, durations = [], {}
     for video, value in raw.items():
         try:
-            found[video] = float(value)
+            durations[video] = float(value)
         except ValueError:
-            found[video] = 0.0
-        if not 0 < found[video] < float("inf"):
+            durations[video] = 0.0
+        if not 0 < durations[video] < float("inf"):
             problems.append(f"{video}: duration must be a positive number of seconds, got {value!r}")
-    raise_problems(Path("durations") if isinstance(given, Mapping) else Path(given), problems)
-    return found
+    raise_problems(Path("durations") if isinstance(source, Mapping) else Path(source), problems)
+    return durations

@@ -77,8 +77,8 @@ def clock_of(root: Path, published: Published, options: Options) -> tuple[Clock,
         assert rate is not None
         return TimeAxis.of(rate, stride, offset)
 
-    given = [name for name in ("fps", "stride", "window", "offset") if getattr(options, name) is not None]
-    sources = [f"{', '.join(given)} as you said"] if given else []
-    if published.says and set(given) != {"fps", "stride", "window"}:
+    overrides = [name for name in ("fps", "stride", "window", "offset") if getattr(options, name) is not None]
+    sources = [f"{', '.join(overrides)} as you said"] if overrides else []
+    if published.says and set(overrides) != {"fps", "stride", "window"}:
         sources.append(published.says)
     return clock, "; ".join(sources)

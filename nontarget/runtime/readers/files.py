@@ -59,8 +59,8 @@ def check_name(place: object, name: object) -> None:
         DataError: it is no text, empty, or holds ``/``, ``\\``, ``..`` or a control character.
     """
     if not isinstance(name, str) or not name or any(part in name for part in ("/", "\\", "..")) or any(ord(c) < 32 for c in name):
-        shown = quoted(name)
-        raise DataError(f"{place}: an id must be a name without '/', '\\', '..' and control characters, got {shown}")
+        text = quoted(name)
+        raise DataError(f"{place}: an id must be a name without '/', '\\', '..' and control characters, got {text}")
 
 
 def check_inside(path: Path, folder: Path) -> None:

@@ -41,12 +41,12 @@ def parse_json(data: bytes | str, place: object) -> Any:
     text = data if isinstance(data, str) else decoded(data, place)
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
+        mapping = dict(pairs)
+        if len(mapping) < len(pairs):
             twice = sorted(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
             more = f" and {len(twice) - _NAMED} more" if len(twice) > _NAMED else ""
             raise DataError(f"{place}: the id(s) {shortened(twice[:_NAMED], 500)}{more} are listed more than once in one object")
-        return found
+        return mapping
 
     try:
         content = json.loads(text, object_pairs_hook=unique, parse_float=_finite, parse_int=_whole, parse_constant=_refuse)

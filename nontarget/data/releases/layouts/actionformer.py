@@ -19,7 +19,9 @@ def recognise(files: Files) -> str | None:
     path = has_json(files, *KINDS)
     if path is None or not folders_of(files):
         return None
-    return f"{files.shown(path)} has a 'database' with fps and label_id, as ActionFormer's loaders read it, and there is one array a video"
+    return (
+        f"{files.relative(path)} has a 'database' with fps and label_id, as ActionFormer's loaders read it, and there is one array a video"
+    )
 
 
 def published(table: AnnotationTable, names: list[str], prefixed: bool, npz_feats: bool) -> tuple[Published, Seen]:

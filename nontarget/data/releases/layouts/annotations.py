@@ -28,8 +28,8 @@ def _multithumos(files: Files) -> tuple[Path, list[Path]] | None:
 
 def _epic(files: Files) -> list[Path]:
     tables = [p for p in files.annotation_paths if p.suffix == ".csv"]
-    found = [p for p in tables if set(header_of(p)) >= EPIC_COLUMNS]
-    return found + [p for p in tables if {"video_id", "duration"} <= set(header_of(p))] if found else []
+    action_tables = [p for p in tables if set(header_of(p)) >= EPIC_COLUMNS]
+    return action_tables + [p for p in tables if {"video_id", "duration"} <= set(header_of(p))] if action_tables else []
 
 
 def _epic_table(files: Files, options: Options) -> AnnotationTable:
@@ -37,18 +37,18 @@ def _epic_table(files: Files, options: Options) -> AnnotationTable:
 
 
 def _multithumos_table(files: Files, _: Options) -> AnnotationTable:
-    found = _multithumos(files)
-    if found is None:
+    paths = _multithumos(files)
+    if paths is None:
         raise DataError(f"{files.root}: no class_list.txt with annotations/<Class>.txt")
-    return read_multithumos_text(*found)
+    return read_multithumos_text(*paths)
 
 
 def _actions_table(files: Files, options: Options) -> AnnotationTable:
-    found = [p for p, content in files.jsons if kind_of(content) == "actions"]
-    if len(found) > 1:
-        names = ", ".join(files.shown(p) for p in found)
+    paths = [p for p, content in files.jsons if kind_of(content) == "actions"]
+    if len(paths) > 1:
+        names = ", ".join(files.relative(p) for p in paths)
         raise DataError(f"{files.root}: several data sets ({names}); give the path of one of them, or annotations=FILE")
-    table = read_annotation_table(found[0], files.json(found[0]))
+    table = read_annotation_table(paths[0], files.json(paths[0]))
     numbers = sorted({int(i.label) for e in table.entries.values() for i in e.instances})
     base = 0 if 0 in numbers else 1
     table.notes.append(f"classes have numbers and no names; they are kept as text and count from {base} ({numbers[0]} to {numbers[-1]})")
@@ -64,11 +64,11 @@ def _actions_table(files: Files, options: Options) -> AnnotationTable:
 
 
 def _json_table(files: Files, options: Options) -> AnnotationTable:
-    found = [p for p, content in files.jsons if kind_of(content) in DATABASES]
-    if not found:
+    databases = [p for p, content in files.jsons if kind_of(content) in DATABASES]
+    if not databases:
         raise DataError(f"{files.root}: no json with a 'database'")
-    path = choose_file(files, found, options)
-    table = the_table(files, options, DATABASES) if len(found) == 1 else read_annotation_table(path, files.json(path))
+    path = choose_file(files, databases, options)
+    table = the_table(files, options, DATABASES) if len(databases) == 1 else read_annotation_table(path, files.json(path))
     assert table is not None
     return table
 

@@ -23,9 +23,9 @@ SUBSET_FILE = r".*_(?P<subset>train|val|test)\.json"
 
 
 def _csv_files(files: Files) -> list[tuple[Path, re.Match[str]]]:
-    found = files.matching(r"(?P<folder>[^/]+)/(?P<id>[^/]+)\.csv")
-    wide = next((p.parent for p, m in found if not m["id"].startswith("video_info") and len(header_of(p)) >= 100), None)
-    return [(p, m) for p, m in found if p.parent == wide]
+    matches = files.matching(r"(?P<folder>[^/]+)/(?P<id>[^/]+)\.csv")
+    wide = next((p.parent for p, m in matches if not m["id"].startswith("video_info") and len(header_of(p)) >= 100), None)
+    return [(p, m) for p, m in matches if p.parent == wide]
 
 
 def recognise(files: Files) -> str | None:
@@ -34,10 +34,10 @@ def recognise(files: Files) -> str | None:
     if path is None and not tables:
         return None
     if tables:
-        beside = f", and {files.shown(path)} has their feature_frame" if path else ""
+        beside = f", and {files.relative(path)} has their feature_frame" if path else ""
         return f"{tables[0][0].parent.name}/ holds one csv of {len(header_of(tables[0][0]))} columns a video, as BSN published them{beside}"
     assert path is not None
-    return f"{files.shown(path)} has entries with duration_second and feature_frame, as BMN's and mmaction2's loaders read them"
+    return f"{files.relative(path)} has entries with duration_second and feature_frame, as BMN's and mmaction2's loaders read them"
 
 
 def _annotations(files: Files) -> AnnotationTable:

@@ -25,9 +25,9 @@ WINDOW = 16
 
 def recognise(files: Files) -> str | None:
     """Two npz files a video, called -rgb and -flow, with an array ``feature`` of three axes, are CMCS's alone."""
-    found = files.matching(r"(?P<id>[^/]+)-(rgb|flow)\.npz")
-    if found and "feature" in npz_keys(found[0][0]):
-        return f"{found[0][0].name} and its like are <id>-rgb.npz / <id>-flow.npz with the key 'feature', [crops, T, D]"
+    matches = files.matching(r"(?P<id>[^/]+)-(rgb|flow)\.npz")
+    if matches and "feature" in npz_keys(matches[0][0]):
+        return f"{matches[0][0].name} and its like are <id>-rgb.npz / <id>-flow.npz with the key 'feature', [crops, T, D]"
     return None
 
 
@@ -46,12 +46,12 @@ def _crop(path: Path) -> FeatureSource:
 def read(files: Files, options: Options) -> Release:
     """t(i) = (i * stride + 8) / fps; the stride is the one of those published that fits frame_cnt and T of all files."""
     streams = {s: by_stem(files.matching(rf"(?P<id>[^/]+)-{s}\.npz"), files.root, _crop) for s in STREAMS}
-    streams = {s: found for s, found in streams.items() if found}
+    streams = {s: stream for s, stream in streams.items() if stream}
     if not streams:
         raise DataError(f"{files.root}: no <id>-rgb.npz or <id>-flow.npz")
-    names = sorted({v for found in streams.values() for v in found})
-    raise_problems(files.root, [f"{v}: lacks its {s} file" for v in names for s, found in streams.items() if v not in found])
-    sources = joined(files.root, {v: [found[v] for found in streams.values()] for v in names}, cut=1)
+    names = sorted({v for stream in streams.values() for v in stream})
+    raise_problems(files.root, [f"{v}: lacks its {s} file" for v in names for s, stream in streams.items() if v not in stream])
+    sources = joined(files.root, {v: [stream[v] for stream in streams.values()] for v in names}, cut=1)
     first = next(iter(streams.values()))
     counts = {v: npz_value(s.files[0], "frame_cnt") for v, s in first.items() if "frame_cnt" in npz_keys(s.files[0])}
     table = the_table(files, options)

@@ -24,10 +24,10 @@ def has_json(files: Files, *kinds: str) -> Path | None:
 
 def folders_of(files: Files, pattern: str = ARRAY) -> dict[Path, list[tuple[Path, re.Match[str]]]]:
     """Files that match, by the folder in which they lie."""
-    found: dict[Path, list[tuple[Path, re.Match[str]]]] = {}
+    folders: dict[Path, list[tuple[Path, re.Match[str]]]] = {}
     for path, match in files.matching(pattern):
-        found.setdefault(path.parent, []).append((path, match))
-    return found
+        folders.setdefault(path.parent, []).append((path, match))
+    return folders
 
 
 def chosen_folders(files: Files, folders: Sequence[Path], options: Options, order: Sequence[str] = ()) -> list[Path]:
@@ -42,7 +42,7 @@ def chosen_folders(files: Files, folders: Sequence[Path], options: Options, orde
     Raises:
         DataError: there are several and their order is not known, or there is none of a name.
     """
-    names = {files.shown(f): f for f in folders}
+    names = {files.relative(f): f for f in folders}
     if options.features:
         chosen = []
         for wanted in options.features.split(","):
@@ -81,10 +81,10 @@ def npz_key(path: Path) -> str:
         DataError: there are several and none has a usual name.
     """
     keys = npz_keys(path)
-    known = [key for key in KEYS if key in keys]
-    if len(keys) != 1 and not known:
+    preferred_keys = [key for key in KEYS if key in keys]
+    if len(keys) != 1 and not preferred_keys:
         raise DataError(f"{path}: holds the arrays {keys}; expected one, or one of the names {', '.join(KEYS)}")
-    return known[0] if known else keys[0]
+    return preferred_keys[0] if preferred_keys else keys[0]
 
 
 def float64_note(sources: Mapping[str, FeatureSource]) -> list[str]:

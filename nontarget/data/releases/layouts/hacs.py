@@ -21,8 +21,8 @@ KEYS = ("slow_feature", "fast_feature")
 
 def recognise_slowfast(files: Files) -> str | None:
     """Folders called as HACS's subsets that hold one pickle a video; what is in them is not read to find out."""
-    found = files.matching(FILES.format("pkl"))
-    return f"{found[0][1]['subset']}/<id>.pkl are pickles in folders by subset, as HACS SlowFast is published" if found else None
+    matches = files.matching(FILES.format("pkl"))
+    return f"{matches[0][1]['subset']}/<id>.pkl are pickles in folders by subset, as HACS SlowFast is published" if matches else None
 
 
 def _slowfast(path: Path, allow_pickle: bool) -> tuple[FeatureSource, float | None]:
@@ -49,16 +49,16 @@ def _shown(content: object) -> str:
 
 def read_slowfast(files: Files, options: Options) -> Release:
     """t(i) = (i * 8 + 16) / 15."""
-    found = files.matching(FILES.format("pkl"))
+    matches = files.matching(FILES.format("pkl"))
     frames: dict[str, float | None] = {}
 
     def read(path: Path) -> FeatureSource:
         source, frames[path.stem] = _slowfast(path, options.allow_pickle)
         return source
 
-    sources = by_stem(found, files.root, read)
-    subsets = {m["id"]: m["subset"] for _, m in found}
-    table = the_table(files, options) if files.given or files.jsons else None
+    sources = by_stem(matches, files.root, read)
+    subsets = {m["id"]: m["subset"] for _, m in matches}
+    table = the_table(files, options) if files.separate_annotations or files.jsons else None
     clock, timing = clock_of(files.root, Published(15, 8, 32, says="15 fps, stride 8, window 32 of TriDet's and TCANet's loaders"), options)
     seen = Seen("SlowFast, tuned on HACS labels", True)
     release = release_of("hacs-slowfast", files, seen, table, sources, clock, options, subsets=subsets)

@@ -54,9 +54,9 @@ def window_features(samples: NDArray[np.float64]) -> NDArray[np.float32]:
 
 def recognise(files: Files) -> str | None:
     """``acc_expXX_userYY.txt`` and ``gyro_...`` are called so in HAPT alone."""
-    found = {m["sensor"] for _, m in files.matching(RAW)}
+    sensors = {m["sensor"] for _, m in files.matching(RAW)}
     return (
-        "RawData/ holds acc_expXX_userYY.txt and gyro_expXX_userYY.txt, as HAPT (UCI 341) is published" if found == set(SENSORS) else None
+        "RawData/ holds acc_expXX_userYY.txt and gyro_expXX_userYY.txt, as HAPT (UCI 341) is published" if sensors == set(SENSORS) else None
     )
 
 
@@ -66,7 +66,7 @@ def read(files: Files, options: Options) -> Release:
     for path, match in files.matching(RAW):
         raw[match["sensor"]][match["id"]] = path
     names = sorted(set(raw["acc"]) | set(raw["gyro"]))
-    lengths = {s: {v: sum(1 for _ in lines_of(p)) for v, p in found.items()} for s, found in raw.items()}
+    lengths = {s: {v: sum(1 for _ in lines_of(p)) for v, p in paths.items()} for s, paths in raw.items()}
     problems = [f"{v}: lacks its {s} file" for v in names for s in SENSORS if v not in raw[s]]
     problems += [
         f"{v}: {lengths['acc'][v]} samples of acc, {lengths['gyro'][v]} of gyro"
@@ -141,13 +141,13 @@ def _subsets(named: dict[str, Path]) -> dict[int, str]:
     Raises:
         DataError: a user is in both.
     """
-    found: dict[int, str] = {}
+    subsets: dict[int, str] = {}
     for part in ("train", "test"):
         path = named.get(f"subject_id_{part}.txt")
         for user in {int(line) for line in lines_of(path)} if path else ():
-            if found.setdefault(user, part) != part:
+            if subsets.setdefault(user, part) != part:
                 raise DataError(f"{path}: user {user} is in subject_id_train.txt too; the split is by user")
-    return found
+    return subsets
 
 
 register(Layout("hapt", "RawData/{acc,gyro}_expXX_userYY.txt, labels.txt, activity_labels.txt", recognise, read))

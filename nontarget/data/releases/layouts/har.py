@@ -39,7 +39,7 @@ def _recognise(family: Family, files: Files) -> str | None:
     members = files.matching(family.pattern)
     if path is None or not members:
         return None
-    return f"{files.shown(path)} has a 'label_dict', and the windows are in {members[0][0].parent.name}/, as in {family.name}"
+    return f"{files.relative(path)} has a 'label_dict', and the windows are in {members[0][0].parent.name}/, as in {family.name}"
 
 
 def _read(family: Family, files: Files, options: Options) -> Release:
@@ -50,9 +50,9 @@ def _read(family: Family, files: Files, options: Options) -> Release:
     match = members[folder][0][1]
     window = int(match["window"])
     stride = int(match["stride"]) if family.name == "wear" else window * (100 - int(match["overlap"])) / 100
-    found = [p for p, content in files.jsons if kind_of(content) == "har"]
-    at_rate = [p for p in found if p.parent.name == f"{WEAR_FPS}fps"]
-    path = choose_file(files, at_rate or found, options, "fold")
+    annotation_files = [p for p, content in files.jsons if kind_of(content) == "har"]
+    at_rate = [p for p in annotation_files if p.parent.name == f"{WEAR_FPS}fps"]
+    path = choose_file(files, at_rate or annotation_files, options, "fold")
     table = read_annotation_table(path, files.json(path))
     says = f"window {window} and stride {stride:g} of the folder's name"
     clock, timing = clock_of(files.root, Published(family.fps, stride, window, says=says), options)
@@ -60,7 +60,7 @@ def _read(family: Family, files: Files, options: Options) -> Release:
     kind = folder.parent.parent.name if family.name == "wear" else folder.parent.name
     seen = Seen("none: raw inertial windows", False) if kind.startswith("inertial") else I3D
     release = release_of(family.name, files, seen, table, sources, clock, options)
-    folds = len(at_rate or found)
+    folds = len(at_rate or annotation_files)
     release.notes += [f"timing: {timing}", f"{folds} folds for one set of features; this is {path.name}"]
     if kind.startswith("combined"):
         release.notes.append("channels: inertial (axis by axis), then i3d")
@@ -83,13 +83,13 @@ def _shorter(files: Files, folder: Path, sources: dict[str, FeatureSource]) -> l
 
 def raw_segments(labels: Sequence[str], rate: float = RAW_HZ) -> list[Instance]:
     """Runs of equal labels of samples, with an end for the last one."""
-    found, start = [], 0
+    segments, start = [], 0
     for k in range(1, len(labels) + 1):
         if k == len(labels) or labels[k] != labels[start]:
             if labels[start] not in NULL:
-                found.append(Instance(labels[start], start / rate, k / rate))
+                segments.append(Instance(labels[start], start / rate, k / rate))
             start = k
-    return found
+    return segments
 
 
 def _raw_labels(files: Files, release: Release) -> list[str]:

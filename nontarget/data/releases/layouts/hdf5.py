@@ -23,8 +23,8 @@ JOIN_CUT = 10
 
 def recognise_gtad(files: Files) -> str | None:
     """``rgb_val.h5``, ``flow_val.h5``, ``rgb_test.h5`` and ``flow_test.h5`` are called so by G-TAD alone."""
-    found = {m["stream"] for _, m in files.matching(GTAD)}
-    return "{rgb,flow}_{val,test}.h5 hold one row a frame by video id, as G-TAD's THUMOS14 release" if found == set(STREAMS) else None
+    streams = {m["stream"] for _, m in files.matching(GTAD)}
+    return "{rgb,flow}_{val,test}.h5 hold one row a frame by video id, as G-TAD's THUMOS14 release" if streams == set(STREAMS) else None
 
 
 def _gtad_table(files: Files, options: Options) -> AnnotationTable | None:
@@ -40,9 +40,9 @@ def read_gtad(files: Files, options: Options) -> Release:
     parts: dict[str, dict[str, FeatureSource]] = {s: {} for s in STREAMS}
     subsets: dict[str, str] = {}
     for path, match in files.matching(GTAD):
-        found = h5_sources(path)
-        parts[match["stream"]] |= found
-        subsets |= dict.fromkeys(found, match["part"])
+        features = h5_sources(path)
+        parts[match["stream"]] |= features
+        subsets |= dict.fromkeys(features, match["part"])
     names = sorted(set(parts["flow"]) | set(parts["rgb"]))
     raise_problems(files.root, [f"{v}: has no {s}" for v in names for s in STREAMS if v not in parts[s]])
     whole = joined(files.root, {v: [parts[s][v] for s in STREAMS] for v in names}, cut=JOIN_CUT)
@@ -81,8 +81,8 @@ def _has_text_segments(content: object) -> bool:
 
 def recognise_tsp(files: Files) -> str | None:
     """The name of a TSP file says the network, the data set and the subset."""
-    found = files.matching(TSP)
-    return f"{found[0][0].name} is named as TSP's releases are: network, data set, subset" if found else None
+    matches = files.matching(TSP)
+    return f"{matches[0][0].name} is named as TSP's releases are: network, data set, subset" if matches else None
 
 
 def read_tsp(files: Files, options: Options) -> Release:
@@ -91,11 +91,11 @@ def read_tsp(files: Files, options: Options) -> Release:
     subsets: dict[str, str] = {}
     sets = set()
     for path, match in files.matching(TSP):
-        found = h5_sources(path)
-        twice = sorted(set(found) & set(sources))
+        features = h5_sources(path)
+        twice = sorted(set(features) & set(sources))
         raise_problems(path, [f"{v}: is in {sources[v].files[0].name} too" for v in twice])
-        sources |= found
-        subsets |= dict.fromkeys(found, match["part"])
+        sources |= features
+        subsets |= dict.fromkeys(features, match["part"])
         sets.add(match["set"])
     if len(sets) != 1:
         raise DataError(f"{files.root}: files of {len(sets)} data sets ({', '.join(sorted(sets))}); give the path of one")
@@ -106,7 +106,7 @@ def read_tsp(files: Files, options: Options) -> Release:
     )
     clock, timing = clock_of(files.root, published, options)
     seen = Seen("TSP, R(2+1)D-34", True, f"trained on the localisation labels of {name}")
-    table = the_table(files, options) if files.given or files.jsons else None
+    table = the_table(files, options) if files.separate_annotations or files.jsons else None
     release = release_of("tsp-h5", files, seen, table, sources, clock, options, subsets=subsets)
     if table and all(e.subset is None for e in table.entries.values()):
         for video in release.videos.values():

@@ -55,11 +55,11 @@ def recognise(files: Files) -> str | None:
     folders = folders_of(files)
     if path is None or not folders:
         return None
-    known = next((f.name for f in folders if _config_of(f.name)), None)
+    release_folder = next((f.name for f in folders if _config_of(f.name)), None)
     if has_json(files, "opentad"):
-        return f"{files.shown(path)} has a 'database' whose entries have 'frame', as OpenTAD's loaders read it, beside one array a video"
-    if known or files.matching(r"features/[^/]+/[^/]+\.\w+"):
-        return f"{files.shown(path)} is an official 'database', and features/<release>/ lies beside it, as OpenTAD keeps them"
+        return f"{files.relative(path)} has a 'database' whose entries have 'frame', as OpenTAD's loaders read it, beside one array a video"
+    if release_folder or files.matching(r"features/[^/]+/[^/]+\.\w+"):
+        return f"{files.relative(path)} is an official 'database', and features/<release>/ lies beside it, as OpenTAD keeps them"
     return None
 
 

@@ -24,7 +24,7 @@ def read(files: Files, options: Options) -> Release:
         raise DataError(f"{files.root}: no array of features (.npy, .npz, .pt or .pkl)")
     subset_folders = {f.name for f in members} <= {"train", "training", "val", "validation", "test", "testing"} and options.features is None
     if subset_folders:
-        chosen = [member for found in members.values() for member in found]
+        chosen = [member for group in members.values() for member in group]
         subsets = {m["id"]: m["folder"] for _, m in chosen}
     else:
         (folder,) = chosen_folders(files, list(members), options)[:1]
@@ -39,11 +39,11 @@ def read(files: Files, options: Options) -> Release:
 
 def durations_beside(files: Files) -> dict[str, float]:
     """Durations from a table ``video,duration`` that lies in the release."""
-    found: dict[str, float] = {}
-    for path in files.annotation_paths + (files.paths if files.given else []):
+    durations: dict[str, float] = {}
+    for path in files.annotation_paths + (files.paths if files.separate_annotations else []):
         if path.suffix == ".csv" and [c.strip().lower() for c in header_of(path)[:2]] == ["video", "duration"]:
-            found |= read_durations(path)
-    return found
+            durations |= read_durations(path)
+    return durations
 
 
 register(Layout("plain", "<id>.npy, .npz, .pt or .pkl, one array a video; the times have to be given", recognise, read))

@@ -14,7 +14,7 @@ TORCH = r"(?P<folder>[^/]+)/(?P<id>[^/.]+)(?:\.pth?)?"
 def recognise(files: Files) -> str | None:
     """A second json gives feature_length and feature_fps of each video."""
     path = has_json(files, "tadtr-info")
-    return f"{files.shown(path)} gives feature_length and feature_fps of each video, as TadTR's loaders read them" if path else None
+    return f"{files.relative(path)} gives feature_length and feature_fps of each video, as TadTR's loaders read them" if path else None
 
 
 def read(files: Files, options: Options) -> Release:
@@ -23,8 +23,8 @@ def read(files: Files, options: Options) -> Release:
     assert path is not None
     info = files.json(path)
     table = the_table(files, options)
-    found = [(p, m) for p, m in files.matching(TORCH) if m["id"] in info]
-    sources = by_stem(found, files.root, lambda p: pickled(p, options.allow_pickle))
+    matches = [(p, m) for p, m in files.matching(TORCH) if m["id"] in info]
+    sources = by_stem(matches, files.root, lambda p: pickled(p, options.allow_pickle))
     release = release_of("tadtr", files, Seen("I3D of P-GCN, trained on Kinetics", False), table, sources, None, options)
     for name, video in release.videos.items():
         if name not in info:

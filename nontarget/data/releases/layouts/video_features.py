@@ -110,7 +110,7 @@ def _stamped(
             problems.append(f"{video}: {len(stamps[video])} timestamps for {source.shape[0]} rows")
     raise_problems(files.root, problems)
     stacked = network not in FRAMEWISE
-    found, single = {}, []
+    time_axes, single = {}, []
     ends = {}
     for video, ms in stamps.items():
         fps = float(options.fps) if options.fps is not None else float(np.load(rates[video], allow_pickle=False))
@@ -125,14 +125,14 @@ def _stamped(
         stride = options.stride if options.stride is not None else step or (first if stacked else 1)
         window = options.window if options.window is not None else (first if stacked else 1)
         offset = options.offset if options.offset is not None else (first - window / 2 if stacked else first + window / 2)
-        found[video] = TimeAxis.of(fps, max(1, stride), offset)
+        time_axes[video] = TimeAxis.of(fps, max(1, stride), offset)
         if stacked:
             ends[video] = float(ms[-1]) / 1000
     raise_problems(files.root, problems)
     notes = [f"one timestamp only, the step cannot be told from the video and does not matter: {listed(single)}"] if single else []
     if stacked:
-        return found, ends, "timestamps are where a stack ENDS: centre = timestamp - stack / 2; stack and step are told by them", notes
-    return found, ends, "timestamps are where a frame begins: centre = timestamp + half a frame", notes
+        return time_axes, ends, "timestamps are where a stack ENDS: centre = timestamp - stack / 2; stack and step are told by them", notes
+    return time_axes, ends, "timestamps are where a frame begins: centre = timestamp + half a frame", notes
 
 
 register(

@@ -16,8 +16,8 @@ STREAMS = r"(?P<split>train|test)/{stream}/(?P<id>[^/]+)\.npy"
 
 
 def _splits(files: Files) -> dict[str, set[str]]:
-    found = {p.stem.removeprefix("split_"): p for p in files.annotations_matching(r"split_(train|test)\.txt")}
-    return {name: {line.strip() for line in lines_of(path)} for name, path in found.items()}
+    paths = {p.stem.removeprefix("split_"): p for p in files.annotations_matching(r"split_(train|test)\.txt")}
+    return {name: {line.strip() for line in lines_of(path)} for name, path in paths.items()}
 
 
 def recognise_joined(files: Files) -> str | None:
@@ -43,10 +43,10 @@ def read_streams(files: Files, options: Options) -> Release:
     """t(i) = (16 i + 8) / 25; rgb and flow are joined."""
     streams = [by_stem(files.matching(STREAMS.format(stream=s)), files.root, npy) for s in ("rgb", "flow")]
     names = sorted(set(streams[0]) | set(streams[1]))
-    lacking = [f"{v}: lacks its {s} file" for v in names for s, found in zip(("rgb", "flow"), streams, strict=True) if v not in found]
+    lacking = [f"{v}: lacks its {s} file" for v in names for s, stream in zip(("rgb", "flow"), streams, strict=True) if v not in stream]
     raise_problems(files.root, lacking)
-    turned = [oriented(files.root, found, options.axes, "TD")[0] for found in streams]
-    return _read("wtal-um", files, options, joined(files.root, {v: [found[v] for found in turned] for v in names}, cut=1))
+    turned = [oriented(files.root, stream, options.axes, "TD")[0] for stream in streams]
+    return _read("wtal-um", files, options, joined(files.root, {v: [stream[v] for stream in turned] for v in names}, cut=1))
 
 
 def _read(layout: str, files: Files, options: Options, sources: dict[str, FeatureSource]) -> Release:

@@ -24,8 +24,8 @@ TIMING = Published(25, 16, 16, says="25 fps, 16 frames a snippet, as the code ha
 
 def recognise(files: Files) -> str | None:
     """``*-JOINTFeatures.npy`` is how W-TALC and 3C-Net call the file of all features."""
-    found = files.matching(FEATURES)
-    return f"{found[0][0].name} is one array of all videos' features, as W-TALC and 3C-Net publish it" if found else None
+    matches = files.matching(FEATURES)
+    return f"{matches[0][0].name} is one array of all videos' features, as W-TALC and 3C-Net publish it" if matches else None
 
 
 def _column(path: Path, allow_pickle: bool) -> list[Any]:
@@ -41,10 +41,10 @@ def _text(value: Any) -> Any:
 
 def read(files: Files, options: Options) -> Release:
     """t(i) = (16 i + 8) / 25; extracted_fps.npy is wrong and not used."""
-    found = files.matching(FEATURES)
-    if len(found) != 1:
-        raise DataError(f"{files.root}: {len(found)} files *-JOINTFeatures.npy; give the folder that holds one and its Annotations")
-    path = found[0][0]
+    matches = files.matching(FEATURES)
+    if len(matches) != 1:
+        raise DataError(f"{files.root}: {len(matches)} files *-JOINTFeatures.npy; give the folder that holds one and its Annotations")
+    path = matches[0][0]
     columns = {p.stem: p for p in files.annotation_paths if p.suffix == ".npy" and p.parent.name.endswith("Annotations")}
     needed = ("videoname", "subset", "segments", "labels", "duration")
     lacking = [f"{name}.npy" for name in needed if name not in columns]
