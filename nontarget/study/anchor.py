@@ -128,9 +128,9 @@ class Anchor:
         """This project's average, and the published ones."""
         rows: list[dict[str, Any]] = []
         for name, column in (("normalised (mAP_N)", "normalized"), ("plain mAP", "mean_ap")):
-            found = t_interval(self.scores[column])
-            interval = "" if np.isnan(found.low) else f" [{found.low:.1f}, {found.high:.1f}]"
-            text = "not computed" if self.scores.empty else f"{found.mean:.1f}{interval}"
+            mean_interval = t_interval(self.scores[column])
+            interval = "" if np.isnan(mean_interval.low) else f" [{mean_interval.low:.1f}, {mean_interval.high:.1f}]"
+            text = "not computed" if self.scores.empty else f"{mean_interval.mean:.1f}{interval}"
             rows.append({"Detector": "ActionFormer (this project)", "Average": name, "mAP (%)": text})
         rows += [
             {"Detector": f"*{name} (published)*", "Average": "mAP_N", "mAP (%)": f"*{value:.1f}*"} for name, value in PUBLISHED.items()

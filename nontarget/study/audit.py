@@ -98,14 +98,14 @@ def audit(dataset: str, root: str | Path | None = None, seeds: int = 5) -> pd.Da
     annotation_path, score_path = _paths(dataset, root)
     cases = {"activitynet": _activitynet, "thumos14": _thumos14}[dataset](annotation_path, score_path, seeds)
     rows = []
-    for detector, seed, (protocol, setting, truth, found) in cases:
+    for detector, seed, (protocol, setting, truth, detections) in cases:
         with warnings.catch_warnings():  # protocols leave out videos and classes on purpose
             warnings.filterwarnings("ignore", "[0-9]+ of the [0-9]+ (video|label)s of detections")
-            scores = evaluate_detections({"database": truth}, found, TIOUS[dataset])
+            scores = evaluate_detections({"database": truth}, detections, TIOUS[dataset])
         values = dict(zip(scores.tiou_thresholds, scores.mean_ap, strict=True))
-        shown = {f"{t:g}": values[t] for t in SHOWN[dataset]} | {"avg": scores.average_mean_ap}
+        maps = {f"{t:g}": values[t] for t in SHOWN[dataset]} | {"avg": scores.average_mean_ap}
         counts = (scores.num_videos, scores.num_instances, scores.num_detections)
-        rows += [(dataset, detector, protocol, setting, t, round(float(ap), 6), *counts, seed) for t, ap in shown.items()]
+        rows += [(dataset, detector, protocol, setting, t, round(float(ap), 6), *counts, seed) for t, ap in maps.items()]
     made = {"version": VERSION, **commit_and_date(), "checksum": file_digest(annotation_path)}
     return pd.DataFrame(rows, columns=COLUMNS[: -len(made)]).astype({"seed": "Int64"}).assign(**made)
 
@@ -113,8 +113,8 @@ def audit(dataset: str, root: str | Path | None = None, seeds: int = 5) -> pd.Da
 def _activitynet(path: Path, score_path: Path, seeds: int) -> Iterator[tuple[str, int | None, AuditProtocol]]:
     annotations = read_annotations(path, invalid="repair")
     truth = _subset(annotations, annotations.subsets()[1])
-    given = read_external_scores(score_path, list(read_json(score_path)), annotations.classes)
-    external = [(video, annotations.classes[row.argmax()], float(row.max())) for video, row in given.items()]
+    class_scores = read_external_scores(score_path, list(read_json(score_path)), annotations.classes)
+    external = [(video, annotations.classes[row.argmax()], float(row.max())) for video, row in class_scores.items()]
     middle = mean_share(annotations)
     drawn = [annotated_classes(truth, seed) for seed in range(seeds)]
     detectors: list[tuple[str, int | None, pd.DataFrame]] = [
@@ -124,24 +124,24 @@ def _activitynet(path: Path, score_path: Path, seeds: int) -> Iterator[tuple[str
         *(("mean training segment, right class", seed, one_segment(truth, classes, middle)) for seed, classes in enumerate(drawn)),
         *((f"whole video, external score ≥ {s:g}", None, one_segment(truth, [c for c in external if c[2] >= s])) for s in MIN_SCORES),
     ]
-    for name, seed, found in detectors:
-        yield from ((name, seed, protocol) for protocol in activitynet_protocols(truth, found))
+    for name, seed, detections in detectors:
+        yield from ((name, seed, protocol) for protocol in activitynet_protocols(truth, detections))
 
 
-def activitynet_protocols(truth: Truth, found: pd.DataFrame) -> Iterator[AuditProtocol]:
+def activitynet_protocols(truth: Truth, detections: pd.DataFrame) -> Iterator[AuditProtocol]:
     """The protocols of the audit on ActivityNet, the reference first."""
-    inside, predicted = of_videos(found, truth), predicted_videos(truth, found)
+    inside, predicted = of_videos(detections, truth), predicted_videos(truth, detections)
     yield REFERENCE, "", truth, inside
-    if len(inside) < len(found):
-        yield "every published score", "", truth, found
+    if len(inside) < len(detections):
+        yield "every published score", "", truth, detections
     yield "predicted videos", "", predicted, inside
     yield "last instance", "", last_instance(truth), inside
     yield "last instance, predicted videos", "", last_instance(predicted), inside
     for share in MIN_SHARES:
         long, both = last_instance(truth, share), last_instance(predicted, share)
         yield "long last instance", f"{share:g}", long, inside
-        yield "long last instance, its videos", f"{share:g}", long, of_videos(found, long)
-        yield "long last instance, its predicted videos", f"{share:g}", both, of_videos(found, both)
+        yield "long last instance, its videos", f"{share:g}", long, of_videos(detections, long)
+        yield "long last instance, its predicted videos", f"{share:g}", both, of_videos(detections, both)
 
 
 def _thumos14(path: Path, score_path: Path, seeds: int) -> Iterator[tuple[str, int | None, AuditProtocol]]:
@@ -151,30 +151,30 @@ def _thumos14(path: Path, score_path: Path, seeds: int) -> Iterator[tuple[str, i
     scores = np.load(score_path).astype(np.float64)[:, [number - 1 for number in THUMOS14_CLASSES.values()]] / 2  # two streams' sum
     names = list(THUMOS14_CLASSES)
     external = [(f"video_test_{n:07d}", names[row.argmax()], float(row.max())) for n, row in enumerate(scores, start=1)]
-    found = one_segment(truth, external)
-    yield from (("whole video, external class", None, protocol) for protocol in thumos14_protocols(truth, found))
+    detections = one_segment(truth, external)
+    yield from (("whole video, external class", None, protocol) for protocol in thumos14_protocols(truth, detections))
     for once, name in ((False, "jittered truth"), (True, "jittered truth, a cliff dive named once")):
         for seed in range(seeds):
             everything = training | truth
-            found = jittered_truth(counted_once(everything, "CliffDiving", "Diving") if once else everything, seed)
-            yield from ((name, seed, protocol) for protocol in thumos14_protocols(truth, of_videos(found, truth)))
-            yield name, seed, ("validation videos", "", training, of_videos(found, training))
-            yield name, seed, ("test and validation videos", "", everything, found)
+            detections = jittered_truth(counted_once(everything, "CliffDiving", "Diving") if once else everything, seed)
+            yield from ((name, seed, protocol) for protocol in thumos14_protocols(truth, of_videos(detections, truth)))
+            yield name, seed, ("validation videos", "", training, of_videos(detections, training))
+            yield name, seed, ("test and validation videos", "", everything, detections)
 
 
-def thumos14_protocols(truth: Truth, found: pd.DataFrame) -> Iterator[AuditProtocol]:
+def thumos14_protocols(truth: Truth, detections: pd.DataFrame) -> Iterator[AuditProtocol]:
     """The protocols of the audit on THUMOS14's test videos, the reference first."""
-    inside = of_videos(found, truth)
+    inside = of_videos(detections, truth)
     yield REFERENCE, "", truth, inside
-    if len(inside) < len(found):
-        yield "every published score", "", truth, found
+    if len(inside) < len(detections):
+        yield "every published score", "", truth, detections
     yield "out-of-range instances too", "", with_out_of_range(truth, THUMOS14_OUT_OF_RANGE), inside
     for left_out in THUMOS14_LEFT_OUT:
         kept = {v: e for v, e in truth.items() if v not in left_out}
         numbers = ", ".join(str(int(v.rsplit("_", 1)[1])) for v in left_out)
-        yield "without videos", numbers, kept, of_videos(found, kept)
+        yield "without videos", numbers, kept, of_videos(detections, kept)
     annotated = {video: entry for video, entry in truth.items() if entry["annotations"]}
-    yield "videos with an instance", "", annotated, of_videos(found, annotated)
+    yield "videos with an instance", "", annotated, of_videos(detections, annotated)
     yield "ambiguous spans ignored", "", truth, outside_ambiguous(inside, truth)
     yield "a cliff dive counted once", "", counted_once(truth, "CliffDiving", "Diving"), inside
     for seconds in MIN_SECONDS:

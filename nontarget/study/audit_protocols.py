@@ -27,9 +27,9 @@ THUMOS14_LEFT_OUT = ((OUT_OF_RANGE,), (OUT_OF_RANGE, QUESTIONED), THUMOS14_TEST_
 # --- protocols
 
 
-def predicted_videos(truth: Truth, found: pd.DataFrame) -> Truth:
+def predicted_videos(truth: Truth, detections: pd.DataFrame) -> Truth:
     """Only videos with a detection: those that a detector says nothing about are no misses, they are not scored at all."""
-    predicted = set(found["video_id"])
+    predicted = set(detections["video_id"])
     return {video: entry for video, entry in truth.items() if video in predicted}
 
 
@@ -46,9 +46,9 @@ def last_instance(truth: Truth, min_share: float | None = None) -> Truth:
     return {v: e for v, e in kept.items() if e["annotations"] and _length_s(e["annotations"][0]) >= min_share * e["duration"]}
 
 
-def of_videos(found: pd.DataFrame, truth: Truth) -> pd.DataFrame:
+def of_videos(detections: pd.DataFrame, truth: Truth) -> pd.DataFrame:
     """Only detections in videos of the ground truth. Without this, those in other videos are false positives."""
-    return found[found["video_id"].isin(list(truth))]
+    return detections[detections["video_id"].isin(list(truth))]
 
 
 def long_instances(truth: Truth, min_s: float) -> Truth:

@@ -148,10 +148,10 @@ def calibration_curve(
     maps = []
     for seed in seeds:  # also the seed of the world, so that each has experiments of its own
         of_world = {name: replace(e, twin_settings={**e.twin_settings, "seed": seed}) for name, e in named.items()}
-        found = compare(of_world, [seed], source=source, store=store, **options)
-        if found.unavailable:
-            raise NotComputedError(f"calibration of {dataset}: " + "; ".join(found.unavailable))
-        maps.append(found.maps)
+        comparison = compare(of_world, [seed], source=source, store=store, **options)
+        if comparison.unavailable:
+            raise NotComputedError(f"calibration of {dataset}: " + "; ".join(comparison.unavailable))
+        maps.append(comparison.maps)
     mean = pd.concat(maps).groupby("system").mean()
     rows = [
         {"ratio": ratio, "tiou": str(tiou), "twin": float(mean.loc[f"{ratio:g}", tiou]), "paper": float(paper)}

@@ -84,8 +84,8 @@ def try_settings(
     records = iter(run_all([e for group in trials.values() for e in group], store, workers=workers))
     rows = []
     for (name, (dataset, ratio, system)), group in trials.items():
-        found = [next(records) for _ in group]
-        scores = [100 * record["scores"]["avg"] for record in found]
+        group_records = [next(records) for _ in group]
+        scores = [100 * record["scores"]["avg"] for record in group_records]
         rows.append(
             {
                 "question": question,
@@ -101,8 +101,8 @@ def try_settings(
                 "chosen": "",
                 "why": "",
                 "commit": code_version(),
-                "date": found[0]["provenance"]["date"],
-                "device": found[0]["provenance"]["device"],
+                "date": group_records[0]["provenance"]["date"],
+                "device": group_records[0]["provenance"]["device"],
             }
         )
     frame = pd.DataFrame(rows, columns=COLUMNS)

@@ -158,18 +158,18 @@ def best_ranked(pool: VideoSegments, truth: VideoSegments) -> VideoSegments:
     What is left out would come last and cost nothing, so that the AP at a threshold is the share of instances that a candidate reaches.
     """
     kept, scores = [], []
-    for mine, theirs in _by_video(pool, truth):
-        overlap = tiou(pool.segments[mine][:, None], truth.segments[theirs][None])
-        overlap[pool.labels[mine][:, None] != truth.labels[theirs][None]] = 0.0
+    for candidates, instances in _by_video(pool, truth):
+        overlap = tiou(pool.segments[candidates][:, None], truth.segments[instances][None])
+        overlap[pool.labels[candidates][:, None] != truth.labels[instances][None]] = 0.0
         # As many candidates as there are instances are enough for each instance.
-        able = overlap.topk(min(len(theirs), len(mine)), dim=0).indices.unique()
+        able = overlap.topk(min(len(instances), len(candidates)), dim=0).indices.unique()
         overlap = overlap[able]
         for _ in range(min(overlap.shape)):
             best = int(overlap.argmax())
             row, column = divmod(best, overlap.shape[1])
             if overlap[row, column] <= 0:
                 break
-            kept.append(mine[able[row]])
+            kept.append(candidates[able[row]])
             scores.append(overlap[row, column].clone())
             overlap[row], overlap[:, column] = 0.0, 0.0
     index = torch.stack(kept) if kept else torch.zeros(0, dtype=torch.long)
@@ -197,9 +197,9 @@ def _trivial(name: str, snippets: Snippets, ids: Sequence[str], config: Inferenc
 def _best_instance(pool: VideoSegments, truth: VideoSegments) -> tuple[Int[Tensor, " n"], Tensor]:
     """Index of the instance that each candidate overlaps most, and whether that is enough to be more than background."""
     instance, best = torch.zeros_like(pool.video), torch.zeros_like(pool.scores)
-    for mine, theirs in _by_video(pool, truth):
-        overlap, which = tiou(pool.segments[mine][:, None], truth.segments[theirs][None]).max(dim=1)
-        instance[mine], best[mine] = theirs[which], overlap.to(best.dtype)
+    for candidates, instances in _by_video(pool, truth):
+        overlap, which = tiou(pool.segments[candidates][:, None], truth.segments[instances][None]).max(dim=1)
+        instance[candidates], best[candidates] = instances[which], overlap.to(best.dtype)
     return instance, best >= MIN_TIOU
 
 
@@ -207,7 +207,7 @@ def _by_video(pool: VideoSegments, truth: VideoSegments) -> Iterable[tuple[Int[T
     """Indices of the candidates and of the instances of every video that has both."""
     count = 1 + max((int(s.video.max()) for s in (pool, truth) if len(s.video)), default=-1)
     groups = [s.video.argsort(stable=True).split(torch.bincount(s.video, minlength=count).tolist()) for s in (pool, truth)]
-    yield from ((mine, theirs) for mine, theirs in zip(*groups, strict=True) if len(mine) and len(theirs))
+    yield from ((candidates, instances) for candidates, instances in zip(*groups, strict=True) if len(candidates) and len(instances))
 
 
 def _distinct(pool: VideoSegments) -> VideoSegments:

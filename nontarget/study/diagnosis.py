@@ -95,8 +95,8 @@ class Diagnosis:
             text += "No map of the gain is at hand, so nothing is predicted. "
         else:
             row = self.predicted.loc[_AS_IT_IS]
-            said = "no gain that can be told from 0" if row["low"] <= 0 <= row["high"] else "a gain" if row["mean"] > 0 else "a loss"
-            text += f"The map of simulated twins predicts {said}: {interval_text(row['mean'], row['low'], row['high'])} points. "
+            prediction = "no gain that can be told from 0" if row["low"] <= 0 <= row["high"] else "a gain" if row["mean"] > 0 else "a loss"
+            text += f"The map of simulated twins predicts {prediction}: {interval_text(row['mean'], row['low'], row['high'])} points. "
             if not row["inside"]:
                 text += "These shares lie outside of what was simulated: the prediction is an extrapolation. "
         return text + f"The teachers had {self.folds - 1} of {self.folds} parts of the labels, so the real one should err less often."

@@ -68,9 +68,9 @@ def truth_table(rows: pd.DataFrame) -> TextTable:
 
 def gradient_table(rows: pd.DataFrame) -> TextTable:
     """Mean gradient that each term sends to the true class, by subspace, at the first and last epoch of self-training."""
-    found = rows[(rows["kind"] == "gradient") & (rows["stage"] == "selftrain")]
+    gradients = rows[(rows["kind"] == "gradient") & (rows["stage"] == "selftrain")]
     cells = []
-    for (dataset, ratio, subspace), part in found.groupby(["dataset", "label_ratio", "subspace"], sort=False):
+    for (dataset, ratio, subspace), part in gradients.groupby(["dataset", "label_ratio", "subspace"], sort=False):
         wide = part.pivot_table(index="epoch", columns="quantity", values="value").reindex(columns=["share", *GRADIENTS])
         first, last = wide.iloc[0], wide.iloc[-1]
         row = {
@@ -101,8 +101,8 @@ def explained_findings(rows: pd.DataFrame) -> str:
     for name, part in kinds.items():
         means = 100 * part.groupby(["quantity", "dataset", "label_ratio", "teacher"])["value"].mean()
         spans = {kind: means.loc[kind] for kind in ("positive", "negative", "ambiguous")}
-        said = ", ".join(f"{kind} in {v.min():.0f} to {v.max():.0f} %" for kind, v in spans.items())
-        parts.append(f"With the teachers {name}, the truth of a wrong snippet is {said}")
+        ranges = ", ".join(f"{kind} in {v.min():.0f} to {v.max():.0f} %" for kind, v in spans.items())
+        parts.append(f"With the teachers {name}, the truth of a wrong snippet is {ranges}")
     return f"**{'. '.join(parts)}** ({len(means.loc['positive'])} teachers, on simulated and on real data)."
 
 
@@ -140,16 +140,16 @@ def changes_table(changes: pd.DataFrame) -> TextTable:
 
 def changes_findings(changes: pd.DataFrame) -> str:
     """What each change adds to the method over the data sets, in one bold sentence (Markdown)."""
-    known = changes.dropna(subset=["low"])
-    if not len(known):
+    intervals = changes.dropna(subset=["low"])
+    if not len(intervals):
         return "**Not computed yet: what a change of the method would add.**"
     parts = []
     for system, change in CHANGES.items():
-        part = known[known["system"] == system]
+        part = intervals[intervals["system"] == system]
         if len(part):
             span = f"{part['mean'].min():+.1f} to {part['mean'].max():+.1f} points"
             parts.append(f"{change}, {span} (significant on {significant(part)} of {len(part)} data sets)")
-    return f"**Added to the paper's method: {'; '.join(parts)}.** {holm_text(known)}"
+    return f"**Added to the paper's method: {'; '.join(parts)}.** {holm_text(intervals)}"
 
 
 def places_table(places: pd.DataFrame, comparisons: Iterable[Comparison]) -> TextTable:
@@ -238,7 +238,9 @@ def map_findings(gain_map: GainMap | None, places: pd.DataFrame | None) -> str:
     text += "the difference is what the two shares tell."
     if places is None or not len(places):
         return text
-    told = places[(places["low"] > 0) | (places["high"] < 0)]
-    text += f" Of {len(places)} teachers of this book, the map predicts a difference that is significant at 95 % for {len(told)}"
+    significant_places = places[(places["low"] > 0) | (places["high"] < 0)]
+    text += (
+        f" Of {len(places)} teachers of this book, the map predicts a difference that is significant at 95 % for {len(significant_places)}"
+    )
     outside = int((~places["inside"].astype(bool)).sum())
     return text + f"; {outside} {'lies' if outside == 1 else 'lie'} outside of what was simulated."

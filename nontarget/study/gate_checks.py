@@ -60,8 +60,8 @@ class GateRuns:
 
     def maps(self, name: str) -> pd.Series | None:
         """Average mAP in percent by seed; None unless all are there."""
-        found = {seed: 100 * record["scores"]["avg"] for seed, record in self.records.get(name, {}).items() if record is not None}
-        return pd.Series(found) if len(found) == self.wanted else None
+        by_seed = {seed: 100 * record["scores"]["avg"] for seed, record in self.records.get(name, {}).items() if record is not None}
+        return pd.Series(by_seed) if len(by_seed) == self.wanted else None
 
     def absent(self, *names: str) -> str:
         """Which runs are missing, in a sentence."""

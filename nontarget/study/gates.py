@@ -78,8 +78,8 @@ class GateReport:
         if len(self.missing) == len(self.gates):
             return f"**Whether this instrument can tell rules apart on {escaped(self.title)} is not known: its gates were not computed.**"
         parts = [
-            f"gate{'s' if len(gates) > 1 else ''} {', '.join(g.name for g in gates)} {said}"
-            for gates, said in (
+            f"gate{'s' if len(gates) > 1 else ''} {', '.join(g.name for g in gates)} {verb}"
+            for gates, verb in (
                 (self.failing, "fail" if len(self.failing) > 1 else "fails"),
                 (self.missing, "were not computed" if len(self.missing) > 1 else "was not computed"),
             )
@@ -157,7 +157,7 @@ def gates(
         for seed, record in plain.items()
     }
     about = cells["supervised only"].identity()["dataset"]
-    found = (
+    checks = (
         more_labels(runs, label_ratio),
         oracle(runs),
         no_harm(runs),
@@ -165,7 +165,7 @@ def gates(
         caps_hold(runs, [name for name in cells if name.startswith(DOUBLED)]),
         trivial(runs, key_of, decompositions),
     )
-    return GateReport(about["name"], about["simulated"], label_ratio, len(seeds), found, records)
+    return GateReport(about["name"], about["simulated"], label_ratio, len(seeds), checks, records)
 
 
 def records_in(store: ResultStore | None = None, source: str = "stored") -> Lookup:

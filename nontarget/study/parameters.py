@@ -126,8 +126,8 @@ def _pairs(name: str, value: Any) -> None:
 
 
 def _question(name: str, value: Any) -> None:
-    known: Iterable[str] = read_choices()["question"].unique()
-    check_choice(name, value, known)
+    questions: Iterable[str] = read_choices()["question"].unique()
+    check_choice(name, value, questions)
 
 
 def _protocol(name: str, value: Any) -> None:

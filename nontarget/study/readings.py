@@ -52,23 +52,23 @@ class Effects:
     @property
     def findings(self) -> str:
         """Which alternatives matter, in a sentence or two (Markdown)."""
-        known = self.frame.dropna(subset=["low", "high"])
-        better, worse = known[known["low"] > 0], known[known["high"] < 0]
-        text = f"- **{escaped(self.title)}**: {len(better)} of {len(known)} alternatives are better than non-target{_named(better)}, "
+        intervals = self.frame.dropna(subset=["low", "high"])
+        better, worse = intervals[intervals["low"] > 0], intervals[intervals["high"] < 0]
+        text = f"- **{escaped(self.title)}**: {len(better)} of {len(intervals)} alternatives are better than non-target{_named(better)}, "
         text += f"{len(worse)} worse{_named(worse)}"
-        unsure = known[known["low"] * known["high"] <= 0]
+        unsure = intervals[intervals["low"] * intervals["high"] <= 0]
         text += f", {len(unsure)} not distinguishable{detectable_text(unsure['detectable'])}"
-        absent = len(self.frame) - len(known)
+        absent = len(self.frame) - len(intervals)
         return text + (f"; of {absent} there is no current result, or a single seed." if absent else ".")
 
 
 def readings_findings(effects: Iterable[Effects]) -> str:
     """How many alternatives make a difference on any data set, in a bold sentence, then data set by data set (Markdown)."""
     effects = list(effects)
-    known = pd.concat([effect.frame for effect in effects]).dropna(subset=["low"])
+    intervals = pd.concat([effect.frame for effect in effects]).dropna(subset=["low"])
     lines = [
-        f"**Of {len(known)} intervals, {significant(known)} exclude 0; if no alternative made a difference, about {0.05 * len(known):.0f} "
-        f"would do so by chance.** {holm_text(known)}",
+        f"**Of {len(intervals)} intervals, {significant(intervals)} exclude 0; if no alternative made a difference, about "
+        f"{0.05 * len(intervals):.0f} would do so by chance.** {holm_text(intervals)}",
         "",
     ]
     return "\n".join([*lines, *(effect.findings for effect in effects)])

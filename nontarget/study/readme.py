@@ -40,13 +40,13 @@ _NOTHING = (
 
 def main_comparisons(store: ResultStore | None = None, datasets: Iterable[str] = DATASETS) -> list[Comparison]:
     """Table 1's main systems on every data set with results of *baseline* and *non-target*, at the ratio of the book, with gate marks."""
-    found = []
+    comparisons = []
     for dataset in datasets:
         chosen = {"systems": MAIN_SYSTEMS, "source": "committed", "store": store}
         comparison = paper_table("table1", dataset, main_ratio(dataset), SEEDS, **chosen)  # type: ignore[arg-type]
         if {"baseline", "non-target"} <= set(comparison.mean.index) and len(_pairs(comparison, "non-target", "baseline")) >= FEWEST_SEEDS:
-            found.append(marked(comparison, store))
-    return found
+            comparisons.append(marked(comparison, store))
+    return comparisons
 
 
 def chart(comparisons: Sequence[Comparison]) -> str:

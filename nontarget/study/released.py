@@ -89,20 +89,20 @@ def released_rows(root: str | Path | None = None) -> pd.DataFrame:
     Raises:
         FileNotFoundError: a file is missing.
     """
-    given = root if root is not None else os.environ.get(DATA_VARIABLE)
-    if given is None:
+    folder_root = root if root is not None else os.environ.get(DATA_VARIABLE)
+    if folder_root is None:
         raise FileNotFoundError(f"set {DATA_VARIABLE} to a folder that holds thumos14/thumos14.json and thumos14/detections")
-    folder = Path(given) / "thumos14"
+    folder = Path(folder_root) / "thumos14"
     truth_path = folder / "thumos14.json"
     truth: Truth = {v: e for v, e in read_ground_truth(truth_path)["database"].items() if e.get("subset") == "test"}
     published = pd.read_csv(folder / "detections" / "published.csv")
     parts = []
     for name, release in RELEASES.items():
         path = folder / "detections" / release.file
-        found = read_detections(path)
-        rows = pd.concat([*_scored(truth, found, release.tious), _diagnosed(truth, found, release.tious)], ignore_index=True)
-        known = published[published["file"] == path.stem]
-        stated = {f"{t:g}": v / 100 for t, v in zip(known["tiou"], known["map_percent"], strict=True)}
+        detections = read_detections(path)
+        rows = pd.concat([*_scored(truth, detections, release.tious), _diagnosed(truth, detections, release.tious)], ignore_index=True)
+        published_maps = published[published["file"] == path.stem]
+        stated = {f"{t:g}": v / 100 for t, v in zip(published_maps["tiou"], published_maps["map_percent"], strict=True)}
         plain = (rows["protocol"] == ALL) & (rows["part"] == "score") & (rows["name"] == "mAP")
         rows["published"] = rows["tiou"].map(stated).where(plain)
         parts.append(rows.assign(detector=name, detections=file_digest(path)[:16]))
@@ -110,17 +110,17 @@ def released_rows(root: str | Path | None = None) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).assign(**made)[COLUMNS].round({"value": 6, "published": 6})
 
 
-def protocols(truth: Truth, found: pd.DataFrame) -> Iterator[tuple[str, Truth, pd.DataFrame]]:
+def protocols(truth: Truth, detections: pd.DataFrame) -> Iterator[tuple[str, Truth, pd.DataFrame]]:
     """What published protocols score: name, ground truth, detections."""
     for videos, left_out in THUMOS14_TEST_VIDEOS.items():
         kept = {v: e for v, e in truth.items() if v not in left_out}
-        yield f"{videos} videos", kept, of_videos(found, kept)
-    yield "ambiguous spans ignored", truth, outside_ambiguous(found, truth)
-    yield "cliff dives count once", counted_once(truth), found
+        yield f"{videos} videos", kept, of_videos(detections, kept)
+    yield "ambiguous spans ignored", truth, outside_ambiguous(detections, truth)
+    yield "cliff dives count once", counted_once(truth), detections
 
 
-def _scored(truth: Truth, found: pd.DataFrame, tious: Sequence[float]) -> Iterator[pd.DataFrame]:
-    for protocol, entries, kept in protocols(truth, found):
+def _scored(truth: Truth, detections: pd.DataFrame, tious: Sequence[float]) -> Iterator[pd.DataFrame]:
+    for protocol, entries, kept in protocols(truth, detections):
         scores = evaluate_detections({"database": entries}, kept, tious)
         by_tiou = dict(zip(map("{:g}".format, tious), scores.mean_ap.tolist(), strict=True)) | {"avg": scores.average_mean_ap}
         rows: list[dict[str, Any]] = [{"part": "score", "name": "mAP", "tiou": t, "value": v} for t, v in by_tiou.items()]
@@ -129,8 +129,8 @@ def _scored(truth: Truth, found: pd.DataFrame, tious: Sequence[float]) -> Iterat
         yield pd.DataFrame(rows).assign(protocol=protocol, group="")
 
 
-def _diagnosed(truth: Truth, found: pd.DataFrame, tious: Sequence[float]) -> pd.DataFrame:
-    rows = diagnose_detections({"database": truth}, found, tious, bins=THUMOS14_BINS).rows()
+def _diagnosed(truth: Truth, detections: pd.DataFrame, tious: Sequence[float]) -> pd.DataFrame:
+    rows = diagnose_detections({"database": truth}, detections, tious, bins=THUMOS14_BINS).rows()
     return rows[~((rows["part"] == "score") & (rows["name"] == "mAP"))].assign(protocol=ALL)
 
 
@@ -161,29 +161,29 @@ def sources(rows: pd.DataFrame) -> str:
 
 def score_table(rows: pd.DataFrame) -> TextTable:
     """mAP of each detector on all videos, and below it what was published with the detections."""
-    shown = rows[(rows["part"] == "score") & (rows["name"] == "mAP") & (rows["protocol"] == ALL)]
+    maps = rows[(rows["part"] == "score") & (rows["name"] == "mAP") & (rows["protocol"] == ALL)]
     cells = []
     for name in RELEASES:
-        mine = shown[shown["detector"] == name].set_index("tiou")
-        cells.append({"Detections": name} | {t: 100 * v for t, v in mine["value"].items() if t != "avg"})
-        if mine["published"].notna().any():
-            cells.append({"Detections": f"*{name}, published*"} | {t: 100 * v for t, v in mine["published"].items() if t != "avg"})
+        detector_maps = maps[maps["detector"] == name].set_index("tiou")
+        cells.append({"Detections": name} | {t: 100 * v for t, v in detector_maps["value"].items() if t != "avg"})
+        if detector_maps["published"].notna().any():
+            cells.append({"Detections": f"*{name}, published*"} | {t: 100 * v for t, v in detector_maps["published"].items() if t != "avg"})
     columns = ["Detections", *map("{:g}".format, TIOUS)]
     return TextTable(pd.DataFrame(cells)[columns], "mAP (%) by tIoU on THUMOS14's 213 test videos.", "released-scores")
 
 
 def protocol_table(rows: pd.DataFrame) -> TextTable:
     """Average mAP under each protocol, a column a detector."""
-    shown = rows[(rows["part"] == "score") & (rows["name"] == "mAP") & (rows["tiou"] == "avg") & rows["detector"].isin(DIAGNOSED)]
-    wide = shown.pivot_table(index="protocol", columns="detector", values="value", sort=False)[list(DIAGNOSED)].mul(100)
+    maps = rows[(rows["part"] == "score") & (rows["name"] == "mAP") & (rows["tiou"] == "avg") & rows["detector"].isin(DIAGNOSED)]
+    wide = maps.pivot_table(index="protocol", columns="detector", values="value", sort=False)[list(DIAGNOSED)].mul(100)
     caption = f"Average mAP (%) over tIoU {TIOUS[0]:g} to {TIOUS[-1]:g} of the same detections under other protocols."
     return TextTable(wide.rename_axis(None, axis=1).rename_axis("Protocol").reset_index(), caption, "released-protocols")
 
 
 def class_table(rows: pd.DataFrame, tiou: str = "0.5") -> TextTable:
     """AP of every class at one threshold."""
-    shown = rows[(rows["part"] == "AP") & (rows["tiou"] == tiou) & rows["detector"].isin(DIAGNOSED)]
-    wide = shown.pivot_table(index="name", columns="detector", values="value", sort=False)[list(DIAGNOSED)].mul(100)
+    aps = rows[(rows["part"] == "AP") & (rows["tiou"] == tiou) & rows["detector"].isin(DIAGNOSED)]
+    wide = aps.pivot_table(index="name", columns="detector", values="value", sort=False)[list(DIAGNOSED)].mul(100)
     table = wide.rename(index=escaped).rename_axis(None, axis=1).rename_axis("Class").reset_index()
     return TextTable(table, f"AP (%) of every class at tIoU {tiou}.", "released-classes")
 
@@ -192,9 +192,9 @@ def error_table(rows: pd.DataFrame) -> TextTable:
     """Share of each kind among the best detections, and what average-mAP_N would gain without it."""
     columns: dict[str, pd.Series] = {}
     for name in DIAGNOSED:
-        mine = rows[(rows["detector"] == name) & (rows["tiou"] == "avg") & (rows["group"] == "")].set_index(["part", "name"])["value"]
-        columns[f"{name}: share (%)"] = 100 * mine["detections"]
-        columns[f"{name}: gain"] = 100 * mine["gain"]
+        values = rows[(rows["detector"] == name) & (rows["tiou"] == "avg") & (rows["group"] == "")].set_index(["part", "name"])["value"]
+        columns[f"{name}: share (%)"] = 100 * values["detections"]
+        columns[f"{name}: gain"] = 100 * values["gain"]
     table = pd.DataFrame(columns).reindex(list(KINDS)).rename_axis("Kind").reset_index()
     caption = (
         "Kinds among the best 10 G detections of each class (G its number of instances), mean over tIoU, and the gain in average-mAP_N "
@@ -205,8 +205,8 @@ def error_table(rows: pd.DataFrame) -> TextTable:
 
 def instance_table(rows: pd.DataFrame) -> TextTable:
     """Share of instances that are missed, and average-mAP_N, by property of the instance."""
-    shown = rows[rows["part"].isin(["instances", "missed", "map_n"]) & rows["detector"].isin(DIAGNOSED)]
-    wide = shown.pivot_table(index=["name", "group"], columns=["detector", "part"], values="value", sort=False)
+    selected = rows[rows["part"].isin(["instances", "missed", "map_n"]) & rows["detector"].isin(DIAGNOSED)]
+    wide = selected.pivot_table(index=["name", "group"], columns=["detector", "part"], values="value", sort=False)
     table = wide[[(DIAGNOSED[0], "instances")]].astype(int)
     for name in DIAGNOSED:
         table[(name, "missed")], table[(name, "map_n")] = 100 * wide[name, "missed"], 100 * wide[name, "map_n"]

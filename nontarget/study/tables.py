@@ -119,13 +119,13 @@ def current_tables(
         store: default: the store in the default folder.
     """
     tables = [paper_table(name, dataset, ratio, seeds, preset=preset, source=source, store=store) for dataset, ratio in cells]
-    shown = [len(table.mean) > 1 for table in tables]
+    visible = [len(table.mean) > 1 for table in tables]
     absent: dict[str, list[str]] = {}
-    for table, is_shown in zip(tables, shown, strict=True):
+    for table, is_shown in zip(tables, visible, strict=True):
         if not is_shown:
             absent.setdefault(table.dataset, []).append(f"{100 * table.label_ratio:g}")
     missing = tuple(f"{dataset} {', '.join(shares)} %" for dataset, shares in absent.items())
-    return Tabs(tuple(table for table, is_shown in zip(tables, shown, strict=True) if is_shown), f"{name}-all", missing)
+    return Tabs(tuple(table for table, is_shown in zip(tables, visible, strict=True) if is_shown), f"{name}-all", missing)
 
 
 def compare(

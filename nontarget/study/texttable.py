@@ -91,8 +91,8 @@ def interval_text(mean: float, low: float, high: float, detectable: float = floa
 
 def detectable_text(values: Iterable[float]) -> str:
     """What is detectable (``DETECTABLE``), of several values from the smallest to the largest; empty if none is known or without spread."""
-    known = sorted(value for value in values if value > 0)
-    ends = dict.fromkeys(f"{value:.1f}" for value in (*known[:1], *known[-1:]))
+    positive = sorted(value for value in values if value > 0)
+    ends = dict.fromkeys(f"{value:.1f}" for value in (*positive[:1], *positive[-1:]))
     return f" (detectable: {' to '.join(ends)})" if ends else ""
 
 

@@ -137,13 +137,13 @@ def _inside(videos: Sequence[LabeledVideo], num_classes: int) -> tuple[NDArray[n
         centres = (np.arange(len(v.video.features)) + 0.5) / v.video.fps
         start, end = v.annotations.segments_s.T[:, :, None]
         covers = (start <= centres) & (centres < end)
-        shown = np.zeros((len(centres), num_classes), dtype=bool)
+        covered = np.zeros((len(centres), num_classes), dtype=bool)
         for c, row in zip(v.annotations.labels, covers, strict=True):
-            shown[row, c] = True
-        inside = shown.any(axis=1)
+            covered[row, c] = True
+        inside = covered.any(axis=1)
         features.append(v.video.features[inside].astype(np.float64))
         labels.append(v.annotations.labels[covers.argmax(axis=0)][inside] if len(covers) else np.zeros(0, dtype=np.int64))
-        present.append(shown[inside])
+        present.append(covered[inside])
     return np.concatenate(features), np.concatenate(labels), np.concatenate(present)
 
 

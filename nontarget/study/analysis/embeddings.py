@@ -178,8 +178,8 @@ def separability(
     np.add.at(total, (video, y), 1)
     shown_in = (total > 0).sum(axis=0)
     if len(kinds) < 2 or shown_in.min() < 2:
-        found = dict(zip(kinds.tolist(), shown_in.tolist(), strict=True))
-        raise ValueError(f"labels must be two or more kinds, each in two or more videos; got (label: videos) {found}")
+        video_counts = dict(zip(kinds.tolist(), shown_in.tolist(), strict=True))
+        raise ValueError(f"labels must be two or more kinds, each in two or more videos; got (label: videos) {video_counts}")
     classifier = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2000))
     split = StratifiedGroupKFold(min(folds, int(shown_in.min())), shuffle=True, random_state=seed)
     with threadpool_limits(1):

@@ -24,11 +24,11 @@ class VideoMatches:
 
     def counts(self) -> dict[str, int]:
         """Hits, misses and false positives."""
-        found, right = int(self.instances["found"].sum()), int(self.detections["right"].sum())
+        hits, right = int(self.instances["found"].sum()), int(self.detections["right"].sum())
         return {
             "instances": len(self.instances),
-            "found": found,
-            "missed": len(self.instances) - found,
+            "found": hits,
+            "missed": len(self.instances) - hits,
             "false positives": len(self.detections) - right,
             "found at any score": self.found_by_any,
         }

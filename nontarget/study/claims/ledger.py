@@ -32,18 +32,18 @@ class Ledger:
         """For each group of claims, a table of the simulated data sets beside the paper's numbers, and one of the real data sets."""
         for group in {f.group.name: f.group for f in self.findings}.values():
             for kind in dict.fromkeys(self.kinds.values()):
-                found = [f for f in self.findings if f.group == group and self.kinds[f.dataset] == kind]
-                rows = [row for claim in group.claims if (row := self._row(claim, found))]
+                findings = [f for f in self.findings if f.group == group and self.kinds[f.dataset] == kind]
+                rows = [row for claim in group.claims if (row := self._row(claim, findings))]
                 if rows:
                     caption = f"Verdicts on {kind} data, {group.title}. Points, with 95 % intervals."
                     yield group, TextTable(pd.DataFrame(rows), caption, f"claims-{group.name}-{kind}")
 
-    def _row(self, claim: Claim, found: Sequence[Finding]) -> dict[str, str]:
+    def _row(self, claim: Claim, findings: Sequence[Finding]) -> dict[str, str]:
         """A claim's row; empty if the claim applies to none of the data sets."""
-        cells = {escaped(self._heading(f.dataset)): f.cell for f in found if f.claim == claim}
+        cells = {escaped(self._heading(f.dataset)): f.cell for f in findings if f.claim == claim}
         if set(cells.values()) <= {NOT_ABOUT}:
             return {}
-        modelled = any(defaults_of(f.dataset).paper_dataset for f in found)
+        modelled = any(defaults_of(f.dataset).paper_dataset for f in findings)
         return {"Claim": claim.text, **({_PAPER: paper_cell(claim)} if modelled else {}), **cells}
 
     @property
@@ -56,21 +56,21 @@ class Ledger:
         """Number of claims by criterion, data set and verdict."""
         rows = []
         for (criterion, weak), dataset in product({"more than chance": False, "chance alone": True}.items(), self.kinds):
-            found = [f for f in self.findings if f.dataset == dataset and f.evidence and f.claim.weak == weak]
-            if found:
-                row = {"Data set": self._heading(dataset), "Criterion": criterion, "Claims": len(found)}
-                row |= {f"{symbol} {verdict}": sum(f.verdict == verdict for f in found) for verdict, symbol in SYMBOLS.items()}
-                rows.append(row | {"of these without a current run": sum(f.verdict == "undetermined" and f.missing for f in found)})
+            findings = [f for f in self.findings if f.dataset == dataset and f.evidence and f.claim.weak == weak]
+            if findings:
+                row = {"Data set": self._heading(dataset), "Criterion": criterion, "Claims": len(findings)}
+                row |= {f"{symbol} {verdict}": sum(f.verdict == verdict for f in findings) for verdict, symbol in SYMBOLS.items()}
+                rows.append(row | {"of these without a current run": sum(f.verdict == "undetermined" and f.missing for f in findings)})
         return pd.DataFrame(rows)
 
     @property
     def directions(self) -> TextTable:
         """How many intervals lie above 0, as the paper says, and how many below, by the quantity that they are about."""
-        found = self.details().dropna(subset=["low"]).drop_duplicates(["quantity", "dataset"])
-        above, below = found["low"] > 0, found["high"] < 0
+        intervals = self.details().dropna(subset=["low"]).drop_duplicates(["quantity", "dataset"])
+        above, below = intervals["low"] > 0, intervals["high"] < 0
         rows = [
             {"Quantity": about, "above 0": above[part.index].sum(), "below 0": below[part.index].sum(), "of": len(part)}
-            for about, part in found.groupby("about", sort=False)
+            for about, part in intervals.groupby("about", sort=False)
         ]
         return TextTable(pd.DataFrame(rows), "Intervals that exclude 0, over all data sets and label ratios.", "claims-directions")
 
@@ -130,10 +130,10 @@ class Ledger:
         """How many more runs or seeds would settle an undetermined claim, by data set (Markdown)."""
         lines = []
         for dataset in self.kinds:
-            found = [f for f in self.findings if f.dataset == dataset and f.evidence and f.verdict == "undetermined"]
-            unsure = [f for f in found if not f.missing]
+            undetermined = [f for f in self.findings if f.dataset == dataset and f.evidence and f.verdict == "undetermined"]
+            unsure = [f for f in undetermined if not f.missing]
             needed = sorted(f.seeds_needed for f in unsure if f.seeds_needed is not None)
-            text = f"- **{escaped(self._heading(dataset))}**: {len(found) - len(unsure)} claims undetermined for lack of a run, "
+            text = f"- **{escaped(self._heading(dataset))}**: {len(undetermined) - len(unsure)} claims undetermined for lack of a run, "
             text += f"{len(unsure)} for lack of seeds{detectable_text(d for f in unsure for d in f.detectable)}"
             if needed:
                 text += f"; if means and spreads stay the same, {needed[0]} to {needed[-1]} seeds would settle {len(needed)} of these"

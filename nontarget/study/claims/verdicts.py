@@ -65,8 +65,8 @@ class Finding:
     @property
     def verdict(self) -> Verdict:
         """The verdict by ``RULE``."""
-        found = {e.verdict for e in self.evidence}
-        return "not reproduced" if "not reproduced" in found else "reproduced" if found == {"reproduced"} else "undetermined"
+        verdicts = {e.verdict for e in self.evidence}
+        return "not reproduced" if "not reproduced" in verdicts else "reproduced" if verdicts == {"reproduced"} else "undetermined"
 
     @property
     def seeds_needed(self) -> int | None:
