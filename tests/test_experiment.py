@@ -188,6 +188,8 @@ def test_a_ratio_without_labels_stops_before_training(store, trainings):
 def test_a_rule_that_learns_from_unlabelled_videos_needs_some(store):
     with pytest.raises(ValueError, match=r"'non-target' learns from unlabelled videos, and label_ratio 1 leaves none"):
         run(Experiment(**{**TINY, "label_ratio": 1.0}, rule="non-target"), store, device="cpu")
+    record = run(Experiment(**{**TINY, "label_ratio": 1.0}, rule="pre-trained only"), store, device="cpu")
+    assert record["scored"]["unlabeled"] == 0, "its only stage can do without them"
 
 
 def test_recompute_forgets_half_finished_work(store):

@@ -155,7 +155,7 @@ def train(
     normalization = Normalization.of([*(v.video for v in dataset.train), *dataset.unlabeled])
     unlabeled = {v.video_id for v in split.unlabeled}
     hidden = tuple(v for v in dataset.train if v.video.video_id in unlabeled)
-    if rule.uses_unlabeled and not split.unlabeled:
+    if rule.uses_unlabeled and rule.self_trains and not split.unlabeled:
         raise ValueError(
             f"learning rule {rule.name!r} learns from unlabelled videos, and label_ratio {identity['label_ratio']:g} leaves none of the "
             f"{len(dataset.train)} training videos of {dataset.name}; give a lower ratio, or videos of the subset 'unlabeled'"
