@@ -253,6 +253,7 @@ def instance(label="run", start=0.0, end=1.0):
         (edit("t1", duration=0), None, "t1: duration must be a positive number of seconds, got 0"),
         (lambda c: c.pop("feature_fps"), None, "lacks 'feature_fps'"),
         (lambda c: c.update(feature_fps=-5), None, "feature_fps must be a positive number of feature steps per second, got -5"),
+        (lambda c: c.update(feature_fps=1e308), None, r"t1: 1e\+308 feature steps per second; at most 1e\+06 are accepted"),
         (lambda c: c.update(classes=["run", "jump", "run"]), None, r"'classes' lists \['run'\] more than once"),
         (lambda c: c.update(database={}), None, "non-empty 'database'"),
         (lambda c: c["database"].pop("v1"), None, "needs a training and a test subset"),

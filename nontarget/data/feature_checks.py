@@ -10,6 +10,8 @@ from nontarget.data.feature_times import FeatureTimes
 from nontarget.data.videos import LENGTH_TOLERANCE, is_off
 from nontarget.runtime.readers import DataError
 
+HIGHEST_RATE = 1e6
+"""Feature steps per second that are accepted, five times those of the densest audio; beyond, times overflow sooner or later."""
 _TORCH_TYPES = {np.dtype(np.float16): torch.float16, np.dtype(np.float32): torch.float32}
 
 
@@ -19,6 +21,9 @@ def header_problem(shape: tuple[int, ...], dtype: DTypeLike, times: FeatureTimes
         return f"features must be [T, D], got shape {shape}"
     if not np.issubdtype(dtype, np.floating):
         return f"features must be floating point, got {dtype}"
+    rate = shape[0] / times.feature_duration_s if times.feature_fps is None else times.feature_fps
+    if rate > HIGHEST_RATE:
+        return f"{rate:g} feature steps per second; at most {HIGHEST_RATE:g} are accepted"
     expected = times.expected_steps(shape[0])
     if is_off(shape[0], expected, LENGTH_TOLERANCE):
         fps, duration_s = times.grid(shape[0]).fps, times.feature_duration_s
