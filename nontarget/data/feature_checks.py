@@ -21,13 +21,12 @@ def header_problem(shape: tuple[int, ...], dtype: DTypeLike, times: FeatureTimes
         return f"features must be [T, D], got shape {shape}"
     if not np.issubdtype(dtype, np.floating):
         return f"features must be floating point, got {dtype}"
-    rate = shape[0] / times.feature_duration_s if times.feature_fps is None else times.feature_fps
+    rate = times.rate(shape[0])
     if rate > HIGHEST_RATE:
         return f"{rate:g} feature steps per second; at most {HIGHEST_RATE:g} are accepted"
     expected = times.expected_steps(shape[0])
     if is_off(shape[0], expected, LENGTH_TOLERANCE):
-        fps, duration_s = times.grid(shape[0]).fps, times.feature_duration_s
-        return f"{shape[0]} feature steps for {duration_s:g} s; at feature_fps {fps:g} about {expected:.0f} are expected"
+        return f"{shape[0]} feature steps for {times.feature_duration_s:g} s; at feature_fps {rate:g} about {expected:.0f} are expected"
     return None
 
 

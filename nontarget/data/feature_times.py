@@ -30,9 +30,13 @@ class FeatureTimes:
     feature_duration_s: float
     """What the features cover: the video, or the part of it that rescaled features were made of."""
 
+    def rate(self, steps: int) -> float:
+        """Feature steps per second, where there are so many."""
+        return steps / self.feature_duration_s if self.feature_fps is None else self.feature_fps
+
     def grid(self, steps: int) -> TimeGrid:
         """Time grid of so many feature steps."""
-        fps = steps / self.feature_duration_s if self.feature_fps is None else self.feature_fps
+        fps = self.rate(steps)
         if self.feature_offset_s is None or math.isclose(self.feature_offset_s * fps, 0.5, rel_tol=1e-9):
             return TimeGrid(fps)
         return TimeGrid.centred(fps, self.feature_offset_s)

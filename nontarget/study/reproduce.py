@@ -91,7 +91,8 @@ def book_experiments(datasets: Sequence[str], parts: Sequence[str] = PARTS, rati
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    at_hand = [name for name in DATASETS if name in available()]
+    there = available()
+    at_hand = [name for name in DATASETS if name in there]
     parser = argparse.ArgumentParser(prog="python -m nontarget.reproduce", description=__doc__.split(":")[0])
     parser.add_argument("datasets", nargs="*", default=at_hand, help=f"default: those that are at hand ({', '.join(at_hand)})")
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS, help="default: all")

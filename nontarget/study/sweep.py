@@ -262,7 +262,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     sweep = Sweep.read(chosen.sweep)
     datasets = chosen.datasets or sweep.datasets
-    at_hand = [name for name in datasets if name in available()]
+    there = available()
+    at_hand = [name for name in datasets if name in there]
     planned = plan(sweep.experiments(at_hand), store, chosen.device, chosen.recompute)
     planned.write(plan_path(store))
     print(planned.summary())

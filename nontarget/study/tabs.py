@@ -36,9 +36,9 @@ class Tabs:
         name = f"{self.name}-summary" + (f"-{datasets.pop()}" if len(datasets) == 1 else "")
         if not len(judged):
             return TextTable(pd.DataFrame({"System": ["not computed yet"]}), "No current results.", name)
-        columns = [verdict for verdict in VERDICTS if verdict in set(judged["shown"])]
+        columns = [verdict for verdict in VERDICTS if verdict in set(judged["verdict"])]
         rows = [
-            {"System": escaped(system)} | {verdict: _places(part[part["shown"] == verdict]) for verdict in columns}
+            {"System": escaped(system)} | {verdict: _places(part[part["verdict"] == verdict]) for verdict in columns}
             for system, part in judged.groupby("system", sort=False)
         ]
         reference = escaped(" and ".join(dict.fromkeys(c.reference for c in self.comparisons)))
@@ -71,13 +71,13 @@ class Tabs:
         return [(c, system, gain) for c in self.comparisons for system, gain in c.gains().items() if system != "whole-video"]
 
     def _verdicts(self) -> pd.DataFrame:
-        """Every difference to a reference: columns system, dataset, percent, shown (one of ``VERDICTS``)."""
-        rows = [
-            {"system": system, "dataset": c.dataset, "percent": f"{100 * c.label_ratio:g}", "shown": verdict(gain)}
-            | ({"percent": f"{100 * c.label_ratio:g} ({gain.detectable:.1f})"} if verdict(gain) == UNSHOWN else {})
-            for c, system, gain in self._gains()
-        ]
-        return pd.DataFrame(rows, columns=["system", "dataset", "percent", "shown"])
+        """Every difference to a reference: columns system, dataset, percent, verdict (one of ``VERDICTS``)."""
+        rows = []
+        for c, system, gain in self._gains():
+            judgement = verdict(gain)
+            detectable = f" ({gain.detectable:.1f})" if judgement == UNSHOWN else ""
+            rows.append((system, c.dataset, f"{100 * c.label_ratio:g}{detectable}", judgement))
+        return pd.DataFrame(rows, columns=["system", "dataset", "percent", "verdict"])
 
     def frame(self) -> pd.DataFrame:
         """A row per run: data set, label ratio, system, seed, and mAP (%) by tIoU."""
